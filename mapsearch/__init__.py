@@ -1,0 +1,38 @@
+"""mapsearch: which teacher layers should teach which student layers, and whether it is worth it."""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# name -> module; looked up on first use, so that `mapsearch --help` never waits for torch
+_HOMES = {
+    "LayerMapping": "core.mapping",
+    "MapsearchError": "core.errors",
+    "Recipe": "core.recipe",
+    "RecipeLoss": "losses.recipe_loss",
+    "Similarity": "core.similarity",
+    "StudySpec": "core.spec",
+    "Task": "tasks.task",
+    "Verdict": "core.records",
+    "compare": "probe",
+    "export": "exports.export",
+    "list_layers": "features.layers",
+    "load_study": "core.spec",
+    "run_study": "run",
+    "show": "report",
+}
+
+__all__ = [  # noqa: PLE0604  # one list to keep: the table above
+    *_HOMES
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mapsearch' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mapsearch.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,76 @@
+"""Checks of the samples: overlap of the data sets, labels, padding without a mask."""
+
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mapsearch.check.notebook import Notebook
+from mapsearch.core.findings import Level
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.overlap import input_digests
+from mapsearch.tasks.padding import padding_share
+from mapsearch.tasks.task import UNLABELLED, batch_size
+
+OVERLAP = 0.01
+"""Share of a data set that may occur in another one before the study is refused."""
+
+LABEL_SAMPLES = 2048
+
+
+def check_data(book: Notebook, bench: Bench, spec: StudySpec) -> None:
+    """Sizes, samples that stand in two data sets, and the share without a label."""
+    n, size = len(bench.train), spec.train.batch_size
+    if size > n:
+        book.write("warning", "data", f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used")
+    with book.guard("data", "reading the samples"):
+        data = {"train_data": bench.train, "valid_data": bench.valid, "test_data": bench.test}
+        digests = {name: input_digests(samples) for name, samples in data.items()}
+        book.write("ok", "data", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
+        for (first, known), (second, found) in combinations(digests.items(), 2):
+            n_shared = sum(map(set(known).__contains__, found))
+            if n_shared:
+                level: Level = "error" if n_shared > OVERLAP * len(found) else "warning"
+                book.write(level, "data", _overlap(first, second, n_shared, len(found)))
+    with book.guard("data", "`labels(batch)`"):
+        _check_labels(book, bench)
+
+
+def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
+    share = f"{n_shared} of {n} samples of {second} ({n_shared / n:.1%})"
+    return f"{share} stand in {first} too; their metric would not be an honest one: take them out of either"
+
+
+def _check_labels(book: Notebook, bench: Bench) -> None:
+    n_all = n_unlabelled = 0
+    for batch in ordered_batches(bench, bench.train, 256, LABEL_SAMPLES):
+        labels = bench.task.labels(batch)
+        if not isinstance(labels, Tensor) or labels.is_floating_point():
+            return  # targets of the task's own, for a loss of its own
+        n_all, n_unlabelled = n_all + labels.numel(), n_unlabelled + int((labels == UNLABELLED).sum())
+    level: Level = "warning" if n_unlabelled == n_all else "ok"
+    book.write(level, "data", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)")
+
+
+def check_padding(book: Notebook, space: RecipeSpace, mask: Tensor | None, batch: Any) -> None:
+    """Whether the mask fits the token layers, or is missing where there is padding."""
+    tokens = [layer for layer in (*space.student, *space.teacher) if layer.kind == "tokens"]
+    if not tokens:
+        return
+    if mask is None:
+        share = padding_share(batch)
+        problem = f"{share:.0%} of the positions look like padding, which must not be learnt"
+        where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
+        book.write(*(("error", "padding", f"{problem}; {where}") if share else ("ok", "padding", "none found")))
+        return
+    strange = [layer for layer in tokens if tuple(mask.shape) != (batch_size(batch), *layer.positions)]
+    if mask.dtype != torch.bool or strange:
+        layer = strange[0] if strange else tokens[0]
+        wanted = f"bool {[batch_size(batch), *layer.positions]} as the tokens of `{layer.path}`"
+        book.write("error", "padding", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}")
+    else:
+        book.write("ok", "padding", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")

@@ -1,0 +1,93 @@
+"""Checks of the layers that take part: found, used safely, and able to be matched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import nn
+
+from mapsearch.check.notebook import Notebook
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
+from mapsearch.core.space import RecipeSpace, pair_problem
+from mapsearch.core.spec import StudySpec
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.features.taps import FeatureTaps
+from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.task import batch_size
+
+
+@dataclass(frozen=True)
+class LayersFound:
+    """The layers of one network that take part, and the paths of those that are overwritten in place."""
+
+    chosen: tuple[Layer, ...]
+    overwritten: tuple[str, ...]
+
+
+def check_layers(
+    book: Notebook, bench: Bench, network: str, model: nn.Module, wanted: str | Sequence[str], batch: Any
+) -> LayersFound | None:
+    """List and choose the layers; None when they cannot be found."""
+    found = None
+    with book.guard("layers", f"`forward` of the {network}"):
+        listed = list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch))
+        chosen = choose_layers(network, model, listed, wanted)
+        names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)
+        book.write("ok", "layers", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
+        with torch.no_grad(), FeatureTaps(model, [layer.path for layer in chosen]) as taps:
+            bench.task.forward(model, batch)
+            overwritten = taps.overwritten()
+        if overwritten:
+            names = ", ".join(f"`{path}`" for path in overwritten)
+            book.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
+        found = LayersFound(chosen, overwritten)
+    return found
+
+
+def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Recipe]:
+    """For each loss and projector of the study that some pair allows, a recipe that uses one pair per student layer."""
+    recipes = []
+    for loss, projector in product(spec.space.loss, spec.space.projector):
+        legal = space.legal(loss, projector)
+        if not any(map(any, legal)):
+            why = pair_problem(space.student[0], space.teacher[0], loss, projector)
+            book.write("error", "pairs", f"{loss} with projector {projector}: no pair can be matched: {why}")
+            continue
+        idle = [layer.path for layer, row in zip(space.student, legal, strict=True) if not any(row)]
+        if idle:
+            names = ", ".join(f"`{path}`" for path in idle)
+            book.write("warning", "pairs", f"{loss} with projector {projector}: no teacher layer suits {names}")
+        book.write("ok", "pairs", _summary(space, legal, loss, projector))
+        weight, temperature = spec.space.logit_weight[0], spec.space.temperature[0]
+        mapping = _spaced(space, legal)
+        recipes.append(
+            Recipe(mapping, loss, projector, feature_share=0.5, logit_weight=weight, temperature=temperature)
+        )
+    return recipes
+
+
+def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName, projector: ProjectorName) -> str:
+    every = product(enumerate(space.student), enumerate(space.teacher))
+    pairs = [(student, teacher) for (s, student), (t, teacher) in every if legal[s][t]]
+    n_resampled = sum(s.kind == "map" and s.positions != t.positions for s, t in pairs)
+    said = f"{loss}: {len(pairs)} of {len(space.student) * len(space.teacher)} pairs can be matched"
+    said += f", {n_resampled} of maps resampled to the smaller grid" if n_resampled else ""
+    if projector == "none" or loss == "attention":
+        return f"{said}, without a projector"
+    n_wider = sum(s.width != t.width for s, t in pairs)
+    sizes = sorted((s.width + 1) * t.width for s, t in pairs)
+    return f"{said}, {n_wider} of other width; a linear projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
+
+
+def _spaced(space: RecipeSpace, legal: list[list[bool]]) -> LayerMapping:
+    """Per student layer the legal teacher layer that lies nearest to even spacing."""
+    S, T = len(space.student), len(space.teacher)
+    pairs = []
+    for s, row in enumerate(legal):
+        near = sorted((abs(t + 1 - (s + 1) * T / S), t) for t in range(T) if row[t])
+        pairs += [Pair(space.student[s].path, space.teacher[near[0][1]].path, 1.0)] if near else []
+    return LayerMapping(tuple(pairs))

@@ -1,0 +1,267 @@
+"""The command line: each command parses, calls one thing and prints. stdout is the result, stderr is progress."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mapsearch import __version__
+from mapsearch.core.errors import MapsearchError, did_you_mean
+
+EXAMPLE = "\b\nExample:\n  "
+DEFAULT_STORAGE = "sqlite:///mapsearch.db"
+
+storage_option = click.option(
+    "--storage",
+    default=DEFAULT_STORAGE,
+    envvar="MAPSEARCH_STORAGE",
+    show_default=True,
+    show_envvar=True,
+    help="SQLAlchemy URL of the study database.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+study_argument = click.argument("study", metavar="STUDY.yaml", type=click.Path(path_type=Path))
+
+
+class _Commands(click.Group):
+    """A group that offers close matches for a misspelt command."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], list(self.commands)) or f"; commands: {', '.join(self.commands)}"
+            raise click.UsageError(f"no command `{args[0]}`{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="mapsearch")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Find which teacher layers should teach which student layers, and prove whether it is worth it.
+
+    \b
+    Example:
+      mapsearch init my-study && mapsearch run my-study/study.yaml
+    """
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch init my-study --template vision")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--template", type=click.Choice(["vision", "text"]), default="vision", show_default=True)
+def init(folder: Path, template: str) -> None:
+    """Write a commented study.yaml and task.py that run as they are."""
+    from mapsearch.starter import copy_template
+
+    for path in copy_template(template, folder):
+        click.echo(path)
+    _next(f"mapsearch run {folder / 'study.yaml'}")
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch layers my-study/study.yaml")
+@study_argument
+@storage_option
+@json_option
+def layers(study: Path, storage: str, as_json: bool) -> None:
+    """List the layers of both networks: path, shape, calls per forward pass, usable or why not."""
+    from mapsearch.look import layers_of
+
+    found = layers_of(_load(study), storage)
+    if as_json:
+        _print_json({network: [layer.to_json() for layer in layers] for network, layers in found.items()})
+        return
+    from mapsearch.report import layers_table
+
+    for network, listed in found.items():
+        _print(layers_table(network, listed))
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch check my-study/study.yaml")
+@study_argument
+@storage_option
+@json_option
+def check(study: Path, storage: str, as_json: bool) -> None:
+    """Preflight on a real batch: does everything that must learn, learn? Plus a forecast."""
+    from mapsearch.check import check as run_check
+    from mapsearch.check import demand
+    from mapsearch.tasks.loading import cache_folder, load_bench
+
+    spec = _load(study)
+    report = run_check(load_bench(spec, cache_folder(storage)), spec)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        from mapsearch.report import findings_table
+
+        _print(findings_table([(f.level, f.what, f.message) for f in report.findings]))
+        click.echo(report.forecast)
+    demand(report)
+    _next(f"mapsearch run {study}")
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch similarity my-study/study.yaml --plot similarity.png")
+@study_argument
+@storage_option
+@json_option
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the matrix as PNG or SVG.")
+def similarity(study: Path, storage: str, as_json: bool, plot: Path | None) -> None:
+    """Measure how alike the layers are, with the floor below which it is noise."""
+    from mapsearch import report
+    from mapsearch.look import similarity_of
+
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise click.UsageError(f"--plot must end with .png or .svg, but got `{plot}`")
+    found = similarity_of(_load(study), storage)
+    if plot is not None:
+        report.plot_similarity(found, str(plot))
+    if as_json:
+        _print_json(found.to_json())
+        return
+    _print(report.similarity_table(found))
+    click.echo(report.similarity_sentence(found))
+    _next(f"mapsearch run {study}")
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch run my-study/study.yaml --storage sqlite:///studies.db")
+@study_argument
+@storage_option
+@click.option("--inline", is_flag=True, help="Train in this process, for debugging.")
+def run(study: Path, storage: str, inline: bool) -> None:
+    """Run the whole search with live progress; run again, it resumes."""
+    from mapsearch.core.records import Verdict
+    from mapsearch.live import show_news
+    from mapsearch.report import verdict_table
+    from mapsearch.run import run as run_loop
+
+    spec = _load(study)
+    verdict = show_news(run_loop(spec, storage, study.read_text(encoding="utf-8"), inline=inline))
+    assert isinstance(verdict, Verdict)
+    if verdict.against:
+        _print(verdict_table(verdict, spec.metric))
+    for caution in verdict.warnings:
+        click.echo(f"caution: {caution}")
+    click.echo(verdict.sentence)
+    _next(f"mapsearch show {spec.name}; mapsearch export {spec.name} --to torch -o distill.py --verify", storage)
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch studies --json")
+@storage_option
+@json_option
+def studies(storage: str, as_json: bool) -> None:
+    """List the studies: state, progress, verdict sentence."""
+    from mapsearch.report import studies_table, study_summary
+    from mapsearch.store.store import Store
+
+    with Store.open(storage, create=False) as store:
+        found = store.studies()
+    if as_json:
+        _print_json([study_summary(study) for study in found])
+    else:
+        _print(studies_table(found))
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch show digits")
+@click.argument("name")
+@storage_option
+@json_option
+def show(name: str, storage: str, as_json: bool) -> None:
+    """Show a study: verdict, best mappings, controls, cost."""
+    from mapsearch import answers, report
+    from mapsearch.core.records import Verdict
+
+    study, trials, runs = answers.read(name, storage)
+    data = report.study_json(study, trials, runs)
+    if as_json:
+        _print_json(data)
+        return
+    _print(report.trials_table(trials, runs, data["metric"], data["direction"]))
+    if data["verdict"]:
+        verdict = Verdict.from_json(data["verdict"])
+        if verdict.against:
+            _print(report.verdict_table(verdict, data["metric"]))
+        for caution in verdict.warnings:
+            click.echo(f"caution: {caution}")
+        click.echo(verdict.sentence)
+    cost = data["cost"]
+    n_done = sum(run.state == "complete" for run in runs)
+    click.echo(
+        f"{study.state}: {n_done} of {len(runs)} runs done, {cost['device_seconds']:.0f} device seconds, "
+        f"{cost['full_run_equivalents']:.1f} full-run equivalents"
+    )
+    done = study.state == "complete"
+    _next(f"mapsearch export {name} --to torch -o distill.py --verify" if done else "mapsearch run STUDY.yaml", storage)
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch export digits --to torch -o distill_digits.py --verify")
+@click.argument("name")
+@click.option("--to", "target", required=True, help="Target: mapsearch (canonical YAML) or torch (a plain module).")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--trial", type=int, help="Trial number; default: the recommended one.")
+@click.option("--verify", is_flag=True, help="Load the file and compare its loss with the trial's.")
+@storage_option
+def export(name: str, target: str, output: Path, trial: int | None, verify: bool, storage: str) -> None:
+    """Write a mapping as a training config or module."""
+    from mapsearch import answers
+
+    click.echo(answers.export(name, target, output, trial=trial, verify=verify, storage=storage))
+
+
+@cli.command(epilog=EXAMPLE + "mapsearch schema > study.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of the study file, for editors."""
+    from mapsearch.core.spec import StudySpec
+
+    _print_json(StudySpec.model_json_schema())
+
+
+def main() -> None:
+    """Run the command line; errors become one line each and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.ClickException as error:
+        _fail([error.format_message()], 2)
+    except MapsearchError as error:
+        if debug:
+            raise
+        _fail(error.problems, error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _fail(["stopped; all finished runs are saved, and the same command goes on"], 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+    except Exception as error:
+        if debug:
+            raise
+        _fail([f"unexpected {type(error).__name__}: {error}; `mapsearch --debug ...` shows where"], 1)
+
+
+def _fail(problems: Iterable[str], code: int) -> None:
+    for problem in problems:
+        click.echo(f"error: {problem}", err=True)
+    sys.exit(code)
+
+
+def _load(path: Path) -> Any:
+    from mapsearch.core.spec import load_study
+
+    return load_study(path)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(table, soft_wrap=False) if console.is_terminal else Console(width=160).print(table)
+
+
+def _print_json(data: Any) -> None:
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _next(command: str, storage: str = DEFAULT_STORAGE) -> None:
+    place = "" if storage == DEFAULT_STORAGE else f"   (--storage {storage})"
+    click.echo(f"next: {command}{place}", err=True)

@@ -1,0 +1,1 @@
+"""Nouns: frozen data that every other room speaks in. No torch, no SQL, no HTTP."""

@@ -1,0 +1,88 @@
+"""The errors a user can cause, sorted by who must act; they hold strings and numbers only.
+
+MapsearchError            exit code 2
+|- SpecError              the study file
+|- TaskError              the user's task class or its data
+|- LayerNotFound          a layer name or glob
+|- MappingError           a mapping or recipe that is not legal
+|- CheckFailed            the networks, as seen on a real batch
+|- StoreError             the database
+|  |- StudyNotFound
+|  |- StudyChanged        another study file under an old name
+|  `- StudyBusy           another process steers the study
+|- ExportError            the target, the trial or the output file
+`- StudyFailed            exit code 1: the study itself failed
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+
+class MapsearchError(Exception):
+    """Something the user can put right."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)  # as `args`, so that a worker's error comes through pickle whole
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, one line each."""
+        return self.args
+
+    def __str__(self) -> str:
+        """All problems, a line each."""
+        return "\n".join(self.problems)
+
+
+class SpecError(MapsearchError):
+    """The study file breaks its schema; every problem carries its dotted path."""
+
+
+class TaskError(MapsearchError):
+    """The user's task cannot be loaded, or gives data of the wrong form."""
+
+
+class LayerNotFound(MapsearchError):
+    """No usable layer goes by that name."""
+
+
+class MappingError(MapsearchError):
+    """A mapping or recipe breaks a rule that `RecipeSpace` or `LayerMapping` states."""
+
+
+class CheckFailed(MapsearchError):
+    """The preflight found the networks unable to learn from each other."""
+
+
+class StoreError(MapsearchError):
+    """The study database cannot be used as asked."""
+
+
+class StudyNotFound(StoreError):
+    """No study of that name."""
+
+
+class StudyChanged(StoreError):
+    """The study exists with other settings."""
+
+
+class StudyBusy(StoreError):
+    """Another process holds the study's lease."""
+
+
+class ExportError(MapsearchError):
+    """The export cannot be written, or the written file does not give the same loss."""
+
+
+class StudyFailed(MapsearchError):
+    """The study was set up well and yet could not be finished."""
+
+    exit_code = 1
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`; did you mean …?` for the closest known names, or the empty string."""
+    matches = get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(f'`{match}`' for match in matches)}?" if matches else ""

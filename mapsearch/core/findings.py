@@ -1,0 +1,46 @@
+"""What the preflight of a study found: findings, the layers that take part, and a forecast."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from mapsearch.core.layers import Layer
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `what` is its topic in a word or two."""
+
+    level: Level
+    what: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All findings, and what was measured on the way; a part that could not be looked at is empty.
+
+    Metrics are those of the validation data, the student's before any training. `seconds` holds
+    `teacher_pass` and `student_step` of one batch, and `evaluation` of a student over the validation data.
+    """
+
+    findings: tuple[Finding, ...]
+    student: tuple[Layer, ...] = ()
+    teacher: tuple[Layer, ...] = ()
+    teacher_metrics: dict[str, float] = field(default_factory=dict)
+    student_metrics: dict[str, float] = field(default_factory=dict)
+    n_student_parameters: int = 0
+    n_teacher_parameters: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    forecast: str = ""
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What must be put right before the study can run."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        layers = {name: [layer.to_json() for layer in getattr(self, name)] for name in ("student", "teacher")}
+        return {**asdict(self), **layers}

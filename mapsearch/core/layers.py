@@ -1,0 +1,48 @@
+"""What is known of one layer: its path, its feature's kind and shape, and whether it can be used."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["vector", "tokens", "map"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A module as seen on one real batch of `B` samples.
+
+    `shape` leaves out the batch axis: `[D]` of a vector, `[L, D]` of tokens, `[C, H, W]` (or
+    `[C, L]`, `[C, D, H, W]`) of a map. `problem` says why the layer cannot be mapped, or is empty.
+    """
+
+    path: str
+    type: str
+    kind: Kind | None
+    shape: tuple[int, ...]
+    calls: int
+    problem: str = ""
+
+    @property
+    def width(self) -> int:
+        """Number of channels: the axis a projector works on."""
+        return self.shape[0] if self.kind == "map" else self.shape[-1]
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Sizes of the axes beside the channels: `[L]`, `[H, W]`; empty for a vector."""
+        return self.shape[1:] if self.kind == "map" else self.shape[:-1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives an equal layer back."""
+        return {
+            "path": self.path,
+            "type": self.type,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "calls": self.calls,
+            "problem": self.problem,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Layer":
+        """The layer that `to_json` wrote."""
+        return cls(**{**data, "shape": tuple(data["shape"])})

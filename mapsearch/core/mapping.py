@@ -1,0 +1,145 @@
+"""Which teacher layers feed which student layer, and how strongly."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from mapsearch.core.errors import MappingError
+
+
+class Pair(NamedTuple):
+    """One arrow `student <- teacher` and its weight, > 0."""
+
+    student: str
+    teacher: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class LayerMapping:
+    """A sparse `W[S, T] >= 0`: the pairs are the truth, the matrix is a view.
+
+    Pairs are kept in one canonical order (numbers in names count as numbers), so that equal
+    mappings are equal objects whatever order they were written in. No pairs: no features.
+
+    Raises:
+        MappingError: a weight is not a finite number above zero, or a pair stands twice.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+
+    def __post_init__(self) -> None:
+        pairs = [Pair(student, teacher, float(weight)) for student, teacher, weight in self.pairs]
+        problems = [
+            f"pair `{p.student} <- {p.teacher}`: `weight > 0` and finite must hold, but got {p.weight}"
+            for p in pairs
+            if not (math.isfinite(p.weight) and p.weight > 0)
+        ]
+        names = [(p.student, p.teacher) for p in pairs]
+        problems += [
+            f"pair `{student} <- {teacher}` stands {names.count((student, teacher))} times; keep one, add the weights"
+            for student, teacher in dict.fromkeys(names)
+            if names.count((student, teacher)) > 1
+        ]
+        if problems:
+            raise MappingError(*problems)
+        object.__setattr__(self, "pairs", tuple(sorted(pairs, key=_depth_order)))
+
+    @property
+    def student_layers(self) -> tuple[str, ...]:
+        """The student layers that are taught, each once."""
+        return tuple(dict.fromkeys(p.student for p in self.pairs))
+
+    @property
+    def teacher_layers(self) -> tuple[str, ...]:
+        """The teacher layers that teach, each once, in canonical order."""
+        return tuple(sorted({p.teacher for p in self.pairs}, key=_natural))
+
+    def normalised(self) -> "LayerMapping":
+        """The same mapping with weights that sum to one."""
+        total = math.fsum(p.weight for p in self.pairs)
+        return LayerMapping(tuple(p._replace(weight=p.weight / total) for p in self.pairs))
+
+    def matrix(self, student_layers: Sequence[str], teacher_layers: Sequence[str]) -> list[list[float]]:
+        """`W[S, T]` over the given layers; pairs of other layers are left out."""
+        weights = {(p.student, p.teacher): p.weight for p in self.pairs}
+        return [[weights.get((s, t), 0.0) for t in teacher_layers] for s in student_layers]
+
+    @classmethod
+    def from_matrix(
+        cls,
+        weights: Sequence[Sequence[float]],
+        student_layers: Sequence[str],
+        teacher_layers: Sequence[str],
+    ) -> "LayerMapping":
+        """The mapping of `W[S, T]`; zero weights are no pairs.
+
+        Raises:
+            MappingError: the matrix is not `[S, T]`, or a weight is negative or not finite.
+        """
+        if len(weights) != len(student_layers) or any(len(row) != len(teacher_layers) for row in weights):
+            raise MappingError(
+                f"`W[S, T]` with S = {len(student_layers)} and T = {len(teacher_layers)} must be given, "
+                f"but got {len(weights)} rows of {sorted({len(row) for row in weights})}"
+            )
+        return cls(
+            tuple(
+                Pair(student, teacher, weight)
+                for student, row in zip(student_layers, weights, strict=True)
+                for teacher, weight in zip(teacher_layers, row, strict=True)
+                if weight != 0
+            )
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits, the same for equal mappings on every machine."""
+        return hashlib.sha256(json.dumps(self.to_json()).encode()).hexdigest()[:12]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """`[{student, teacher, weight}]`; `from_json` gives an equal mapping back, to the last bit."""
+        return [p._asdict() for p in self.pairs]
+
+    @classmethod
+    def from_json(cls, data: Iterable[dict[str, Any]]) -> "LayerMapping":
+        """The mapping that `to_json` wrote.
+
+        Raises:
+            MappingError: a pair has other keys, or a weight that `LayerMapping` refuses.
+        """
+        pairs = list(data)
+        problems = [
+            f"a pair has the keys {', '.join(Pair._fields)}, but got {pair!r}"
+            for pair in pairs
+            if not isinstance(pair, dict) or set(pair) != set(Pair._fields)
+        ]
+        if problems:
+            raise MappingError(*problems)
+        return cls(tuple(Pair(**pair) for pair in pairs))
+
+    def __str__(self) -> str:
+        """`blocks.0 <- layers.1 + 0.25 layers.2 | blocks.1 <- layers.5`, weights relative to the row's largest."""
+        return " | ".join(f"{s} <- {_row(self.pairs, s)}" for s in self.student_layers) or "no features"
+
+
+def _row(pairs: Sequence[Pair], student: str) -> str:
+    row = [p for p in pairs if p.student == student]
+    largest = max(p.weight for p in row)
+    if len(row) > 4:
+        return f"{len(row)} layers {row[0].teacher} .. {row[-1].teacher}"
+    return " + ".join(p.teacher if p.weight == largest else f"{p.weight / largest:.2g} {p.teacher}" for p in row)
+
+
+@lru_cache(maxsize=4096)  # a study has few layers and many mappings
+def _natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+    parts = re.split(r"(\d+)", name)  # isdecimal is what \d matches and int() reads; isdigit would take a superscript
+    return tuple((not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts)
+
+
+def _depth_order(pair: Pair) -> tuple[Any, ...]:
+    return _natural(pair.student), _natural(pair.teacher)

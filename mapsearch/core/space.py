@@ -1,0 +1,69 @@
+"""The one place that decides which pairs and recipes are legal, and says why not."""
+
+from dataclasses import dataclass
+
+from mapsearch.core.errors import did_you_mean
+from mapsearch.core.layers import Layer
+from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
+
+
+@dataclass(frozen=True)
+class RecipeSpace:
+    """Recipes between these `S` student and `T` teacher layers, both in order of the forward pass."""
+
+    student: tuple[Layer, ...]
+    teacher: tuple[Layer, ...]
+
+    @property
+    def student_layers(self) -> tuple[str, ...]:
+        """Paths of the student layers, `[S]`."""
+        return tuple(layer.path for layer in self.student)
+
+    @property
+    def teacher_layers(self) -> tuple[str, ...]:
+        """Paths of the teacher layers, `[T]`."""
+        return tuple(layer.path for layer in self.teacher)
+
+    def legal(self, loss: FeatureLossName, projector: ProjectorName) -> list[list[bool]]:
+        """Which pairs may be matched by that loss, `[S, T]`."""
+        return [[not pair_problem(s, t, loss, projector) for t in self.teacher] for s in self.student]
+
+    def problems(self, recipe: Recipe) -> list[str]:
+        """Why the recipe cannot be distilled here; empty when it can."""
+        students = {layer.path: layer for layer in self.student}
+        teachers = {layer.path: layer for layer in self.teacher}
+        problems = []
+        for pair in recipe.mapping.pairs:
+            missing = [
+                f"{network} has no layer `{name}` in this study{did_you_mean(name, list(layers))}"
+                for network, name, layers in (("student", pair.student, students), ("teacher", pair.teacher, teachers))
+                if name not in layers
+            ]
+            problems += missing
+            if not missing:
+                why = pair_problem(students[pair.student], teachers[pair.teacher], recipe.loss, recipe.projector)
+                problems += [f"pair `{pair.student} <- {pair.teacher}`: {why}"] if why else []
+        return problems
+
+
+def pair_problem(student: Layer, teacher: Layer, loss: FeatureLossName, projector: ProjectorName) -> str:
+    """Why the pair cannot be matched, or the empty string.
+
+    Vectors meet vectors, tokens meet tokens of the same length (the same tokens), maps meet maps
+    with as many spatial axes (both are resampled to the smaller grid).
+    """
+    for layer in (student, teacher):
+        if layer.problem:
+            return layer.problem
+    shapes = f"student {student.kind} {list(student.shape)}, teacher {teacher.kind} {list(teacher.shape)}"
+    if student.kind != teacher.kind:
+        return f"a {student.kind} cannot be matched with a {teacher.kind} ({shapes}); choose layers of one kind"
+    if len(student.positions) != len(teacher.positions):
+        return f"the number of spatial axes differs ({shapes}); choose layers with the same axes"
+    if student.kind == "tokens" and student.positions != teacher.positions:
+        return f"the sequence lengths differ ({shapes}); a position-wise loss needs the same tokens"
+    if loss == "attention":
+        return "" if student.positions else f"attention transfer needs maps or tokens ({shapes}); use nmse or cosine"
+    if projector == "none" and student.width != teacher.width:
+        return f"without a projector the widths must be equal ({shapes}); use the linear projector"
+    return ""

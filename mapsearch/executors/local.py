@@ -1,0 +1,127 @@
+"""Cohorts in worker processes of this machine: one per device, alive between cohorts, replaced when it dies."""
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+
+import torch
+
+from mapsearch.core.errors import StudyFailed
+from mapsearch.core.records import Cohort, Event, Lost, RunResult, Started
+from mapsearch.executors.worker import Ready, Setup
+
+HEARTBEAT_SECONDS = 0.2
+GRACE_SECONDS = 5.0
+
+
+class LocalExecutor:
+    """A pool of worker processes.
+
+    Args:
+        setup: what every worker loads; its device `auto` becomes one GPU per worker, or the CPU.
+        n_workers: number of processes; None takes one per GPU, else one per `train.threads` CPU cores.
+    """
+
+    def __init__(self, setup: Setup, n_workers: int | None = None) -> None:
+        self._devices = _devices(setup.device)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        default = len(self._devices) if self._devices != ["cpu"] else max(1, cores // setup.train.threads)
+        self.n_workers = n_workers or default
+        self._setup = setup
+        self._workers: dict[int, _Worker] = {}
+
+    def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
+        """Events of all cohorts as they come, and None at least every fifth of a second."""
+        waiting = deque(cohorts)
+        for slot in range(min(self.n_workers, len(waiting))):
+            if slot not in self._workers:
+                self._start(slot)
+        while waiting or any(worker.cohort for worker in self._workers.values()):
+            for slot, worker in list(self._workers.items()):
+                if worker.ready and waiting:
+                    worker.give(waiting.popleft())
+                    yield Started(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
+            wait([worker.connection for worker in self._workers.values()], HEARTBEAT_SECONDS)
+            yield None
+            for slot, worker in list(self._workers.items()):
+                yield from self._listen(slot, worker)
+
+    def close(self) -> None:
+        """Stop all workers; what they were training is lost."""
+        for worker in self._workers.values():
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers.values():
+            try:
+                worker.process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._workers.clear()
+
+    def _start(self, slot: int) -> None:
+        device = self._devices[slot % len(self._devices)]
+        self._workers[slot] = _Worker(replace(self._setup, device=device))
+
+    def _listen(self, slot: int, worker: "_Worker") -> Iterator[Event]:
+        try:
+            while worker.connection.poll():
+                message = worker.connection.recv()
+                if isinstance(message, RunResult):
+                    worker.cohort = tuple(plan for plan in worker.cohort if plan.key != message.key)
+                if isinstance(message, Ready):
+                    yield from worker.is_ready(message)
+                else:
+                    yield message
+        except (EOFError, ConnectionError):
+            code = worker.process.wait()
+            keys = tuple(plan.key for plan in worker.cohort)
+            if not worker.has_worked:
+                raise StudyFailed(f"a worker process died (exit code {code}) before it was ready") from None
+            self._start(slot)
+            yield Lost(keys, f"the worker process died (exit code {code})")
+
+
+class _Worker:
+    """One process and the cohort it holds."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.connection, theirs = Pipe()
+        self.device = setup.device
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mapsearch.executors.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "OMP_NUM_THREADS": str(setup.train.threads), "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        theirs.close()
+        self.pid = self.process.pid
+        self.cohort: Cohort = ()
+        self.ready = self.has_worked = False
+        self.connection.send(setup)
+
+    def give(self, cohort: Cohort) -> None:
+        self.cohort, self.ready = cohort, False
+        try:
+            self.connection.send(cohort)
+        except ConnectionError:
+            pass  # it died just now; `_listen` sees the closed pipe and reports the cohort as lost
+
+    def is_ready(self, message: Ready) -> Iterator[Event]:
+        if message.error and not self.has_worked:
+            raise StudyFailed(f"a worker process could not load the task: {message.error}")
+        keys = tuple(plan.key for plan in self.cohort)
+        self.cohort, self.ready, self.has_worked = (), True, True
+        if keys:
+            yield Lost(keys, message.error or "the worker gave no result")
+
+
+def _devices(name: str) -> list[str]:
+    if name != "auto":
+        return [name]
+    return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
+

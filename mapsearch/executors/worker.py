@@ -1,0 +1,75 @@
+"""The worker process: loads the task once, then trains each cohort it is sent.
+
+Started as `python -m mapsearch.executors.worker FD` by the local executor, with one end of a pipe.
+It leaves when the pipe closes, so that a controller that was killed takes its workers with it.
+"""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mapsearch.core.errors import MapsearchError
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import TrainSpec
+from mapsearch.distill import distill
+from mapsearch.tasks.loading import describe, load_task, open_bench
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs to begin; everything in it can be pickled."""
+
+    task: str
+    folder: Path
+    options: dict[str, Any]
+    cache_dir: Path
+    train: TrainSpec
+    device: str
+    space: RecipeSpace
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker waits for a cohort; `error` says why the last one could not be worked on."""
+
+    error: str = ""
+
+
+def main(connection: Connection) -> None:
+    """Serve cohorts until the pipe closes."""
+    setup: Setup = connection.recv()
+    torch.set_num_threads(setup.train.threads)
+    try:
+        task = load_task(setup.task, setup.folder, setup.options, setup.cache_dir)
+        bench = open_bench(task, setup.device)
+        connection.send(Ready())
+        while True:
+            cohort = connection.recv()
+            error = ""
+            try:
+                for event in distill(bench, setup.space, setup.train, cohort):
+                    connection.send(event)
+            except ConnectionError:  # not any OSError: the task's data may lack a file
+                raise
+            except Exception as failure:
+                error = describe(failure)
+            connection.send(Ready(error))
+    except MapsearchError as failure:
+        connection.send(Ready(str(failure)))
+    except (EOFError, OSError):
+        return  # the controller is gone
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the controller decides
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a task prints is progress, not a result
+    # importing by its real name keeps `Setup` and `Ready` the same classes on both sides of the pipe
+    from mapsearch.executors import worker
+
+    worker.main(Connection(int(sys.argv[1])))

@@ -1,0 +1,70 @@
+"""AttachedLoss: the interface of every exported loss once it is loaded, and `RecipeLoss` behind that interface."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.features.taps import FeatureTaps
+from mapsearch.losses.recipe_loss import RecipeLoss
+
+
+class AttachedLoss(Protocol):
+    """A loss with hooks on a student and a teacher; after both ran on a batch, a call gives the total."""
+
+    def __call__(
+        self,
+        task_loss: Tensor,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        mask: Tensor | None = None,
+        progress: float = 0.0,
+    ) -> Tensor:
+        """The total loss of the batch, a scalar; `progress` is the fraction of the schedule done."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the projectors, pair by pair."""
+
+    def to(self, device: torch.device) -> Self:
+        """The loss with its projectors on the device."""
+
+    def close(self) -> None:
+        """Remove the hooks from both networks."""
+
+
+class AttachedRecipe(nn.Module):
+    """`RecipeLoss` as an `AttachedLoss`.
+
+    Raises:
+        LayerNotFound: a network has no such layer.
+    """
+
+    def __init__(self, loss: RecipeLoss, student: nn.Module, teacher: nn.Module) -> None:
+        super().__init__()
+        mapping = loss.recipe.mapping
+        self.loss = loss
+        with ExitStack() as stack:  # copies, as layers further on may overwrite in place
+            self.taps = (
+                stack.enter_context(FeatureTaps(student, mapping.student_layers, copied=mapping.student_layers)),
+                stack.enter_context(FeatureTaps(teacher, mapping.teacher_layers, copied=mapping.teacher_layers)),
+            )
+            self.hooks = stack.pop_all()
+
+    def forward(
+        self,
+        task_loss: Tensor,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        mask: Tensor | None = None,
+        progress: float = 0.0,
+    ) -> Tensor:
+        """The sum of the recipe's terms."""
+        student, teacher = (taps.take() for taps in self.taps)
+        terms = self.loss.terms(task_loss, student_logits, teacher_logits, student, teacher, mask, progress)
+        return torch.stack([*terms.values()]).sum()
+
+    def close(self) -> None:
+        """Remove the hooks from both networks."""
+        self.hooks.close()

@@ -1,0 +1,132 @@
+"""A stored study and the trial to export -> ExportSource: all that any target writes, and where it comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from mapsearch.core.errors import ExportError
+from mapsearch.core.layers import Layer
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Run, Study, Trial
+
+
+@dataclass(frozen=True)
+class ExportSource:
+    """One trial of a study, as its reference run trained it.
+
+    The reference run is the trial's complete run at the highest rung with the lowest seed. `scales`
+    and `first_loss` are that run's; `scales` has one value per pair, in the order of
+    `recipe.mapping.normalised().pairs`. `values` are the metric of all complete runs at that rung.
+    `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a sentence.
+    """
+
+    study: str
+    trial: int
+    recipe: Recipe
+    student: tuple[Layer, ...]
+    teacher: tuple[Layer, ...]
+    scales: tuple[float, ...]
+    seed: int
+    n_steps: int
+    first_loss: float
+    verdict: str
+    metric: str
+    values: tuple[float, ...]
+    mapsearch_version: str
+    torch_version: str
+
+    @property
+    def provenance(self) -> tuple[str, ...]:
+        """Where the file comes from, in lines for its header."""
+        n_runs = f"{len(self.values)} run{'s' * (len(self.values) > 1)} of {self.n_steps} steps"
+        return (
+            f"study: {self.study}, trial {self.trial}, reference seed {self.seed}",
+            f"recipe: {self.recipe}",
+            f"verdict: {self.verdict}",
+            f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
+            f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
+            "direction: student <- teacher",
+        )
+
+
+def multipliers(recipe: Recipe, scales: Sequence[float]) -> tuple[float, ...]:
+    """What each pair's raw loss is multiplied with before it fades: `feature_share * W / scale`, `[P]`."""
+    pairs = recipe.mapping.normalised().pairs
+    return tuple(recipe.feature_share * pair.weight / scale for pair, scale in zip(pairs, scales, strict=True))
+
+
+def export_source(
+    study: Study, trials: Sequence[Trial], runs: Sequence[Run], number: int | None = None
+) -> ExportSource:
+    """What is exported of a trial.
+
+    Args:
+        number: the trial; None takes the verdict's recommendation, else the best one so far.
+
+    Raises:
+        ExportError: the study has no such trial, or it has no complete run.
+    """
+    verdict = study.facts.get("verdict") or {"sentence": "none yet, the study is not finished", "recommended": None}
+    if number is None:
+        number = verdict["recommended"]
+    if number is None:
+        number = _best(study, runs)
+    trial = _trial(study, trials, number)
+    peers = _reference_runs(study, runs, number)
+    reference, result = peers[0], peers[0].result
+    assert result is not None
+    assert result.first_loss is not None, "a complete run has made a first step"
+    mapping, environment = trial.recipe.mapping, study.facts["environment"]
+    return ExportSource(
+        study.name, number, trial.recipe,
+        _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
+        result.scales, reference.seed, reference.n_steps, result.first_loss,
+        verdict["sentence"], study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
+        environment["mapsearch"], environment["torch"],
+    )  # fmt: skip
+
+
+def _best(study: Study, runs: Sequence[Run]) -> int:
+    """The trial with the best mean at the highest rung that any run has finished."""
+    values: dict[int, list[float]] = {}
+    complete = _complete(runs)
+    for run in complete:
+        if run.rung == max(other.rung for other in complete) and run.value is not None:
+            values.setdefault(run.trial, []).append(run.value)
+    if not values:
+        raise ExportError(f"study `{study.name}` has no complete run yet; `mapsearch run` goes on with it")
+    sign = 1.0 if study.spec["direction"] == "maximize" else -1.0
+    return max(values, key=lambda number: (sign * fmean(values[number]), -number))
+
+
+def _trial(study: Study, trials: Sequence[Trial], number: int) -> Trial:
+    by_number = {trial.number: trial for trial in trials}
+    if number not in by_number:
+        known = f"its trials are {min(by_number)} to {max(by_number)}" if by_number else "it has no trials yet"
+        raise ExportError(
+            f"study `{study.name}` has no trial {number}; {known}, `mapsearch show {study.name}` lists them"
+        )
+    return by_number[number]
+
+
+def _reference_runs(study: Study, runs: Sequence[Run], number: int) -> list[Run]:
+    """The trial's complete runs at its highest rung, by seed."""
+    own = [run for run in runs if run.trial == number]
+    complete = _complete(own)
+    if not complete:
+        states = ", ".join(sorted({run.state for run in own})) or "none was planned"
+        raise ExportError(
+            f"trial {number} of study `{study.name}` must have a complete run to be exported, but has none "
+            f"({states}); choose another with --trial, `mapsearch show {study.name}` lists them"
+        )
+    highest = max(run.rung for run in complete)
+    return sorted((run for run in complete if run.rung == highest), key=lambda run: run.seed)
+
+
+def _complete(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.state == "complete" and run.value is not None]
+
+
+def _layers(study: Study, network: str, paths: Sequence[str]) -> tuple[Layer, ...]:
+    layers = {data["path"]: Layer.from_json(data) for data in study.facts["layers"][network]}
+    return tuple(layers[path] for path in paths)

@@ -1,0 +1,143 @@
+"""Target `torch`: one readable PyTorch file that needs nothing of ours; its maths is the source text of `losses/`."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+from textwrap import fill
+from typing import Any
+
+from torch import nn
+
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.space import RecipeSpace
+from mapsearch.exports.attached import AttachedLoss
+from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks
+from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.features.taps import feature_of
+from mapsearch.losses.projectors import Projector
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
+
+_STANDARD_IMPORTS = """
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import cos, pi
+from typing import Any
+"""
+_TORCH_IMPORTS = """
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+"""
+
+
+def render(source: ExportSource) -> str:
+    """The Python text: constants and a `DistillationLoss`, and of our code just what this recipe uses."""
+    recipe, template = source.recipe, Template(Path(__file__).with_suffix(".py.tmpl").read_text(encoding="utf-8"))
+    fields = {
+        "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
+        "constants": _constants(source),
+        "parts": "".join(f"\n\n{inspect.getsource(part)}" for part in _parts(recipe)),
+        **_class_lines(recipe),
+    }
+    tree = ast.parse(template.substitute(fields, imports=""))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    blocks = (_imports(block, names) for block in (_STANDARD_IMPORTS, _TORCH_IMPORTS))
+    text = template.substitute(fields, imports="\n\n".join(block for block in blocks if block))
+    return text.rstrip() + "\n"
+
+
+def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
+    """The loss of the file, really executed, on these networks; the file knows its layers without the space."""
+    namespace: dict[str, Any] = {"__name__": path.stem}
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), namespace)  # an import would leave a __pycache__
+    loss: AttachedLoss = namespace["DistillationLoss"](student, teacher)
+    return loss
+
+
+def _constants(source: ExportSource) -> str:
+    recipe = source.recipe
+    lines = [f"TASK_MULTIPLIER = {(1 - recipe.feature_share) * recipe.task_weight!r}"]
+    if recipe.uses_logits:
+        lines.append(f"LOGIT_MULTIPLIER = {(1 - recipe.feature_share) * recipe.logit_weight!r}")
+        lines.append(f"TEMPERATURE = {recipe.temperature!r}")
+    if recipe.mapping.pairs:
+        lines.append(f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero")
+        lines.append(
+            "\n# student layer, teacher layer, multiplier, kind, student width (None: not projected), teacher width"
+        )
+        lines += ["PAIRS = [", *_pair_lines(source), "]"]
+    return "\n".join(lines)
+
+
+def _pair_lines(source: ExportSource) -> list[str]:
+    loss = RecipeLoss(source.recipe, source.student, source.teacher)
+    teacher_widths = {layer.path: layer.width for layer in source.teacher}
+    lines = []
+    for pair, projector, factor in zip(
+        loss.pairs, loss.projectors, multipliers(source.recipe, source.scales), strict=True
+    ):
+        width = getattr(projector.linear, "in_features", None)  # nn.Identity has none
+        values = (pair.student, pair.teacher, factor, projector.kind, width, teacher_widths[pair.teacher])
+        lines.append(f"    ({', '.join(_literal(value) for value in values)}),")
+    return lines
+
+
+def _class_lines(recipe: Recipe) -> dict[str, str]:
+    """The lines of `DistillationLoss` that depend on the recipe."""
+    attach, terms, close, formula = "", "", "", "total = TASK_MULTIPLIER * task_loss"
+    if recipe.uses_logits:
+        value = f"{recipe.logit_loss}(student_logits, teacher_logits, TEMPERATURE, mask)"
+        terms += f"        total = total + LOGIT_MULTIPLIER * {value}\n"
+        formula += f" + LOGIT_MULTIPLIER * {recipe.logit_loss}"
+    if recipe.mapping.pairs:
+        attach = f"        self.features = FeatureDistillation(student, teacher, PAIRS, {recipe.loss}, ANNEAL)\n"
+        terms += "        total = total + self.features(mask, progress)\n"
+        close = "        self.features.close()\n"
+        formula += f" + fade * sum multiplier * {recipe.loss}"
+    return {"attach": attach, "terms": terms, "close": close, "formula": formula}
+
+
+def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
+    """What the recipe uses of our code, callers before what they call."""
+    parts: list[Callable[..., Any]] = []
+    if recipe.mapping.pairs:
+        loss = FEATURE_LOSSES[recipe.loss]
+        parts += [FeatureDistillation, LayerHooks, *_with_helpers(feature_of), Projector, *_with_helpers(loss)]
+    if recipe.uses_logits:
+        parts += _with_helpers(LOGIT_LOSSES[recipe.logit_loss])
+    return parts
+
+
+def _with_helpers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The function and those it calls by a plain name."""
+    found = [function]
+    for caller in found:  # grows while it is walked
+        called = inspect.getclosurevars(caller).globals.values()
+        found += [value for value in called if inspect.isfunction(value) and value not in found]
+    return found
+
+
+def _imports(block: str, names: set[str]) -> str:
+    """Those imports of the block that bind one of the names."""
+    lines = []
+    for node in ast.parse(block).body:
+        assert isinstance(node, (ast.Import, ast.ImportFrom))
+        node.names = [alias for alias in node.names if (alias.asname or alias.name) in names]
+        lines += [ast.unparse(node)] if node.names else []
+    return "\n".join(lines)
+
+
+def _literal(value: object) -> str:
+    """`repr` with double quotes, as formatters write it."""
+    text = repr(value)
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+
+
+def _docstring_line(line: str) -> str:
+    """The line wrapped, and unable to end the docstring it stands in."""
+    safe = " ".join(line.split()).replace("\\", "\\\\").replace('"""', "'''")
+    return fill(safe, 115, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)

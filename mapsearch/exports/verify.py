@@ -1,0 +1,143 @@
+"""A written export -> proof that it gives the trial's loss, by running it on the trial's first batch."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.errors import ExportError, MapsearchError
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import TrainSpec
+from mapsearch.exports.attached import AttachedLoss, AttachedRecipe
+from mapsearch.exports.source import ExportSource
+from mapsearch.exports.targets import target_named
+from mapsearch.losses.recipe_loss import RecipeLoss
+from mapsearch.tasks.batches import logits_of, train_batches
+from mapsearch.tasks.loading import Bench, describe, seed_everything
+
+TOLERANCE = 1e-5
+"""Largest relative difference that counts as equal: float32 sums in another order."""
+
+Attach = Callable[[nn.Module, nn.Module], AttachedLoss]
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """The same numbers from three sides, on the first batch of the reference run.
+
+    `loss_*` is the total loss of step 0, `gradient_*` the norm of its gradient at the student's
+    parameters, `faded_*` the total when the feature part has faded by half. The trial recorded
+    the first only.
+    """
+
+    loss_in_trial: float
+    loss_here: float
+    loss_exported: float
+    gradient_here: float
+    gradient_exported: float
+    faded_here: float
+    faded_exported: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the export gives the trial's loss."""
+        return not self.differences
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What differs by more than the tolerance."""
+        rows = (
+            ("loss of the trial and of its recipe here", self.loss_in_trial, self.loss_here),
+            ("loss of the recipe and of the file", self.loss_here, self.loss_exported),
+            ("student gradient norm of the recipe and of the file", self.gradient_here, self.gradient_exported),
+            ("half-faded loss of the recipe and of the file", self.faded_here, self.faded_exported),
+        )
+        return tuple(
+            f"the {what} must be equal to {TOLERANCE:g} relative, but got {one:.8g} and {other:.8g}"
+            for what, one, other in rows
+            if not math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-9)
+        )
+
+
+def verify(
+    path: Path, target: str, source: ExportSource, bench: Bench, space: RecipeSpace, train: TrainSpec
+) -> VerifyReport:
+    """Load the written file, run it on the first batch of the reference run and compare.
+
+    The exported loss gets the projector weights of the trial's first step, which its seed gives.
+
+    Args:
+        space: the layers of the bench's networks.
+        train: the training of the study; its batch size decides the batch.
+
+    Raises:
+        ExportError: the target is unknown, the file cannot be run, or something differs; all at once.
+        MappingError: the recipe is no longer legal between the networks' layers.
+    """
+    load = target_named(target).load
+    loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(bench.device)
+    loss.scales.copy_(torch.tensor(source.scales))
+
+    def exported(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
+        attached = load(path, space, student, teacher).to(bench.device)
+        try:
+            _copy_parameters(loss, attached, path)
+        except ExportError:
+            attached.close()
+            raise
+        return attached
+
+    here = _measure(bench, train, source, lambda student, teacher: AttachedRecipe(loss, student, teacher))
+    try:
+        there = _measure(bench, train, source, exported)
+    except ExportError:
+        raise
+    except MapsearchError as error:
+        raise ExportError(*(f"{path}: {problem}" for problem in error.problems)) from None
+    except Exception as error:  # the file may have been edited into anything
+        raise ExportError(f"{path}: the file cannot be loaded and run: {describe(error)}") from error
+    report = VerifyReport(source.first_loss, here[0], there[0], here[1], there[1], here[2], there[2])
+    if not report.equal:
+        raise ExportError(*(f"{path}: {difference}" for difference in report.differences))
+    return report
+
+
+def _measure(bench: Bench, train: TrainSpec, source: ExportSource, attach: Attach) -> tuple[float, float, float]:
+    """Loss and student gradient norm of step 0, and the loss when the feature part has faded by half."""
+    student = bench.new_student(source.seed)
+    attached = attach(student, bench.teacher)
+    try:
+        loss = _total(bench, train, source, student, attached, progress=0.0)
+        parameters = [p for p in student.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        norm = math.sqrt(math.fsum(float(g.double().square().sum()) for g in gradients if g is not None))
+        faded = _total(bench, train, source, student, attached, progress=source.recipe.anneal / 2)
+        return float(loss.detach()), norm, float(faded.detach())
+    finally:
+        attached.close()
+
+
+def _total(
+    bench: Bench, train: TrainSpec, source: ExportSource, student: nn.Module, attached: AttachedLoss, progress: float
+) -> Tensor:
+    """The total loss on the first batch, drawn and computed as the trial's first step did."""
+    batch = next(train_batches(bench, train.batch_size, source.seed, source.n_steps))
+    with torch.no_grad():
+        teacher_logits = logits_of(bench, bench.task.forward(bench.teacher, batch))
+    seed_everything(source.seed * 1_000_003)  # of step 0, so that dropout is the same
+    output = bench.task.forward(student, batch)
+    task_loss, logits = bench.task.loss(output, batch), bench.task.logits(output)
+    return attached(task_loss, logits, teacher_logits, bench.task.mask(batch), progress)
+
+
+def _copy_parameters(loss: RecipeLoss, attached: AttachedLoss, path: Path) -> None:
+    ours, theirs = list(loss.parameters()), list(attached.parameters())
+    shapes = [[list(p.shape) for p in parameters] for parameters in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise ExportError(f"{path}: the projectors must have the shapes {shapes[0]}, but the file has {shapes[1]}")
+    with torch.no_grad():
+        for one, other in zip(ours, theirs, strict=True):
+            other.copy_(one)

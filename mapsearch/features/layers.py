@@ -1,0 +1,204 @@
+"""The layers of a network as seen on one real batch, and the choice of those that take part."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.errors import LayerNotFound, did_you_mean
+from mapsearch.core.layers import Kind, Layer
+from mapsearch.features.taps import every_module_runs, feature_of
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_CONVOLUTIONS = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+)  # fmt: skip
+_CHANNELS_SECOND = (*_CONVOLUTIONS, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d)
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
+
+
+@torch.no_grad()
+def list_layers(model: nn.Module, forward: Callable[[nn.Module], Any], n_samples: int) -> tuple[Layer, ...]:
+    """All modules below the model: first those that ran, in order of their first output, then the others.
+
+    Args:
+        forward: runs the model on one batch of `n_samples` samples.
+    """
+    modules = {path: module for path, module in model.named_modules() if path}
+    outputs = _outputs(model, modules, forward)
+    layers: list[Layer] = []
+    kind: Kind | None = None
+    for path in [*outputs, *(path for path in modules if path not in outputs)]:
+        layers.append(_layer(path, modules[path], outputs.get(path, []), n_samples, kind))
+        kind = layers[-1].kind or kind
+    return tuple(layers)
+
+
+def choose_layers(
+    network: str, model: nn.Module, layers: Sequence[Layer], wanted: str | Sequence[str]
+) -> tuple[Layer, ...]:
+    """The usable layers that take part, in order of the forward pass.
+
+    Args:
+        network: `teacher` or `student`, for messages.
+        wanted: `auto`, or names and globs; `*` stays within one part of a path, so that `blocks.*`
+            names the blocks and not what is inside them.
+
+    Raises:
+        LayerNotFound: a name matches nothing or only layers that cannot be used; all problems at once.
+    """
+    if isinstance(wanted, str):
+        return _trunk(network, model, layers)
+    problems, chosen = [], set()
+    for pattern in wanted:
+        matched = [layer for layer in layers if _matches(layer.path, pattern)]
+        usable = [layer.path for layer in matched if not layer.problem]
+        chosen.update(usable)
+        if not matched:
+            hint = did_you_mean(pattern, [layer.path for layer in layers])
+            problems.append(f"{network} has no layer `{pattern}`{hint}; `mapsearch layers STUDY.yaml` lists them")
+        elif not usable:
+            problems.append(f"{network} layer `{matched[0].path}` cannot be used: {matched[0].problem}")
+    if problems:
+        raise LayerNotFound(*problems)
+    return tuple(layer for layer in layers if layer.path in chosen)
+
+
+def _outputs(
+    model: nn.Module, modules: dict[str, nn.Module], forward: Callable[[nn.Module], Any]
+) -> dict[str, list[Tensor | None]]:
+    """What each module put out in one pass in eval mode: shape and type only, so that nothing is held in memory."""
+    outputs: dict[str, list[Tensor | None]] = {}
+
+    def watch(path: str) -> Any:
+        def note(module: nn.Module, args: Any, output: Any) -> None:
+            tensor = feature_of(output)
+            outputs.setdefault(path, []).append(None if tensor is None else torch.empty_like(tensor, device="meta"))
+
+        return note
+
+    mode = model.training
+    with ExitStack() as stack:
+        stack.enter_context(every_module_runs())
+        stack.callback(model.train, mode)
+        for path, module in modules.items():
+            stack.callback(module.register_forward_hook(watch(path)).remove)
+        forward(model.eval())
+    return outputs
+
+
+def _matches(path: str, pattern: str) -> bool:
+    parts, wanted = path.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def _layer(path: str, module: nn.Module, outputs: list[Tensor | None], n_samples: int, before: Kind | None) -> Layer:
+    tensor = outputs[0] if outputs else None
+    kind = _kind(module, tensor, before) if tensor is not None else None
+    shape = tuple(tensor.shape[1:]) if tensor is not None else ()
+    return Layer(path, type(module).__name__, kind, shape, len(outputs), _problem(module, path, outputs, n_samples))
+
+
+def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int) -> str:
+    if not outputs and isinstance(module, _CONTAINERS):
+        children = [f"`{path}.{name}`" for name, _ in module.named_children()]
+        offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
+        return f"a {type(module).__name__} that is never called and puts out nothing{offer}"
+    if not outputs:
+        return "fired 0 times on the check batch; choose a layer that runs in every forward pass"
+    if len(outputs) > 1:
+        return f"fires {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
+    return _tensor_problem(module, outputs[0], n_samples)
+
+
+def _tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int) -> str:
+    if tensor is None:
+        return "puts out no tensor"
+    if not tensor.is_floating_point():
+        return f"puts out {tensor.dtype}, not floating point numbers"
+    shape = list(tensor.shape)
+    if tensor.ndim < 2 or tensor.ndim > 5:
+        return f"puts out shape {shape}; two to five axes are needed"
+    if tensor.shape[0] != n_samples:
+        return f"puts out shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
+    if tensor.ndim > 3 and _holds(module, _CHANNELS_LAST) and not _holds(module, _CHANNELS_SECOND):
+        return f"puts out shape {shape} with channels last; a map needs its channels on the second axis"
+    return ""
+
+
+def _kind(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None:
+    """Three axes are tokens unless layers with channels second made them; four and five are a map.
+
+    A module without weights, such as a ReLU, puts out what came in: the kind of the layer that ran before.
+    """
+    if tensor.ndim == 2:
+        return "vector"
+    if tensor.ndim != 3:
+        return "map" if tensor.ndim in (4, 5) else None
+    if not _n_parameters(module):
+        return "map" if before == "map" else "tokens"
+    return "map" if _holds(module, _CHANNELS_SECOND) and not _holds(module, (nn.Linear,)) else "tokens"
+
+
+def _holds(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
+    return any(isinstance(inner, kinds) for inner in module.modules())
+
+
+def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The repeated blocks of the main trunk.
+
+    Blocks are instances of one class that holds most of the parameters and is repeated. Looked
+    for in turn: blocks inside a container, blocks anywhere, containers, single weighted layers. The
+    layer that ran last is left out: it puts out the logits, which have a loss of their own.
+    """
+    modules = dict(model.named_modules())
+    usable = _without_head([layer for layer in layers if not layer.problem])
+    tiers: tuple[Callable[[str], bool], ...] = (
+        lambda path: _is_block(modules[path]) and isinstance(modules[path.rpartition(".")[0]], _CONTAINERS),
+        lambda path: _is_block(modules[path]),
+        lambda path: isinstance(modules[path], nn.Sequential),
+        lambda path: isinstance(modules[path], (nn.Linear, *_CONVOLUTIONS)),
+    )
+    families = [_largest_family([layer for layer in usable if tier(layer.path)], modules) for tier in tiers]
+    for least in (3, 2):  # two containers are usually trunk and head: look further before settling for them
+        for tier, family in enumerate(families):
+            if len(family) >= (least if tier >= 2 else 2):
+                return tuple(family)
+    if usable:
+        return (usable[-1],)
+    raise LayerNotFound(f"{network}: no usable layer found; `mapsearch layers STUDY.yaml` says why for each")
+
+
+def _without_head(usable: list[Layer]) -> list[Layer]:
+    """Without the layer that ran last and, where that is a container, its own last layers."""
+    end = len(usable)
+    while end and (end == len(usable) or _is_inside(usable[end - 1], usable[end])):
+        end -= 1
+    return usable[:end]
+
+
+def _is_inside(layer: Layer, other: Layer) -> bool:
+    return layer.path.startswith(f"{other.path}.")
+
+
+def _is_block(module: nn.Module) -> bool:
+    return not isinstance(module, _CONTAINERS) and any(True for _ in module.children())
+
+
+def _largest_family(candidates: Sequence[Layer], modules: dict[str, nn.Module]) -> list[Layer]:
+    """The class with the most instances among those that hold at least half of the largest share of parameters."""
+    families: dict[str, list[Layer]] = {}
+    for layer in candidates:
+        family = families.setdefault(layer.type, [])
+        if not any(_is_inside(layer, other) or _is_inside(other, layer) for other in family):
+            family.append(layer)
+    size = {name: sum(_n_parameters(modules[layer.path]) for layer in family) for name, family in families.items()}
+    large = [family for name, family in families.items() if size[name] >= 0.5 * max(size.values())]
+    return max(large, key=len, default=[])
+
+
+def _n_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,136 @@
+"""FeatureTaps: the outputs of chosen layers, captured while the network runs."""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.errors import LayerNotFound, did_you_mean
+
+_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module"})
+
+
+@dataclass
+class _Capture:
+    """The first output of a layer since the last `take`, and how often it ran."""
+
+    tensor: Tensor | None
+    version: int
+    calls: int = 1
+
+
+class FeatureTaps:
+    """Hooks on layers of a model; they are gone after `with`.
+
+    Example:
+        with FeatureTaps(model, ["layer1", "layer2"]) as taps:
+            output = model(x)
+            features = taps.take()  # {"layer1": [B, ...], "layer2": [B, ...]}
+
+    `copied` names layers whose output the network overwrites in place afterwards (a ReLU with
+    `inplace=True`); those are captured as copies. `overwritten()` finds them. A path need not name
+    the wrappers of a distributed or compiled model (`module.`, `_orig_mod.`).
+
+    Raises:
+        LayerNotFound: the model has no module of that name.
+    """
+
+    def __init__(self, model: nn.Module, paths: Collection[str], copied: Collection[str] = ()) -> None:
+        exact = dict(model.named_modules())
+        modules = {_bare(path): module for path, module in exact.items()} | exact
+        for path in paths:
+            if path not in modules:
+                raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
+        self._modules = {path: modules[path] for path in paths}
+        self._copied = frozenset(copied)
+        self._captured: dict[str, _Capture] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._open.enter_context(every_module_runs())
+        for path, module in self._modules.items():
+            self._open.callback(module.register_forward_hook(self._hook(path)).remove)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        self._captured.clear()
+
+    def _hook(self, path: str) -> Any:
+        def capture(module: nn.Module, args: Any, output: Any) -> None:
+            seen = self._captured.get(path)
+            if seen is not None:  # only counted: passes whose features nobody takes must not fill the memory
+                seen.calls += 1
+                return
+            tensor = feature_of(output)
+            if tensor is not None and path in self._copied:
+                tensor = tensor.clone()
+            self._captured[path] = _Capture(tensor, _version(tensor))
+
+        return capture
+
+    def calls(self) -> dict[str, int]:
+        """How often each layer ran since the last `take`."""
+        return {path: seen.calls if (seen := self._captured.get(path)) else 0 for path in self._modules}
+
+    def overwritten(self) -> tuple[str, ...]:
+        """Layers whose captured output was changed in place after it was captured."""
+        return tuple(path for path, seen in self._captured.items() if _version(seen.tensor) != seen.version)
+
+    def take(self) -> dict[str, Tensor]:
+        """The features of the forward pass just done, by path; nothing is kept here.
+
+        Raises:
+            LayerNotFound: a layer did not run exactly once, or put out no tensor.
+        """
+        captured, self._captured = self._captured, {}
+        features = {}
+        for path in self._modules:
+            seen = captured.get(path)
+            if seen is None or seen.calls != 1:
+                n_calls = seen.calls if seen else 0
+                raise LayerNotFound(f"layer `{path}` must run once per forward pass, but ran {n_calls} times")
+            if seen.tensor is None:
+                raise LayerNotFound(f"layer `{path}` must put out a tensor, but put out none; choose another layer")
+            features[path] = seen.tensor
+        return features
+
+
+@contextmanager
+def every_module_runs() -> Iterator[None]:
+    """Keeps PyTorch from its fused transformer path in eval mode.
+
+    That path runs inner modules without their hooks, and packs padded batches into nested tensors,
+    whose features have no `[B, L, D]`.
+    """
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+def feature_of(output: Any) -> Tensor | None:
+    """The feature in a module's output: the tensor itself, the first of a tuple, or `last_hidden_state`."""
+    if isinstance(output, Tensor):
+        return output
+    if hasattr(output, "last_hidden_state"):
+        return feature_of(output.last_hidden_state)
+    if isinstance(output, Mapping):
+        return feature_of(next(iter(output.values()), None))
+    return feature_of(output[0]) if isinstance(output, (tuple, list)) and output else None
+
+
+def _version(tensor: Tensor | None) -> int:
+    return tensor._version if tensor is not None and not tensor.is_inference() else 0
+
+
+def _bare(path: str) -> str:
+    return ".".join(part for part in path.split(".") if part not in _WRAPPERS)

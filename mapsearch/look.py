@@ -1,0 +1,33 @@
+"""What the networks of a study look like before anything is run: their layers and their similarity."""
+
+from mapsearch.compare import compare_bench
+from mapsearch.core.layers import Layer
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.spec import StudySpec
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.loading import Bench, cache_folder, load_bench
+from mapsearch.tasks.task import batch_size
+
+
+def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:
+    """All layers of both networks, `student` and `teacher`, as seen on one training batch."""
+    return _layers(load_bench(spec, cache_folder(storage)), spec)
+
+
+def similarity_of(spec: StudySpec, storage: str) -> Similarity:
+    """The similarity of the layers that take part, measured now."""
+    bench = load_bench(spec, cache_folder(storage))
+    found = _layers(bench, spec)
+    student = choose_layers("student", bench.new_student(spec.seed), found["student"], spec.layers.student)
+    teacher = choose_layers("teacher", bench.teacher, found["teacher"], spec.layers.teacher)
+    return compare_bench(bench, spec, student, teacher)
+
+
+def _layers(bench: Bench, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:
+    batch = next(train_batches(bench, spec.train.batch_size, spec.seed, 1))
+    networks = {"student": bench.new_student(spec.seed), "teacher": bench.teacher}
+    return {
+        name: list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch))
+        for name, model in networks.items()
+    }

@@ -1,0 +1,1 @@
+"""Losses between features and logits, the projectors they need, and their weighted sum."""

@@ -1,0 +1,1 @@
+"""Where recipes come from: pure functions of the space, the similarity, finished trials and a seed."""

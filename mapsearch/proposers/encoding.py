@@ -1,0 +1,142 @@
+"""Sampled parameters <-> recipes: the depth curve with its similarity prior, and the free space.
+
+Both share `feature_share`, `loss`, `projector` and `anneal`. A *curve* says with a few numbers where
+on the teacher each student layer looks; the *free* space has one integer per student layer.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mapsearch.core.mapping import LayerMapping
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import SpaceSpec
+
+Params = dict[str, Any]
+
+RISE = (-0.25, 1.0)
+"""Range of the curve's rise: reversed mappings are legal and seldom right, so steep ones are left to the free space."""
+
+FAINT = 0.05
+"""Pairs below this part of their row's largest weight cost a loss and teach next to nothing: dropped."""
+
+
+def depth_curve(
+    params: Mapping[str, Any], z: Sequence[Sequence[float]], legal: Sequence[Sequence[bool]]
+) -> list[list[float]]:
+    """Weights `W[S, T]` of a depth curve.
+
+    Student layer `s`, at depth `x = s / (S - 1)`, looks at teacher position
+    `m = 1 + (T - 1) (lo + (hi - lo) x^gamma)` with `hi = lo + rise` kept in [0, 1]. Teacher layers
+    share its row by `exp(-(t - m)^2 / (2 width^2) + similarity_weight * z)`; the `max_teachers`
+    largest stay and sum to `exp(slope * x)`.
+
+    Args:
+        z: similarity standardised per row, `[S, T]`; its weight may be negative.
+        legal: which pairs may be matched, `[S, T]`.
+    """
+    S, T = len(legal), len(legal[0])
+    hi = min(1.0, max(0.0, params["lo"] + params["rise"]))
+    weights = []
+    for s in range(S):
+        x = s / (S - 1) if S > 1 else 1.0
+        m = (T - 1) * (params["lo"] + (hi - params["lo"]) * x ** params["gamma"])
+        score = [
+            -((t - m) ** 2) / (2 * params["width"] ** 2) + params["similarity_weight"] * z[s][t] if legal[s][t] else -math.inf
+            for t in range(T)
+        ]
+        weights.append(_row(score, params["max_teachers"], math.exp(params["slope"] * x)))
+    return weights
+
+
+def _row(score: Sequence[float], keep: int, total: float) -> list[float]:
+    best = max(score)
+    if best == -math.inf:
+        return [0.0] * len(score)
+    raw = [math.exp(value - best) for value in score]
+    kept = sorted(range(len(raw)), key=lambda t: -raw[t])[:keep]
+    row = [value if t in kept and value >= FAINT else 0.0 for t, value in enumerate(raw)]
+    return [total * value / math.fsum(row) for value in row]
+
+
+def free_choice(params: Mapping[str, Any], legal: Sequence[Sequence[bool]]) -> list[list[float]]:
+    """Weights of the free space: `teacher_s` is a teacher layer counted from 1, or 0 for none."""
+    return [
+        [float(ok and t + 1 == params[f"teacher_{s}"]) for t, ok in enumerate(row)] for s, row in enumerate(legal)
+    ]
+
+
+def to_recipe(
+    params: Mapping[str, Any], space: RecipeSpace, z: Sequence[Sequence[float]], base: Recipe
+) -> Recipe | None:
+    """The recipe of sampled parameters, or None when no legal pair is left.
+
+    Args:
+        base: carries what is not searched: task and logit weights, temperature.
+    """
+    legal = space.legal(params["loss"], params["projector"])
+    weights = depth_curve(params, z, legal) if "lo" in params else free_choice(params, legal)
+    mapping = LayerMapping.from_matrix(weights, space.student_layers, space.teacher_layers)
+    shared = {key: params[key] for key in ("feature_share", "loss", "projector", "anneal")}
+    return replace(base, mapping=mapping, **shared) if mapping.pairs else None
+
+
+def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params | None:
+    """Parameters that give the recipe back, or None when it lies outside the sampled space.
+
+    Straight one-to-one mappings become a curve, other one-to-one mappings a point of the free space.
+    """
+    low, high = choices.feature_share
+    chosen = recipe.loss in choices.loss and recipe.projector in choices.projector and recipe.anneal in choices.anneal
+    if not (recipe.mapping.pairs and chosen and low <= recipe.feature_share <= high):
+        return None
+    shared: Params = {key: getattr(recipe, key) for key in ("feature_share", "loss", "projector", "anneal")}
+    rows = [
+        [t for t, weight in enumerate(row, start=1) if weight > 0]
+        for row in recipe.mapping.matrix(space.student_layers, space.teacher_layers)
+    ]
+    if any(len(row) > 1 for row in rows):
+        return None
+    straight = _straight(rows, len(space.teacher), choices) if all(rows) else None
+    candidates = [shared | straight] if straight else []
+    candidates.append(shared | {f"teacher_{s}": row[0] if row else 0 for s, row in enumerate(rows)})
+    flat = [[0.0] * len(space.teacher)] * len(rows)
+    for params in candidates:
+        back = to_recipe(params, space, flat, recipe)
+        if back is not None and back.mapping.normalised() == recipe.mapping.normalised():
+            return params
+    return None
+
+
+def _straight(rows: Sequence[Sequence[int]], n_teacher: int, choices: SpaceSpec) -> Params | None:
+    """The straight curve from the first student layer's teacher to the last one's, if the ranges hold it."""
+    span = max(1, n_teacher - 1)
+    lo, hi = (rows[0][0] - 1) / span, (rows[-1][0] - 1) / span
+    low, high = choices.similarity_weight
+    if not (RISE[0] <= hi - lo <= RISE[1] and low <= 0 <= high):
+        return None
+    return {
+        "lo": lo, "rise": hi - lo, "gamma": 1.0, "width": choices.width[0],
+        "similarity_weight": 0.0, "max_teachers": 1, "slope": 0.0,
+    }  # fmt: skip
+
+
+def local_move(recipe: Recipe, space: RecipeSpace, seed: int) -> Params:
+    """A neighbour of a recipe in the free space: one student layer looks one teacher layer higher, lower or away."""
+    rng = random.Random(seed)
+    matrix = recipe.mapping.matrix(space.student_layers, space.teacher_layers)
+    chosen = [max(range(len(row)), key=lambda t, row=row: row[t]) + 1 if any(row) else 0 for row in matrix]  # type: ignore[misc]
+    steps = [
+        (s, t)
+        for s, at in enumerate(chosen)
+        for t in (at - 1, at + 1)
+        if 0 <= t <= len(space.teacher) and any((*chosen[:s], t, *chosen[s + 1 :]))
+    ]
+    if steps:  # a single pair of layers has no neighbour
+        s, t = rng.choice(steps)
+        chosen[s] = t
+    shared: Params = {key: getattr(recipe, key) for key in ("feature_share", "loss", "projector", "anneal")}
+    return shared | {f"teacher_{s}": t for s, t in enumerate(chosen)}

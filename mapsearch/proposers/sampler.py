@@ -1,0 +1,132 @@
+"""The thin adapter to Optuna: it owns the Optuna study, and speaks in parameters and numbers only."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from typing import Literal
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
+
+from mapsearch.core.spec import SpaceSpec
+from mapsearch.proposers.encoding import RISE, Params
+
+Space = Literal["curve", "free"]
+
+N_STARTUP = 10
+"""Finished trials before TPE models anything; the controls count."""
+
+
+class Sampler:
+    """Ask and tell on one Optuna study in the study database.
+
+    One process per study uses it. Trials told here are those the sampler can learn from: complete
+    ones by value, infeasible ones as a violated constraint. A plain failure would be forgotten and
+    proposed again.
+    """
+
+    def __init__(
+        self, url: str, name: str, direction: str, choices: SpaceSpec, n_student: int, n_teacher: int, kind: str, seed: int
+    ) -> None:
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        self._space = distributions(choices, n_student, n_teacher)
+        self._kind, self._seed = kind, seed
+        storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+        self._study = optuna.create_study(
+            storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler(seed=seed)
+        )
+
+    def ask(self, space: Space, draw: int, trial: int) -> tuple[int, Params]:
+        """A new number and parameters for that mapsearch trial; the same `draw` on the same history repeats them."""
+        self._study.sampler = self._sampler(draw)
+        asked = self._study.ask(self._space[space])
+        asked.set_user_attr("trial", trial)
+        return asked.number, dict(asked.params)
+
+    def tell(self, number: int, value: float | None) -> None:
+        """Report an asked trial's value; None means infeasible. Telling twice changes nothing."""
+        told = self._study.get_trials(deepcopy=False)[number]
+        if told.state != TrialState.RUNNING:
+            return
+        if value is None:  # a constraint can be set on a live trial only: the asked one makes room for a copy
+            self.add(told.params, None, told.user_attrs["trial"])  # first, so that a crash here is made good by a retry
+            self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        else:
+            self._study.tell(number, value, skip_if_finished=True)
+
+    def add(self, params: Params, value: float | None, trial: int) -> int:
+        """Report a recipe that was not asked for, such as a control; once per mapsearch trial number."""
+        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        for known in done:
+            if known.user_attrs.get("trial") == trial:
+                return known.number
+        space = self._space["curve" if "lo" in params else "free"]
+        rising = self._study.direction == StudyDirection.MAXIMIZE
+        worst = (min if rising else max)((t.value for t in done if t.value is not None), default=0.0)
+        self._study.add_trial(
+            create_trial(
+                params=params,
+                distributions={key: space[key] for key in params},
+                value=worst if value is None else value,
+                user_attrs={"trial": trial},
+                constraints={"infeasible": float(value is None)},
+            )
+        )
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def forget(self, number: int) -> None:
+        """Close an asked trial that crashed: its parameters are not to blame, and may be proposed again."""
+        self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def forget_all_but(self, numbers: Iterable[int]) -> int:
+        """Fail running trials that no mapsearch trial refers to: a crash left them, and they would repel the sampler."""
+        known = set(numbers)
+        lost = [t.number for t in self._study.trials if t.state == TrialState.RUNNING and t.number not in known]
+        for number in lost:
+            self.forget(number)
+        return len(lost)
+
+    def _sampler(self, draw: int) -> BaseSampler:
+        seed = (self._seed * 1_000_003 + draw) % 2**32
+        if self._kind == "random":
+            return RandomSampler(seed=seed)
+        with warnings.catch_warnings():
+            # `group` is marked experimental; without it parameters of two spaces are silently sampled independently
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return TPESampler(
+                seed=seed,
+                n_startup_trials=N_STARTUP,
+                n_ei_candidates=24,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
+
+
+def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Space, dict[str, BaseDistribution]]:
+    """The parameters of both spaces with their ranges."""
+    shared: dict[str, BaseDistribution] = {
+        "feature_share": FloatDistribution(*choices.feature_share),
+        "loss": CategoricalDistribution(choices.loss),
+        "projector": CategoricalDistribution(choices.projector),
+        "anneal": CategoricalDistribution(choices.anneal),
+    }
+    curve: dict[str, BaseDistribution] = {
+        "lo": FloatDistribution(0.0, 1.0),
+        "rise": FloatDistribution(*RISE),
+        "gamma": FloatDistribution(1 / 3, 3.0, log=True),
+        "width": FloatDistribution(*choices.width, log=True),
+        "similarity_weight": FloatDistribution(*choices.similarity_weight),
+        "max_teachers": IntDistribution(1, min(choices.max_teachers, n_teacher)),
+        "slope": FloatDistribution(-3.0, 3.0),
+    }
+    free: dict[str, BaseDistribution] = {f"teacher_{s}": IntDistribution(0, n_teacher) for s in range(n_student)}
+    return {"curve": shared | curve, "free": shared | free}
+
+
+def _engine_options(url: str) -> dict[str, object]:
+    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}

@@ -1,0 +1,232 @@
+"""STEP: a study of the database -> what people and machines read of it: JSON, tables, sentences."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.records import Noise, Run, Study, Trial, Verdict
+from mapsearch.core.similarity import Similarity
+
+SHOWN_TRIALS = 8
+_SHADES = " ░▒▓█"
+
+
+def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> dict[str, Any]:
+    """All that `show --json` prints."""
+    overhead = overheads(trials, runs)
+    verdict = study.facts.get("verdict")
+    n_full = study.spec["train"]["steps"]
+    return {
+        "name": study.name,
+        "state": study.state,
+        "metric": study.spec["metric"],
+        "direction": study.spec["direction"],
+        "n_trials": len(trials),
+        "n_runs": len(runs),
+        "teacher": study.facts.get("teacher"),
+        "verdict": verdict,
+        "trials": [_trial_json(trial, overhead.get(trial.number)) for trial in trials],
+        "cost": {
+            "device_seconds": sum(run.result.seconds for run in runs if run.result),
+            "full_run_equivalents": sum(run.n_steps for run in runs if run.state == "complete") / n_full,
+        },
+    }
+
+
+def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
+    """Training time of each trial over that of the control `logits`: the median over runs of the same rung and seed."""
+    logits = next((trial.number for trial in trials if trial.control == "logits"), None)
+    seconds = {run.key: run.result.seconds for run in runs if run.state == "complete" and run.result}
+    ratios: dict[int, list[float]] = {}
+    for (trial, rung, seed), value in seconds.items():
+        reference = seconds.get((logits, rung, seed), 0.0) if logits is not None else 0.0
+        if reference > 0:
+            ratios.setdefault(trial, []).append(value / reference)
+    return {trial: median(values) for trial, values in ratios.items()}
+
+
+def similarity_sentence(similarity: Similarity) -> str:
+    """What the similarity says, in one sentence."""
+    if similarity.is_flat:
+        return (
+            f"similarity cannot rank layers here: no row spreads beyond the noise floor {similarity.noise_floor:.3f} "
+            f"({similarity.n_samples} samples)"
+        )
+    best = [max(range(len(row)), key=lambda t, row=row: row[t]) for row in similarity.values]  # type: ignore[misc]
+    pairs = ", ".join(
+        f"{student} ~ {similarity.teacher_layers[t]} ({similarity.values[s][t]:.2f})"
+        for s, (student, t) in enumerate(zip(similarity.student_layers, best, strict=True))
+    )
+    return f"most alike: {pairs}; noise floor {similarity.noise_floor:.3f}, {similarity.n_samples} samples"
+
+
+def noise_sentence(noise: Noise, when_flat: str) -> str:
+    """What the noise stage found, and what the user may do about it."""
+    found = f"seed sd {noise.seed_sd:.3g}, between mappings {noise.mapping_sd:.3g}"
+    if not noise.flat:
+        return f"{found}: mappings differ beyond seed noise"
+    advice = "" if when_flat == "stop" else "; `search.when_flat: stop` in the study file would save the search"
+    return f"{found}: hand-made mappings cannot be told apart here, the mapping may not matter{advice}"
+
+
+def similarity_table(similarity: Similarity) -> Table:
+    """The matrix for a terminal: values with shades, those under the noise floor dimmed and in brackets."""
+    table = Table(title=f"debiased {similarity.measure.upper()} (student rows, teacher columns)", title_justify="left")
+    table.add_column("")
+    top = max(max(row) for row in similarity.values)
+    for name in similarity.teacher_layers:
+        table.add_column(name, justify="right", overflow="fold")
+    for name, row in zip(similarity.student_layers, similarity.values, strict=True):
+        cells = []
+        for value in row:
+            shade = _SHADES[max(0, min(4, int(5 * value / top)))] if top > 0 else " "
+            noise = abs(value) <= similarity.noise_floor
+            cells.append(Text(f"({value:.2f}) " if noise else f"{shade} {value:.2f} ", style="dim" if noise else ""))
+        table.add_row(name, *cells)
+    return table
+
+
+def plot_similarity(similarity: Similarity, path: str) -> None:
+    """Draw the matrix into a PNG or SVG file, by the path's ending.
+
+    Raises:
+        ImportError: matplotlib is not installed (`pip install 'mapsearch[plots]'`).
+    """
+    from matplotlib.figure import Figure  # an extra, and slow to import
+
+    S, T = len(similarity.student_layers), len(similarity.teacher_layers)
+    figure = Figure(figsize=(2.5 + 0.55 * T, 1.8 + 0.45 * S), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(similarity.values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(T), similarity.teacher_layers, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(S), similarity.student_layers)
+    axes.set_xlabel("teacher layer")
+    axes.set_ylabel("student layer")
+    axes.set_title(
+        f"debiased {similarity.measure.upper()}, {similarity.n_samples} samples\n"
+        f"red line: noise floor {similarity.noise_floor:.3f}, values in brackets lie under it",
+        fontsize=9,
+    )
+    for s, row in enumerate(similarity.values):
+        for t, value in enumerate(row):
+            noise = abs(value) <= similarity.noise_floor
+            label = f"({value:.2f})" if noise else f"{value:.2f}"
+            axes.text(t, s, label, ha="center", va="center", fontsize=7, color="black" if value > 0.55 else "white")
+    figure.colorbar(image).ax.axhline(similarity.noise_floor, color="red", linewidth=1.5)
+    figure.savefig(path, dpi=150)
+
+
+def verdict_table(verdict: Verdict, metric: str) -> Table:
+    """The nominee against each control."""
+    table = Table(title=f"nominee (trial {verdict.nominee}) minus control, {metric} on fresh seeds", title_justify="left")
+    for name in ("control", "outcome"):
+        table.add_column(name)
+    for name in ("difference", "95 % interval", "p (adjusted)", "seeds", "trial"):
+        table.add_column(name, justify="right")
+    for row in verdict.against:
+        interval = f"{row.low:+.4f} .. {row.high:+.4f}"
+        table.add_row(
+            row.control, row.outcome, f"{row.difference:+.4f}", interval, f"{row.p_value:.3f}", str(row.n_seeds), str(row.trial)
+        )  # fmt: skip
+    return table
+
+
+def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, direction: str) -> Table:
+    """The best recipes of the search, the controls below them."""
+    arrow, sign = ("↑", -1.0) if direction == "maximize" else ("↓", 1.0)
+    overhead = overheads(trials, runs)
+    confirmed = {
+        trial.number: [run.value for run in runs if run.trial == trial.number and run.stage == "confirm" and run.value is not None]
+        for trial in trials
+    }
+    table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
+    table.add_column("trial", justify="right")
+    table.add_column("from")
+    table.add_column(f"search {metric} {arrow}", justify="right")
+    table.add_column(f"confirmed {metric} {arrow} (n)", justify="right")
+    table.add_column("time vs logits", justify="right")
+    table.add_column("recipe", overflow="fold")
+    proposals = [t for t in trials if t.proposer in ("curve", "free")]
+    ranked = sorted(
+        (t for t in proposals if t.value is not None), key=lambda t: (not confirmed[t.number], sign * (t.value or 0.0))
+    )
+    for trial in [*ranked[:SHOWN_TRIALS], *(t for t in trials if t.control)]:
+        values = confirmed[trial.number]
+        table.add_row(
+            str(trial.number),
+            trial.control + (" (matched)" if trial.proposer == "matched" else "") or trial.proposer,
+            f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
+            f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
+            f"{overhead[trial.number]:.2f}x" if trial.number in overhead else "-",
+            str(trial.recipe) if trial.state != "infeasible" else f"infeasible: {trial.recipe}",
+        )
+    return table
+
+
+def layers_table(network: str, layers: Sequence[Layer]) -> Table:
+    """Every layer of a network, usable or not and why."""
+    table = Table(title=f"{network}: {sum(not x.problem for x in layers)} of {len(layers)} layers can be mapped", title_justify="left")
+    for name in ("layer", "type", "kind", "shape"):
+        table.add_column(name, overflow="fold")
+    table.add_column("calls", justify="right")
+    table.add_column("usable, or why not", overflow="fold")
+    for layer in layers:
+        shape = "x".join(map(str, layer.shape))
+        table.add_row(layer.path, layer.type, layer.kind or "-", shape or "-", str(layer.calls), layer.problem or "yes")
+    return table
+
+
+def findings_table(findings: Sequence[tuple[str, str, str]]) -> Table:
+    """(level, topic, message) of a check, line by line."""
+    table = Table()
+    for name in ("", "about", "found"):
+        table.add_column(name, overflow="fold")
+    for level, what, message in findings:
+        table.add_row(level, what, Text(message))
+    return table
+
+
+def studies_table(studies: Sequence[Study]) -> Table:
+    """One line per study."""
+    table = Table()
+    for name in ("study", "state"):
+        table.add_column(name)
+    for name in ("trials", "runs done"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict", overflow="fold")
+    for study in studies:
+        verdict = (study.facts.get("verdict") or {}).get("sentence", "-")
+        table.add_row(study.name, study.state, str(study.n_trials), f"{study.n_complete}/{study.n_runs}", verdict)
+    return table
+
+
+def study_summary(study: Study) -> dict[str, Any]:
+    """One study of `studies --json`."""
+    verdict = study.facts.get("verdict")
+    return {
+        "name": study.name,
+        "state": study.state,
+        "n_trials": study.n_trials,
+        "n_runs": study.n_runs,
+        "n_complete": study.n_complete,
+        "created_at": study.created_at,
+        "updated_at": study.updated_at,
+        "verdict": verdict["sentence"] if verdict else None,
+    }
+
+
+def _trial_json(trial: Trial, overhead: float | None) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "proposer": trial.proposer,
+        "control": trial.control or None,
+        "state": trial.state,
+        "value": trial.value,
+        "recipe": trial.recipe.to_json(),
+        "params": trial.params,
+        "overhead": overhead,
+    }

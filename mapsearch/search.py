@@ -1,0 +1,190 @@
+"""STEP: what is known so far -> what to run next. Pure functions: stages, promotion, stopping."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from mapsearch.core.mapping import LayerMapping
+from mapsearch.core.recipe import LogitLossName, Recipe
+from mapsearch.core.records import INFEASIBLE, Cohort, Run, RunPlan, Split, Stage, Trial, TrialState
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import StudySpec
+from mapsearch.proposers.controls import article, mapping_controls, plain_controls
+
+SEARCH, TUNE, FULL = 0, 1, 2
+"""The rungs: indices into `search.rungs`. The shortlist runs at the tune rung."""
+
+PLAIN = ("none", "logits", "logits_strong")
+NOISE = ("uniform", "last", "first", "reverse", "random")
+"""The mapping controls whose spread is held against seed noise."""
+
+CONTROL_SHARE = 0.5
+"""Feature share of hand-made mappings during the search; the verdict gives them the nominee's settings."""
+
+FRESH = 1000
+"""Confirm seeds begin this far above the study's seed, where no earlier run has been."""
+
+
+def tune_seeds(spec: StudySpec) -> list[int]:
+    """Seeds of the tune and shortlist stages."""
+    return [spec.seed, spec.seed + 1]
+
+
+def search_seeds(spec: StudySpec) -> list[int]:
+    """Seeds of each proposal and control at the first rung."""
+    return [spec.seed + i for i in range(spec.search.seeds)]
+
+
+def noise_seeds(spec: StudySpec) -> list[int]:
+    """Seeds of the noise stage; the first are those of the search, so that its runs are shared."""
+    return [spec.seed + i for i in range(max(spec.search.noise_seeds, spec.search.seeds))]
+
+
+def confirm_seeds(spec: StudySpec) -> list[int]:
+    """Seeds that nothing before the confirm stage has seen."""
+    return [spec.seed + FRESH + i for i in range(spec.confirm.seeds)]
+
+
+def tune_trials(spec: StudySpec) -> list[Trial]:
+    """Trial 0 without a teacher, then the logit losses without features.
+
+    Plain KL at every weight and temperature, decoupled KL at every weight and its paper's temperature 4:
+    a strong control must be tuned as well.
+    """
+    space = spec.space
+    plain = [Recipe(logit_weight=w, temperature=t) for w in space.logit_weight for t in space.temperature]
+    strong = [Recipe(logit_loss="dkd", logit_weight=w, temperature=4.0) for w in space.logit_weight]
+    return [Trial(number, "tune", recipe) for number, recipe in enumerate([Recipe(), *plain, *strong])]
+
+
+def tuned_logits(trials: Sequence[Trial], direction: str, loss: LogitLossName) -> Recipe:
+    """The best recipe of the tune stage with that logit loss: frozen for the rest of the study.
+
+    Features are searched on top of the plain one, so that a better logit weight is never taken for
+    a better mapping.
+    """
+    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_logits and t.recipe.logit_loss == loss]
+    done = [t for t in tried if t.state == "complete"]
+    return max(done, key=lambda t: _good(t, direction)).recipe if done else tried[0].recipe
+
+
+def control_trials(
+    spec: StudySpec, space: RecipeSpace, similarity: Similarity, logits: Recipe, strong: Recipe, first: int
+) -> list[Trial]:
+    """All controls at the search's settings, numbered from `first`, on top of the two tuned logit recipes."""
+    legal = space.legal(spec.space.loss[0], spec.space.projector[0])
+    mappings = mapping_controls(space, similarity, legal, spec.seed)
+    settings = {
+        "loss": spec.space.loss[0],
+        "projector": spec.space.projector[0],
+        "anneal": spec.space.anneal[-1],
+        "feature_share": min(max(CONTROL_SHARE, spec.space.feature_share[0]), spec.space.feature_share[1]),
+    }
+    recipes = plain_controls(logits, strong)
+    recipes |= {name: replace(logits, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
+    if "uniform" in mappings:
+        recipes["article"] = article(mappings["uniform"], logits)
+    return [
+        Trial(number, "control", recipe, control=name) for number, (name, recipe) in enumerate(recipes.items(), first)
+    ]
+
+
+def matched_trials(nominee: Recipe, trials: Sequence[Trial], space: RecipeSpace, first: int) -> list[Trial]:
+    """Every hand-made mapping with the nominee's own loss, share and fading, numbered from `first`.
+
+    So that the verdict is about the mapping: against controls at other settings a better share
+    would pass for a better mapping. A control that is the nominee's mapping is left out.
+    """
+    matched: list[Trial] = []
+    for trial in trials:
+        mapping = trial.recipe.mapping
+        if trial.proposer != "control" or not mapping.pairs or trial.control == "article":
+            continue
+        recipe = replace(nominee, mapping=mapping)
+        if not same_mapping(mapping, nominee.mapping) and not space.problems(recipe):
+            matched.append(Trial(first + len(matched), "matched", recipe, control=trial.control))
+    return matched
+
+
+def same_mapping(one: LayerMapping, other: LayerMapping) -> bool:
+    """Whether two mappings teach alike: their weights differ by a common factor only."""
+    a, b = one.normalised().pairs, other.normalised().pairs
+    return len(a) == len(b) and all(x[:2] == y[:2] and math.isclose(x[2], y[2]) for x, y in zip(a, b, strict=True))
+
+
+def is_free(draw: int, share: float) -> bool:
+    """Whether the proposal of that index comes from the free space; spread evenly over the draws."""
+    return math.floor((draw + 1) * share) > math.floor(draw * share)
+
+
+def plan(
+    spec: StudySpec, trials: Iterable[Trial], rung: int, seeds: Sequence[int], stage: Stage, split: Split = "valid"
+) -> list[RunPlan]:
+    """One run per trial and seed."""
+    n_steps = spec.n_steps(rung)
+    return [RunPlan(t.number, t.recipe, rung, seed, stage, split, n_steps) for seed in seeds for t in trials]
+
+
+def cohorts(plans: Sequence[RunPlan], n_workers: int, largest: int) -> list[Cohort]:
+    """Runs that may share batches, in groups that keep every worker busy.
+
+    Runs without a teacher are kept apart from the others only by chance: they ride along for nothing.
+    """
+    groups: dict[tuple[int, int, Split], list[RunPlan]] = {}
+    for run in plans:
+        groups.setdefault((run.seed, run.n_steps, run.split), []).append(run)
+    size = max(1, min(largest, math.ceil(len(plans) / n_workers)))
+    return [tuple(group[i : i + size]) for group in groups.values() for i in range(0, len(group), size)]
+
+
+def outcome(trial: Trial, runs: Sequence[Run], wanted: Sequence[RunPlan]) -> tuple[TrialState, float | None]:
+    """State and value of a trial from the runs wanted of it: infeasible if any was, or none could be; else their mean."""
+    keys = {p.key for p in wanted if p.trial == trial.number}
+    own = [run for run in runs if run.key in keys]
+    if not own or any(run.state in INFEASIBLE for run in own):
+        return "infeasible", None
+    values = [run.value for run in own if run.state == "complete" and run.value is not None]
+    return ("complete", fmean(values)) if values else ("crashed", None)
+
+
+def by_seed(runs: Sequence[Run], rung: int) -> dict[int, dict[int, float]]:
+    """The metric of complete runs at a rung: trial -> seed -> value."""
+    table: dict[int, dict[int, float]] = {}
+    for run in runs:
+        if run.rung == rung and run.state == "complete" and run.value is not None:
+            table.setdefault(run.trial, {})[run.seed] = run.value
+    return table
+
+
+def noise_table(trials: Sequence[Trial], runs: Sequence[Run]) -> Mapping[int, Mapping[int, float]]:
+    """The first rung's values of the noise controls: trial -> seed -> metric."""
+    table = by_seed(runs, SEARCH)
+    return {t.number: table[t.number] for t in trials if t.control in NOISE and t.number in table}
+
+
+def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
+    """The best quarter of all recipes with features, at least three."""
+    found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs]
+    best = sorted(found, key=lambda t: (-_good(t, direction), t.number))
+    return best[: max(3, math.ceil(len(found) / 4))]
+
+
+def finalists(trials: Sequence[Trial], runs: Sequence[Run], n: int, direction: str) -> list[Trial]:
+    """The shortlisted recipes by their mean at the shortlist rung, best first; the first is the nominee."""
+    sign = 1.0 if direction == "maximize" else -1.0
+    means = {number: fmean(values.values()) for number, values in by_seed(runs, TUNE).items()}
+    ranked = [t for t in trials if t.number in means and t.recipe.mapping.pairs]
+    return sorted(ranked, key=lambda t: (-sign * means[t.number], t.number))[:n]
+
+
+def incumbent(trials: Sequence[Trial], direction: str) -> Trial | None:
+    """The best recipe with features so far, among those at settings that the study samples."""
+    found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs and t.control != "article"]
+    return max(found, key=lambda t: (_good(t, direction), -t.number), default=None)
+
+
+def _good(trial: Trial, direction: str) -> float:
+    assert trial.value is not None
+    return trial.value if direction == "maximize" else -trial.value

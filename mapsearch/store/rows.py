@@ -1,0 +1,73 @@
+"""Nouns as rows of the study database, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Run, RunPlan, RunResult, Study, Trial
+
+Row = Mapping[Any, Any]
+
+
+def now() -> str:
+    """This instant in UTC, as ISO text that sorts by time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def study_of(row: Row) -> Study:
+    """The study of a row that carries its counts."""
+    return Study(**{field: row[field] for field in Study.__dataclass_fields__})
+
+
+def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:
+    """A row for a trial that the sampler has not been told of."""
+    fields = {field: getattr(trial, field) for field in Trial.__dataclass_fields__}
+    return {**fields, "study_id": study_id, "recipe": trial.recipe.to_json(), "told": False}
+
+
+def trial_of(row: Row) -> Trial:
+    """The trial that `trial_row` wrote."""
+    fields = {field: row[field] for field in Trial.__dataclass_fields__}
+    return Trial(**{**fields, "recipe": Recipe.from_json(row["recipe"])})
+
+
+def run_row(study_id: str, plan: RunPlan) -> dict[str, Any]:
+    """A row for a run that waits for its first attempt."""
+    return {
+        "study_id": study_id,
+        "trial": plan.trial,
+        "rung": plan.rung,
+        "seed": plan.seed,
+        "stage": plan.stage,
+        "split": plan.split,
+        "n_steps": plan.n_steps,
+        "state": "waiting",
+        "attempt": 0,
+    }
+
+
+def run_of(row: Row) -> Run:
+    """The run of a row, with its result if it has one."""
+    fields = {field: row[field] for field in Run.__dataclass_fields__}
+    key = (row["trial"], row["rung"], row["seed"])
+    return Run(**{**fields, "result": _result_of(key, row["result"]) if row["result"] else None})
+
+
+def result_json(result: RunResult) -> dict[str, Any]:
+    """Plain data of a result; its key stands in columns of its own."""
+    return {field: value for field, value in asdict(result).items() if field != "key"}
+
+
+def _result_of(key: tuple[int, int, int], data: dict[str, Any]) -> RunResult:
+    return RunResult(
+        **{
+            **data,
+            "key": key,
+            "curve": tuple((step, loss) for step, loss in data["curve"]),
+            "scales": tuple(data["scales"]),
+            "gradient_shares": tuple(data["gradient_shares"]),
+            "notes": tuple(data["notes"]),
+        }
+    )

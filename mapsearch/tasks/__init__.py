@@ -1,0 +1,1 @@
+"""What the user brings, and how it is loaded and measured."""

@@ -1,0 +1,208 @@
+"""From a study file's `task: file.py:Class` to a `Bench`: the task with its teacher and data in place."""
+
+import importlib
+import importlib.util
+import inspect
+import random
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Subset
+
+from mapsearch.core.errors import TaskError, did_you_mean
+from mapsearch.core.records import Split
+from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.task import Task
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A task made ready in this process: the teacher frozen on the device, the data split."""
+
+    task: Task
+    teacher: nn.Module
+    train: Any
+    valid: Any
+    test: Any
+    device: torch.device
+    notes: tuple[str, ...] = ()
+
+    def split(self, name: Split) -> Any:
+        """The samples the search (`valid`) or the verdict (`test`) measures on."""
+        return self.test if name == "test" else self.valid
+
+    def new_student(self, seed: int) -> nn.Module:
+        """A student built under the seed, on the device, in training mode.
+
+        Raises:
+            TaskError: `student()` gives no module.
+        """
+        seed_everything(seed)
+        student = self.task.student()
+        if not isinstance(student, nn.Module):
+            raise TaskError(f"`student()` must return a torch module, but got {type(student).__name__}")
+        return student.to(self.device).train()
+
+
+def open_bench(task: Task, device: str) -> Bench:
+    """Call the task's teacher and data, and check their form.
+
+    Raises:
+        TaskError: a dataset is empty or has no length, or the teacher is no module.
+    """
+    seed_everything(0)
+    with user_code("`teacher()`"):
+        teacher = task.teacher()
+    if not isinstance(teacher, nn.Module):
+        raise TaskError(f"`teacher()` must return a torch module, but got {type(teacher).__name__}")
+    with user_code("the task's data"):
+        train, valid, test = task.train_data(), task.valid_data(), task.test_data()
+    _check_data("train_data", train, 8)
+    _check_data("valid_data", valid, 8)
+    notes: tuple[str, ...] = ()
+    if test is None:
+        n = len(valid)
+        valid, test = Subset(valid, range(0, n, 2)), Subset(valid, range(1, n, 2))
+        notes = (f"no test_data: every second of the {n} validation samples is set aside for the verdict",)
+    where = choose_device(device)
+    teacher = teacher.to(where).eval().requires_grad_(False)
+    _check_data("test_data", test, 4)
+    return Bench(task, teacher, train, valid, test, where, notes)
+
+
+def load_bench(spec: StudySpec, cache_dir: Path) -> Bench:
+    """The study's task made ready in this process, with the threads the study asks for.
+
+    Raises:
+        TaskError: the task cannot be loaded or used.
+    """
+    torch.set_num_threads(spec.train.threads)
+    return open_bench(load_task(spec.task, spec.folder, spec.options, cache_dir), spec.train.device)
+
+
+def cache_folder(storage: str) -> Path:
+    """Where a task may keep what is dear to make: beside a SQLite database, else the working folder."""
+    path = storage.removeprefix("sqlite:///")
+    return Path.cwd() if path == storage else Path(path).resolve().parent
+
+
+def load_task(reference: str, folder: Path, options: dict[str, Any], cache_dir: Path) -> Task:
+    """The user's task, built with its options.
+
+    Args:
+        reference: `file.py:Class` relative to `folder`, or `package.module:Class`.
+
+    Raises:
+        TaskError: the file or class is not there, is no `Task`, cannot be imported or takes other options.
+    """
+    place, _, name = reference.rpartition(":")
+    module = _import_file(folder / place) if place.endswith(".py") else _import_module(place)
+    cls = getattr(module, name, None)
+    if cls is None:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise TaskError(f"`task: {reference}`: {place} has no class `{name}`{did_you_mean(name, classes)}")
+    if not (isinstance(cls, type) and issubclass(cls, Task)):
+        raise TaskError(f"`task: {reference}`: `{name}` must be a subclass of `mapsearch.Task`")
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        raise TaskError(f"`task: {reference}`: `{name}` must define {', '.join(f'`{m}()`' for m in missing)}")
+    try:
+        inspect.signature(cls).bind(**options)
+    except TypeError as error:
+        raise TaskError(f"`options` of `{name}`: {error}; it takes {inspect.signature(cls)}") from None
+    with user_code(f"`{name}(...)` of {place}"):
+        task = cls(**options)
+    task.cache_dir = cache_dir
+    return task
+
+
+@contextmanager
+def user_code(what: str) -> Iterator[None]:
+    """Turns any exception of the user's code into a `TaskError` that says where it happened."""
+    try:
+        yield
+    except TaskError:
+        raise
+    except Exception as error:
+        raise TaskError(f"{what} failed: {describe(error)}") from error
+
+
+def describe(error: BaseException) -> str:
+    """One line: the error's type and text, and the innermost line of code it came from, if possible the user's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(frame.filename)] or frames
+    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def _is_library(filename: str) -> bool:
+    path = Path(filename)
+    return filename.startswith("<") or "site-packages" in path.parts or path.is_relative_to(_PACKAGE)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` prefers a GPU.
+
+    Raises:
+        TaskError: the name is unknown, or no such device is here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise TaskError(f"`train.device: {name}` is no device; use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise TaskError(f"`train.device: {name}`, but this machine shows {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def seed_everything(seed: int) -> None:
+    """Seed torch, NumPy and Python: user code may draw from any of them.
+
+    Not by `torch.manual_seed`: without a GPU it records a stack trace at every call, a tenth of a small step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.py")])
+        raise TaskError(f"the task file `{path}` does not exist{near}")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"mapsearch_task_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    with user_code(f"importing the task file `{path}`"):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    with user_code(f"importing the task module `{name}`"):
+        return importlib.import_module(name)
+
+
+def _check_data(name: str, data: Any, least: int) -> None:
+    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {type(data).__name__}")
+    if len(data) < least:
+        raise TaskError(f"`{name}()`: at least {least} samples must be given, but got {len(data)}")

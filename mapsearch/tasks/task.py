@@ -1,0 +1,141 @@
+"""The contract of a task: teacher, student, data, loss and metric; users subclass `Task`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from mapsearch.core.errors import TaskError
+
+UNLABELLED = -100
+"""Label of a sample the task loss and the metrics skip; the teacher still teaches it."""
+
+
+class Task(ABC):
+    """What a study distils. Only the first four methods must be written.
+
+    A batch is what `collate` makes of samples: a tuple `(x, y, ...)` or a dict with `labels`, as
+    Hugging Face models take it; both work without overriding anything. Datasets are map-style
+    (`len` and indexing). `cache_dir` is a folder beside the study database where a task may keep
+    what is dear to make, such as a trained teacher.
+    """
+
+    cache_dir: Path = Path()
+
+    @abstractmethod
+    def teacher(self) -> nn.Module:
+        """The trained teacher; called once per process."""
+
+    @abstractmethod
+    def student(self) -> nn.Module:
+        """A new student; called once per run, under that run's seed."""
+
+    @abstractmethod
+    def train_data(self) -> Any:
+        """Training samples, the same in the same order at every call; label -100 means unlabelled."""
+
+    @abstractmethod
+    def valid_data(self) -> Any:
+        """Samples that steer the search."""
+
+    def test_data(self) -> Any | None:
+        """Samples that only the verdict sees; None sets every second sample of `valid_data` aside."""
+        return None
+
+    def collate(self, samples: list[Any]) -> Any:
+        """The batch of a list of samples."""
+        return default_collate(samples)
+
+    def forward(self, model: nn.Module, batch: Any) -> Any:
+        """The model's output: keyword arguments from a dict (all but `labels`), else the first item."""
+        inputs = inputs_of(batch)
+        return model(**inputs) if isinstance(batch, Mapping) else model(inputs)
+
+    def logits(self, output: Any) -> Tensor:
+        """Class scores `[..., C]` of an output: a tensor, `.logits`, `["logits"]` or the first item."""
+        if isinstance(output, Tensor):
+            return output
+        if hasattr(output, "logits"):
+            return output.logits  # type: ignore[no-any-return]
+        return output["logits"] if isinstance(output, Mapping) else output[0]  # type: ignore[no-any-return]
+
+    def labels(self, batch: Any) -> Tensor:
+        """Integer labels `[...]` of a batch: its `labels`, else the second item."""
+        return batch["labels"] if isinstance(batch, Mapping) else batch[1]  # type: ignore[no-any-return]
+
+    def loss(self, output: Any, batch: Any) -> Tensor:
+        """The task loss, a scalar: cross entropy over labelled samples, zero when there is none."""
+        labels = self.labels(batch)
+        total = _cross_entropy(self.logits(output), labels).sum()
+        return total / (labels != UNLABELLED).sum().clamp(min=1)
+
+    def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
+        """Measured values by name.
+
+        A tensor holds one value per sample (NaN: not counted); a plain number is a batch mean,
+        weighted by the batch's size. Default: `accuracy` in [0, 1] and `loss` in nats.
+        """
+        logits, labels = self.logits(output), self.labels(batch)
+        unlabelled = labels == UNLABELLED
+        right = (logits.argmax(-1) == labels).float().masked_fill(unlabelled, torch.nan)
+        loss = _cross_entropy(logits, labels).masked_fill(unlabelled, torch.nan)
+        return {"accuracy": right, "loss": loss}
+
+    def mask(self, batch: Any) -> Tensor | None:
+        """Which positions of a token batch are real, bool `[B, L]`: the `attention_mask`, else all."""
+        if isinstance(batch, Mapping) and "attention_mask" in batch:
+            return batch["attention_mask"].bool()  # type: ignore[no-any-return]
+        return None
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Per sample, in the shape of the labels; zero where unlabelled."""
+    flat = F.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), ignore_index=UNLABELLED, reduction="none")
+    return flat.view(labels.shape)
+
+
+def batch_size(batch: Any) -> int:
+    """Number of samples of a batch: the length of its first tensor.
+
+    Raises:
+        TaskError: the batch holds no tensor.
+    """
+    first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
+    if first is None:
+        raise TaskError(f"`collate()` must return a batch with a tensor `[B, ...]`, but got {type(batch).__name__}")
+    return len(first)
+
+
+def inputs_of(batch: Any) -> Any:
+    """What of a batch or sample is shown to a network: all but `labels` of a dict, else the first item."""
+    if isinstance(batch, Mapping):
+        return {key: value for key, value in batch.items() if key != "labels"}
+    return batch[0] if isinstance(batch, (tuple, list)) else batch
+
+
+def tensors_of(batch: Any) -> Iterator[Tensor]:
+    """The tensors of a batch in order, however deep they lie."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, (Mapping, tuple, list)):
+        for value in batch.values() if isinstance(batch, Mapping) else batch:
+            yield from tensors_of(value)
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with every tensor on the device; its structure is kept."""
+    if isinstance(batch, Tensor):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}
+    if isinstance(batch, (tuple, list)):
+        moved = [to_device(value, device) for value in batch]
+        if isinstance(batch, list):
+            return moved
+        return type(batch)(*moved) if hasattr(batch, "_fields") else tuple(moved)  # a named tuple keeps its names
+    return batch

@@ -1,0 +1,87 @@
+"""scikit-learn's bundled digits: 1,797 grey images of 8x8 pixels, ten classes."""
+
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+import mapsearch
+
+UNLABELLED = -100
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut; `stride=2` halves the grid."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(n_out)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(n_out)
+        self.shortcut = nn.Conv2d(n_in, n_out, 1, stride, bias=False) if n_in != n_out else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """A stem, residual blocks of the given widths, and a linear head on the pooled map."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, widths[0], 3, padding=1)
+        before = (widths[0], *widths)
+        self.blocks = nn.Sequential(
+            *(Block(a, b, stride=1 if a == b else 2) for a, b in zip(before, widths, strict=False))
+        )
+        self.head = nn.Linear(widths[-1], 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class Digits(mapsearch.Task):
+    """1,000 training images of which `labels` keep their label, 397 to validate, 400 to test."""
+
+    def __init__(self, labels: int = 100) -> None:
+        data = load_digits()
+        order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(0))
+        self.x = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1)[order] / 16
+        self.y = torch.tensor(data.target)[order]
+        self.labels_kept = labels
+
+    def teacher(self) -> nn.Module:
+        """Trained on all 1,000 labels, once; kept beside the study database."""
+        model, path = ResNet((16, 16, 32, 32, 64, 64)), self.cache_dir / "digits-teacher.pt"
+        if not path.exists():
+            self._train(model)
+            torch.save(model.state_dict(), path)
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model
+
+    def student(self) -> nn.Module:
+        return ResNet((6, 12, 16))
+
+    def train_data(self) -> TensorDataset:
+        y = self.y[:1000].clone()
+        y[self.labels_kept :] = UNLABELLED
+        return TensorDataset(self.x[:1000], y)
+
+    def valid_data(self) -> TensorDataset:
+        return TensorDataset(self.x[1000:1397], self.y[1000:1397])
+
+    def test_data(self) -> TensorDataset:
+        return TensorDataset(self.x[1397:], self.y[1397:])
+
+    def _train(self, model: nn.Module, steps: int = 300) -> None:
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
+        for _ in range(steps):
+            chosen = torch.randint(1000, (64,))
+            F.cross_entropy(model(self.x[chosen]), self.y[chosen]).backward()
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()

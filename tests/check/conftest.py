@@ -1,0 +1,159 @@
+"""A small vision study and a small text study that pass every check, and the means to break them."""
+
+import types
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.loading import open_bench
+from mapsearch.tasks.task import Task
+
+N_CLASSES = 3
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return x + torch.tanh(self.conv(x))
+
+
+class Cnn(nn.Module):
+    def __init__(self, width, depth):
+        super().__init__()
+        self.stem = nn.Conv2d(1, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
+        self.head = nn.Linear(width, N_CLASSES)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class TokenBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + torch.tanh(self.linear(x))
+
+
+class Reader(nn.Module):
+    def __init__(self, width, depth):
+        super().__init__()
+        self.embedding = nn.Embedding(40, width)
+        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(depth))
+        self.head = nn.Linear(width, N_CLASSES)
+
+    def forward(self, input_ids, attention_mask=None):
+        x = self.embedding(input_ids)
+        for block in self.blocks:
+            x = block(x)
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        real = real.unsqueeze(-1).float()
+        return self.head((x * real).sum(1) / real.sum(1))
+
+
+class Dicts:
+    def __init__(self, columns):
+        self.columns = columns
+
+    def __len__(self):
+        return len(self.columns["labels"])
+
+    def __getitem__(self, i):
+        return {name: values[i] for name, values in self.columns.items()}
+
+
+class SmallTask(Task):
+    """Made of parts; `methods` replace those of the class."""
+
+    def __init__(self, teacher, student, train, valid, test, **methods):
+        self._teacher, self._student, self._data = teacher, student, (train, valid, test)
+        for name, method in methods.items():
+            setattr(self, name, types.MethodType(method, self))
+
+    def teacher(self):
+        return self._teacher()
+
+    def student(self):
+        return self._student()
+
+    def train_data(self):
+        return self._data[0]
+
+    def valid_data(self):
+        return self._data[1]
+
+    def test_data(self):
+        return self._data[2]
+
+
+def labelled_by(teacher, *inputs):
+    """The teacher with its mean logits taken off, and its own choices as labels: it is always right."""
+    with torch.no_grad():
+        teacher.head.bias -= teacher(*inputs).mean(0)
+        return teacher(*inputs).argmax(-1)
+
+
+@pytest.fixture
+def vision():
+    """`vision(**parts)` -> the bench of a sound CNN study, with those parts exchanged."""
+
+    def bench(**parts):
+        torch.manual_seed(0)
+        teacher, x = Cnn(8, 4), torch.randn(160, 1, 6, 6)
+        y = labelled_by(teacher, x)
+        data = [TensorDataset(x[i], y[i]) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
+        sound = {"teacher": lambda: teacher, "student": lambda: Cnn(4, 2)}
+        return open_bench(
+            SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
+        )
+
+    return bench
+
+
+@pytest.fixture
+def text():
+    """`text(**parts)` -> the bench of a sound study of padded token ids in dict batches."""
+
+    def bench(*, without=(), **parts):
+        torch.manual_seed(0)
+        ids = torch.randint(1, 40, (160, 10))
+        mask = (torch.arange(10) < torch.randint(3, 11, (160, 1))).long()
+        ids, teacher = ids * mask, Reader(8, 4)
+        columns = {"input_ids": ids, "attention_mask": mask, "labels": labelled_by(teacher, ids, mask)}
+        columns = {name: column for name, column in columns.items() if name not in without}
+        data = [Dicts({n: c[i] for n, c in columns.items()}) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
+        sound = {"teacher": lambda: teacher, "student": lambda: Reader(4, 2)}
+        return open_bench(
+            SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
+        )
+
+    return bench
+
+
+@pytest.fixture
+def study():
+    """`study(**keys)` -> a study file's spec."""
+
+    def spec(**keys):
+        train = {"steps": 20, "batch_size": 16, **keys.pop("train", {})}
+        return StudySpec(name="small", task="task.py:Small", train=train, **keys)
+
+    return spec
+
+
+@pytest.fixture
+def cnn():
+    return Cnn
+
+
+@pytest.fixture
+def reader():
+    return Reader

@@ -1,0 +1,75 @@
+import re
+
+import torch
+from torch.utils.data import TensorDataset
+
+from mapsearch.check import check
+
+
+def said(report, level, what):
+    return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
+
+
+def test_a_validation_set_that_overlaps_the_training_set_is_refused_with_the_count(vision, study):
+    bench = vision()
+    x, y = bench.train.tensors
+    leaked = TensorDataset(x[:40], 0 * y[:40])  # other labels do not make other samples
+    message = said(check(vision(test=leaked), study()), "error", "data")
+    assert message.startswith("40 of 40 samples of test_data (100.0%) stand in train_data too")
+
+
+def test_a_few_shared_samples_are_a_warning(vision, study):
+    bench = vision()
+    x, y = bench.valid.tensors
+    valid = TensorDataset(torch.cat([torch.randn(200, 1, 6, 6), bench.train.tensors[0][:1]]), torch.ones(201).long())
+    report = check(vision(valid=valid), study())
+    assert "1 of 201 samples of valid_data (0.5%)" in said(report, "warning", "data")
+
+
+def test_a_batch_larger_than_the_training_set_is_a_warning(vision, study):
+    report = check(vision(), study(train={"batch_size": 81}))
+    assert "`train.batch_size: 81` is more than the 80 training samples" in said(report, "warning", "data")
+    assert not report.errors
+
+
+def test_the_share_of_unlabelled_samples_is_shown(vision, study):
+    x, y = vision().train.tensors
+    y = y.clone()
+    y[20:] = -100
+    report = check(vision(train=TensorDataset(x, y)), study())
+    assert "75.0% of the training labels are -100 (unlabelled)" in said(report, "ok", "data")
+    assert not report.errors
+
+
+def test_no_label_at_all_is_a_warning(vision, study):
+    x, y = vision().train.tensors
+    report = check(vision(train=TensorDataset(x, torch.full_like(y, -100))), study())
+    assert "100.0% of the training labels" in said(report, "warning", "data")
+    assert "term `task` sends no gradient" in said(report, "warning", "gradients")
+
+
+def test_targets_for_a_loss_of_the_users_own_are_not_taken_for_labels(vision, study):
+    x, y = vision().train.tensors
+    report = check(vision(train=TensorDataset(x, y.float())), study())
+    assert "unlabelled" not in said(report, "ok", "data")
+
+
+def test_padding_without_a_mask_is_refused_with_its_share(text, study):
+    message = said(check(text(without=("attention_mask",)), study()), "error", "padding")
+    assert re.match(
+        r"\d\d% of the positions look like padding, which must not be learnt; give `attention_mask`", message
+    )
+
+
+def test_a_mask_of_the_task_is_as_good(text, study):
+    bench = text(without=("attention_mask",), mask=lambda self, batch: batch["input_ids"] != 0)
+    assert not check(bench, study()).errors
+
+
+def test_a_mask_of_the_wrong_shape_or_type_is_refused(text, study):
+    report = check(text(mask=lambda self, batch: batch["attention_mask"][:, 1:].bool()), study())
+    assert "must be bool [16, 10] as the tokens of `blocks.0`, but got torch.bool [16, 9]" in said(
+        report, "error", "padding"
+    )
+    report = check(text(mask=lambda self, batch: batch["attention_mask"]), study())
+    assert "but got torch.int64 [16, 10]" in said(report, "error", "padding")

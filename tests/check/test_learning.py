@@ -1,0 +1,109 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from mapsearch.check import check
+from mapsearch.core.errors import CheckFailed
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.losses.gradients import check_optimizer
+from mapsearch.losses.recipe_loss import RecipeLoss
+
+
+def said(report, level, what):
+    return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
+
+
+class Detached(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.first, self.second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.head(self.second(self.how(self.first, x)).mean((2, 3)))
+
+
+def cut_off(layer, x):
+    with torch.no_grad():
+        return layer(x)
+
+
+def recomputed(layer, x):
+    return checkpoint(layer, x, use_reentrant=True)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # torch, in the passes without gradients
+def test_a_student_feature_that_is_recomputed_is_refused_with_the_way_out(vision, study):
+    report = check(vision(student=lambda: Detached(recomputed)), study(layers={"student": ["first"]}))
+    assert "set use_reentrant=False" in said(report, "error", "gradients")
+
+
+@pytest.mark.parametrize("projector", ["linear", "none"])
+def test_a_detached_student_feature_is_refused_by_name(vision, study, projector):
+    spec = study(layers={"student": ["first"], "teacher": ["stem", "blocks.*"]}, space={"projector": [projector]})
+
+    def student():
+        made = Detached(cut_off)
+        if projector == "none":
+            made.conv, made.first = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+            made.second = nn.Conv2d(8, 4, 3, padding=1)
+        return made
+
+    message = said(check(vision(student=student), spec), "error", "gradients")
+    assert "term `first <- blocks.3` must send a finite, non-zero gradient to the student, but its norm is 0" in message
+
+
+def test_a_constant_student_feature_is_refused(vision, cnn, study):
+    def student():
+        made = cnn(4, 2)
+        with torch.no_grad():
+            made.stem.weight.zero_()
+            made.stem.bias.fill_(-1.0)
+        made.blocks.insert(0, nn.Sequential(nn.ReLU()))
+        return made
+
+    report = check(vision(student=student), study(layers={"student": ["blocks.0"]}))
+    assert "`blocks.0 <- blocks.3` must send a finite, non-zero gradient" in said(report, "error", "gradients")
+
+
+def test_a_projector_left_out_of_the_optimizer_is_refused():
+    layer = Layer("a", "Conv2d", "map", (4, 3, 3), 1)
+    loss = RecipeLoss(Recipe(LayerMapping((Pair("a", "a", 1.0),)), feature_share=0.5), [layer], [layer])
+    with pytest.raises(CheckFailed, match="projector parameters must be in the optimizer, but 2 are not"):
+        check_optimizer(loss, torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1))
+
+
+def test_a_teacher_that_is_not_the_same_twice_is_refused(vision, cnn, study):
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = cnn(8, 4)
+
+        def forward(self, x):
+            return self.net(x + 0.1 * torch.randn_like(x))
+
+    report = check(vision(teacher=Noisy), study(layers={"teacher": ["net.blocks.*"]}))
+    assert "nmse must be zero, but `net.blocks." in said(report, "error", "self-test")
+    assert "switch its randomness off" in said(report, "error", "self-test")
+
+
+def test_a_teacher_layer_that_is_the_same_for_every_sample_is_refused(vision, study):
+    bench = vision()
+    with torch.no_grad():
+        bench.teacher.blocks[1].conv.weight.zero_()
+        bench.teacher.blocks[1].conv.bias.zero_()
+    report = check(bench, study(layers={"teacher": ["blocks.1.conv", "blocks.2"]}))
+    assert "similarity of `blocks.1.conv` with itself must be 1" in said(report, "error", "self-test")
+
+
+def test_positions_that_are_all_zero_are_a_warning_for_cosine(vision, cnn, study):
+    teacher = vision().teacher
+    teacher.blocks.append(nn.Sequential(nn.Hardshrink(2.0)))
+    report = check(vision(teacher=lambda: teacher), study(layers={"teacher": ["blocks.4"]}))
+    assert "cosine of `blocks.4 <- blocks.4` stays at" in said(report, "warning", "self-test")

@@ -1,0 +1,107 @@
+import copy
+import json
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from mapsearch.check import check, demand
+from mapsearch.core.errors import CheckFailed
+
+
+def errors(report):
+    return [f"{finding.what}: {finding.message}" for finding in report.errors]
+
+
+def lines(report, level):
+    return "\n".join(f"{finding.what}: {finding.message}" for finding in report.findings if finding.level == level)
+
+
+def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
+    report = check(vision(), study())
+    assert errors(report) == []
+    assert demand(report) is None
+    assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
+    assert [layer.path for layer in report.teacher] == [f"blocks.{i}" for i in range(4)]
+    assert report.teacher_metrics["accuracy"] == 1.0 > report.student_metrics["accuracy"]
+    assert report.n_teacher_parameters > report.n_student_parameters > 0
+    assert set(report.seconds) == {"teacher_pass", "student_step", "evaluation"}
+    topics = {finding.what for finding in report.findings}
+    assert topics == {"data", "student", "teacher", "logits", "layers", "self-test", "pairs", "gradients", "memory"}
+    assert re.match(
+        r"forecast: about \d+ runs \(tune 14, noise 10, .* about \d+ (s|min|h) on \d+ worker", report.forecast
+    )
+    assert json.loads(json.dumps(report.to_json()))["teacher"][0]["path"] == "blocks.0"
+
+
+def test_a_sound_text_study_passes_with_its_padding_masked(text, study):
+    report = check(text(), study())
+    assert errors(report) == []
+    assert re.search(r"padding: \d+% of the positions are padding: masked", lines(report, "ok"))
+
+
+def test_the_bench_is_left_as_it_was(vision, study):
+    bench = vision()
+    before = copy.deepcopy(bench.teacher.state_dict())
+    check(bench, study())
+    assert all(torch.equal(before[name], value) for name, value in bench.teacher.state_dict().items())
+    assert not bench.teacher.training
+    assert not any(module._forward_hooks for module in bench.teacher.modules())
+    assert all(p.grad is None and not p.requires_grad for p in bench.teacher.parameters())
+
+
+def test_errors_come_all_at_once(vision, study):
+    bench, spec = vision(), study(metric="acuracy", layers={"teacher": ["block"], "student": ["nothing"]})
+    found = errors(check(bench, spec))
+    assert len(found) == 3
+    with pytest.raises(CheckFailed, match=r"did you mean `accuracy`(.|\n)*no layer `nothing`(.|\n)*no layer `block`"):
+        demand(check(bench, spec))
+
+
+def test_an_exception_of_the_users_code_is_a_finding_with_its_line(vision, study):
+    def forward(self, model, batch):
+        raise ZeroDivisionError("by my own hand")
+
+    found = errors(check(vision(forward=forward), study()))
+    assert all(re.search(r"ZeroDivisionError: by my own hand \(test_preflight.py:\d+\)", line) for line in found)
+
+
+def test_the_optimizer_of_the_study_is_used(vision, study):
+    assert errors(check(vision(), study(train={"optimizer": "sgd"}))) == []
+
+
+def test_every_loss_and_projector_of_the_study_is_tried(vision, cnn, study):
+    spec = study(space={"loss": ["nmse", "cosine", "attention"], "projector": ["linear", "none"]})
+    report = check(vision(student=lambda: cnn(8, 2)), spec)
+    assert errors(report) == []
+    assert sum(finding.what == "gradients" for finding in report.findings) == 6
+
+
+def test_a_task_loss_must_be_one_finite_number(vision, study):
+    def per_sample(self, output, batch):
+        return nn.functional.cross_entropy(output, batch[1], reduction="none")
+
+    assert (
+        "must return one finite number as a tensor, but got shape [16]"
+        in errors(check(vision(loss=per_sample), study()))[0]
+    )
+
+
+def test_the_forecast_follows_the_workers(vision, study):
+    report = check(vision(), study(search={"workers": 3}))
+    assert report.forecast.endswith("on 3 workers")
+
+
+def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
+    bench = vision()
+
+    def logits(self, output):
+        if any(module._forward_hooks for module in bench.teacher.modules()):
+            raise RuntimeError("only while it is watched")
+        return output
+
+    bench.task.logits = logits.__get__(bench.task)
+    assert check(bench, study()).errors
+    assert not any(module._forward_hooks for module in bench.teacher.modules())
+    assert torch.backends.mha.get_fastpath_enabled()

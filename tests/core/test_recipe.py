@@ -1,0 +1,106 @@
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapsearch.core.errors import MappingError
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+
+MAPPING = LayerMapping((Pair("blocks.0", "layers.1", 1.0), Pair("blocks.0", "layers.2", 0.25)))
+SHARES = st.floats(min_value=0, max_value=1, exclude_min=True)
+
+
+@st.composite
+def recipes(draw):
+    return Recipe(
+        mapping=MAPPING,
+        loss=draw(st.sampled_from(["nmse", "cosine", "attention"])),
+        projector=draw(st.sampled_from(["linear", "none"])),
+        feature_share=draw(SHARES),
+        task_weight=draw(st.floats(min_value=0, max_value=10)),
+        logit_loss=draw(st.sampled_from(["kl", "dkd"])),
+        logit_weight=draw(st.floats(min_value=0, max_value=10) | st.integers(0, 10)),
+        temperature=draw(st.floats(min_value=0, max_value=100, exclude_min=True) | st.integers(1, 100)),
+        anneal=draw(SHARES),
+    )
+
+
+@given(recipes())
+def test_json_gives_the_same_recipe_back(recipe):
+    back = Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
+    assert back == recipe
+    assert back.fingerprint == recipe.fingerprint
+
+
+@given(recipes(), recipes())
+def test_fingerprints_are_equal_for_equal_recipes_only(one, other):
+    assert (one.fingerprint == other.fingerprint) == (one == other)
+
+
+def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
+    assert Recipe(logit_weight=1, feature_share=-0.0).fingerprint == Recipe(logit_weight=1.0).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("feature_share", 1.01, "0 <= feature_share <= 1"),
+        ("feature_share", -0.1, "0 <= feature_share <= 1"),
+        ("task_weight", -1, "0 <= task_weight"),
+        ("logit_weight", math.inf, "0 <= logit_weight"),
+        ("logit_weight", math.nan, "0 <= logit_weight"),
+        ("temperature", 0, "0 < temperature <= 100"),
+        ("temperature", 101, "0 < temperature <= 100"),
+        ("temperature", True, "0 < temperature <= 100"),
+        ("temperature", "2", "0 < temperature <= 100"),
+        ("anneal", 0, "0 < anneal <= 1"),
+        ("anneal", 1.5, "0 < anneal <= 1"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_with_the_rule(field, value, rule):
+    with pytest.raises(MappingError, match=f"`{field}`: {rule} must hold, but got"):
+        Recipe(**{field: value})
+
+
+def test_an_unknown_name_is_refused_with_close_matches():
+    with pytest.raises(MappingError, match=r"`loss` must be one of nmse, cosine, .*'cosin'; did you mean `cosine`\?"):
+        Recipe(loss="cosin")
+
+
+def test_an_unknown_key_is_refused_with_close_matches():
+    with pytest.raises(MappingError, match=r"recipe has no `temprature`; did you mean `temperature`"):
+        Recipe.from_json({"temprature": 2.0})
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(MappingError, match=r"`feature_share`(?s:.*)`anneal`(?s:.*)`aggregation`"):
+        Recipe(feature_share=2, anneal=0, aggregation="mean")
+
+
+@pytest.mark.parametrize("fields", [{"mapping": MAPPING}, {"feature_share": 0.5}])
+def test_a_share_without_pairs_and_pairs_without_a_share_are_refused(fields):
+    with pytest.raises(MappingError, match="`feature_share > 0` and at least one pair go together"):
+        Recipe(**fields)
+
+
+def test_a_recipe_knows_whether_it_needs_the_teacher():
+    logits, features = Recipe(logit_weight=1.0), Recipe(MAPPING, feature_share=1.0, logit_weight=1.0)
+    assert (Recipe().uses_logits, Recipe().uses_teacher) == (False, False)
+    assert (logits.uses_logits, logits.uses_teacher) == (True, True)
+    assert (features.uses_logits, features.uses_teacher) == (False, True)
+
+
+def test_a_recipe_reads_as_one_line():
+    recipe = Recipe(MAPPING, feature_share=0.8, logit_weight=1, temperature=4)
+    assert str(recipe) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, share 0.8), logits 1 at temperature 4"
+    assert str(Recipe()) == "task only"
+    assert str(Recipe(logit_weight=1, logit_loss="dkd")) == "dkd logits 1 at temperature 1"
+
+
+def test_a_recipe_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'loss'"):
+        Recipe().loss = "cosine"

@@ -1,0 +1,81 @@
+import pytest
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.space import RecipeSpace, pair_problem
+
+
+def layer(kind, *shape, problem=""):
+    return Layer("x", "Module", kind, shape, 1, problem)
+
+
+MAP, TOKENS, VECTOR = layer("map", 8, 4, 4), layer("tokens", 6, 8), layer("vector", 8)
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "loss", "projector"),
+    [
+        (VECTOR, layer("vector", 64), "nmse", "linear"),
+        (TOKENS, layer("tokens", 6, 64), "cosine", "linear"),
+        (MAP, layer("map", 64, 7, 9), "nmse", "linear"),
+        (MAP, layer("map", 64, 7, 9), "attention", "none"),
+        (MAP, layer("map", 8, 2, 2), "nmse", "none"),
+    ],
+)
+def test_pairs_that_can_be_matched(student, teacher, loss, projector):
+    assert pair_problem(student, teacher, loss, projector) == ""
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "loss", "projector", "why"),
+    [
+        (MAP, TOKENS, "nmse", "linear", "a map cannot be matched with a tokens"),
+        (MAP, layer("map", 8, 16), "nmse", "linear", "the number of spatial axes differs"),
+        (TOKENS, layer("tokens", 7, 8), "nmse", "linear", "the sequence lengths differ"),
+        (VECTOR, VECTOR, "attention", "linear", "attention transfer needs maps or tokens"),
+        (VECTOR, layer("vector", 64), "nmse", "none", "without a projector the widths must be equal"),
+        (VECTOR, layer("vector", 8, problem="called 3 times"), "nmse", "linear", "called 3 times"),
+    ],
+)
+def test_pairs_that_cannot_be_matched_say_why(student, teacher, loss, projector, why):
+    assert pair_problem(student, teacher, loss, projector).startswith(why)
+
+
+SPACE = RecipeSpace(
+    student=(Layer("blocks.0", "Block", "map", (8, 4, 4), 1), Layer("head", "Linear", "vector", (10,), 1)),
+    teacher=(
+        Layer("layers.0", "Block", "map", (64, 4, 4), 1),
+        Layer("layers.1", "Block", "map", (8, 2, 2), 1),
+        Layer("head", "Linear", "vector", (10,), 1),
+    ),
+)
+
+
+def recipe(*pairs, **fields):
+    return Recipe(LayerMapping(tuple(Pair(*pair, 1.0) for pair in pairs)), feature_share=0.5, **fields)
+
+
+def test_legal_is_a_row_per_student_layer():
+    assert SPACE.student_layers == ("blocks.0", "head")
+    assert SPACE.teacher_layers == ("layers.0", "layers.1", "head")
+    assert SPACE.legal("nmse", "linear") == [[True, True, False], [False, False, True]]
+    assert SPACE.legal("nmse", "none") == [[False, True, False], [False, False, True]]
+    assert SPACE.legal("attention", "none") == [[True, True, False], [False, False, False]]
+
+
+def test_a_legal_recipe_has_no_problems():
+    assert SPACE.problems(recipe(("blocks.0", "layers.0"), ("head", "head"))) == []
+    assert SPACE.problems(Recipe()) == []
+
+
+def test_every_pair_that_is_not_legal_is_told():
+    problems = SPACE.problems(recipe(("blocks.0", "head"), ("blocks.0", "layers.0"), projector="none"))
+    assert [problem.split(":")[0] for problem in problems] == ["pair `blocks.0 <- head`", "pair `blocks.0 <- layers.0`"]
+
+
+def test_layers_outside_the_space_are_told_with_close_matches():
+    assert SPACE.problems(recipe(("block.0", "layer.1"))) == [
+        "student has no layer `block.0` in this study; did you mean `blocks.0`?",
+        "teacher has no layer `layer.1` in this study; did you mean `layers.1` or `layers.0`?",
+    ]

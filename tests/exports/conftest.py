@@ -1,0 +1,177 @@
+"""Two small tasks, and trials of them that were really distilled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Run, RunPlan, RunResult, Study, Trial
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import TrainSpec
+from mapsearch.distill import distill
+from mapsearch.exports.source import ExportSource, export_source
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.loading import Bench, open_bench
+from mapsearch.tasks.task import Task
+
+
+class ConvBlock(nn.Module):
+    """Its output is overwritten in place by the ReLU that follows it."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(n_in, n_out, 3, stride, padding=1), nn.BatchNorm2d(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
+class ConvNet(nn.Module):
+    def __init__(self, width: int, strides: tuple[int, ...]) -> None:
+        super().__init__()
+        widths = [3, *(width for _ in strides)]
+        self.blocks = nn.ModuleList(ConvBlock(*args) for args in zip(widths, widths[1:], strides, strict=False))
+        self.drop, self.head = nn.Dropout(0.1), nn.Linear(width, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = torch.relu_(block(x))
+        return self.head(self.drop(x.mean((2, 3))))
+
+
+class Images(Task):
+    def teacher(self) -> nn.Module:
+        return ConvNet(8, (1, 2, 1))
+
+    def student(self) -> nn.Module:
+        return ConvNet(4, (2, 2))
+
+    def train_data(self) -> Any:
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(40, 3, 9, 9, generator=generator)
+        return [(image, -100 if i % 3 == 0 else i % 4) for i, image in enumerate(x)]
+
+    def valid_data(self) -> Any:
+        return self.train_data()[:16]
+
+
+class TokenBlock(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
+        self.norm, self.mlp = nn.LayerNorm(width), nn.Sequential(nn.Linear(width, width), nn.GELU())
+
+    def forward(self, x: Tensor, padding: Tensor) -> tuple[Tensor, None]:
+        h = self.norm(x)
+        x = x + self.attention(h, h, h, key_padding_mask=padding, need_weights=False)[0]
+        return x + self.mlp(x), None
+
+
+class Transformer(nn.Module):
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(20, width)
+        self.layers = nn.ModuleList(TokenBlock(width) for _ in range(depth))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        x = self.embed(input_ids)
+        for layer in self.layers:
+            x = layer(x, attention_mask == 0)[0]
+        return {"logits": self.head(x)}
+
+
+class Tags(Task):
+    """Token classification: logits `[B, L, 3]`, sequences of different length."""
+
+    def teacher(self) -> nn.Module:
+        return Transformer(12, 3)
+
+    def student(self) -> nn.Module:
+        return Transformer(8, 2)
+
+    def train_data(self) -> Any:
+        ids = torch.randint(1, 20, (32, 6), generator=torch.Generator().manual_seed(1))
+        mask = (torch.arange(6) < torch.arange(32)[:, None] % 5 + 2).long()
+        labels = (ids % 3).masked_fill(mask == 0, -100)
+        return [{"input_ids": i, "attention_mask": m, "labels": y} for i, m, y in zip(ids, mask, labels, strict=True)]
+
+    def valid_data(self) -> Any:
+        return self.train_data()
+
+
+MAPPINGS = {
+    "images": [("blocks.0", "blocks.0", 1.0), ("blocks.0", "blocks.1", 0.5), ("blocks.1", "blocks.2", 2.0)],
+    "tags": [("layers.0", "layers.0", 1.0), ("layers.0", "layers.1", 0.25), ("layers.1", "layers.2", 0.5)],
+}
+"""Many-to-one."""
+
+
+def mapping(task: str) -> LayerMapping:
+    return LayerMapping(tuple(Pair(*pair) for pair in MAPPINGS[task]))
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A study of one trial, distilled for a few steps."""
+
+    bench: Bench
+    space: RecipeSpace
+    train: TrainSpec
+    study: Study
+    trials: list[Trial]
+    runs: list[Run]
+
+    @property
+    def source(self) -> ExportSource:
+        return export_source(self.study, self.trials, self.runs, 0)
+
+
+TRAIN = TrainSpec(steps=5, batch_size=8)
+
+
+def _distilled(bench: Bench, recipe: Recipe) -> Distilled:
+    batch = next(train_batches(bench, 8, 0, 1))
+    layers = {}
+    for network, model in (("student", bench.new_student(0)), ("teacher", bench.teacher)):
+        found = list_layers(model, lambda m: bench.task.forward(m, batch), 8)
+        layers[network] = choose_layers(network, model, found, "auto")
+    space = RecipeSpace(layers["student"], layers["teacher"])
+    runs = [_run(bench, space, recipe, seed) for seed in (5, 4)]
+    facts = {
+        "layers": {network: [layer.to_json() for layer in found] for network, found in layers.items()},
+        "environment": {"mapsearch": "0.1.0", "torch": torch.__version__},
+        "verdict": {"sentence": "TIES logits (+0.001)", "recommended": 0},
+    }
+    spec = {"name": "small", "metric": "accuracy", "direction": "maximize"}
+    study = Study("small", "complete", spec, "", facts, "", "", 1, 2, 2)
+    return Distilled(bench, space, TRAIN, study, [Trial(0, "curve", recipe, state="complete")], runs)
+
+
+def _run(bench: Bench, space: RecipeSpace, recipe: Recipe, seed: int) -> Run:
+    plan = RunPlan(0, recipe, 2, seed, "confirm", "valid", 3)
+    (result,) = [event for event in distill(bench, space, TRAIN, [plan]) if isinstance(event, RunResult)]
+    assert result.state == "complete", result.error
+    return Run(0, 2, seed, "confirm", "valid", 3, "complete", 1, result.metrics["accuracy"], result)
+
+
+@pytest.fixture(scope="session")
+def benches() -> dict[str, Bench]:
+    return {"images": open_bench(Images(), "cpu"), "tags": open_bench(Tags(), "cpu")}
+
+
+@pytest.fixture(scope="session")
+def distilled(benches: dict[str, Bench]) -> Callable[..., Distilled]:
+    """Distil a recipe with the task's many-to-one mapping and the given fields; `pairs=False`: without features."""
+
+    def make(task: str, *, pairs: bool = True, **fields: Any) -> Distilled:
+        features = {"mapping": mapping(task), "feature_share": 0.7, "anneal": 0.5} if pairs else {}
+        return _distilled(benches[task], Recipe(**{**features, "logit_weight": 2.0, "temperature": 3.0, **fields}))
+
+    return make

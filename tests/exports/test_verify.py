@@ -1,0 +1,99 @@
+"""What is written gives the trial's loss, and what was edited does not."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import yaml
+
+from mapsearch.core.errors import ExportError
+from mapsearch.exports.targets import TARGETS, write
+from mapsearch.exports.verify import verify
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+
+RECIPES = [
+    *({"task": "images", "loss": loss, "logit_loss": logit} for loss, logit in product(FEATURE_LOSSES, LOGIT_LOSSES)),
+    *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
+    {"task": "tags", "logit_loss": "dkd", "task_weight": 0.5},
+    {"task": "tags", "feature_share": 1.0},
+    {"task": "tags", "pairs": False},
+    {"task": "tags", "pairs": False, "logit_weight": 0.0},
+]
+
+
+def check(path, target, study, source=None):
+    return verify(path, target, source or study.source, study.bench, study.space, study.train)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+def test_every_target_gives_the_loss_and_gradient_of_the_trial(recipe, distilled, tmp_path):
+    study = distilled(**recipe)
+    for target in TARGETS:
+        write(target, study.source, tmp_path / target)
+        report = check(tmp_path / target, target, study)
+        assert report.equal
+        assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
+        assert report.gradient_exported == pytest.approx(report.gradient_here, rel=1e-5)
+        assert report.gradient_here > 0
+    assert not any(m._forward_hooks for m in study.bench.teacher.modules())
+
+
+@pytest.fixture(scope="module")
+def images(distilled):
+    return distilled("images")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"blocks.2"', '"blocks.1"', "the loss of the recipe and of the file must be equal to 1e-05 relative"),
+        ('"blocks.2"', '"blocks.7"', "ValueError: the teacher has no layer `blocks.7`"),
+        ("TASK_MULTIPLIER = 0.3", "TASK_MULTIPLIER = 0.4", "the loss of the recipe and of the file"),
+        ("ANNEAL = 0.5", "ANNEAL = 0.9", "the half-faded loss of the recipe and of the file"),
+        ("TEMPERATURE = 3.0", "TEMPERATURE = 2.0", "the loss of the recipe and of the file"),
+        ('"map", 4, 8', '"map", 5, 8', "the projectors must have the shapes"),
+        ("import torch\n", "import torhc\n", "cannot be loaded and run: ModuleNotFoundError: No module named 'torhc'"),
+        ("class DistillationLoss", "class Loss", "cannot be loaded and run: KeyError: 'DistillationLoss'"),
+    ],
+)
+def test_an_edited_torch_file_is_caught_where_it_matters(old, new, message, images, tmp_path):
+    path = tmp_path / "distillation.py"
+    write("torch", images.source, path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ExportError, match=f"distillation.py: .*{message}"):
+        check(path, "torch", images)
+    assert not any(m._forward_hooks for m in images.bench.teacher.modules())
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda recipe: recipe["pairs"][0].update(weight=7.0), "the multiplier of `blocks.0 <- blocks.0` must be"),
+        (lambda recipe: recipe["pairs"][2].update(teacher="blocks.9"), "teacher has no layer `blocks.9` in this study"),
+        (lambda recipe: recipe.update(task_weight=2.0), "the loss of the recipe and of the file must be equal"),
+        (lambda recipe: recipe.update(loss="nsme"), "`loss` must be one of nmse, cosine, attention, but got 'nsme'"),
+    ],
+)
+def test_an_edited_yaml_file_is_caught(edit, message, images, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    write("mapsearch", images.source, path)
+    data = yaml.safe_load(path.read_text())
+    edit(data["recipe"])
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(ExportError, match=f"recipe.yaml: .*{message}"):
+        check(path, "mapsearch", images)
+
+
+def test_a_trial_that_cannot_be_repeated_is_told_apart_from_a_wrong_file(images, tmp_path):
+    write("torch", images.source, tmp_path / "out.py")
+    elsewhere = replace(images.source, first_loss=images.source.first_loss * 1.01)
+    with pytest.raises(ExportError, match=r"the loss of the trial and of its recipe here must be equal") as caught:
+        check(tmp_path / "out.py", "torch", images, elsewhere)
+    assert len(caught.value.problems) == 1
+
+
+def test_the_target_must_be_known(images, tmp_path):
+    with pytest.raises(ExportError, match=r"^unknown target `yaml`"):
+        check(tmp_path / "out", "yaml", images)

@@ -1,0 +1,25 @@
+import torch
+from torch import nn
+
+from mapsearch.features.weights import weight_problems
+
+
+def test_a_fresh_network_has_no_problems_and_vectors_may_be_blank():
+    assert weight_problems(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))) == ()
+
+
+def test_blank_and_broken_weights_are_named():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[1].weight.fill_(0.25)
+        model[2].bias[0] = float("inf")
+    assert weight_problems(model) == (
+        "`0.weight` [4, 3] is 0 everywhere",
+        "`1.weight` [2, 4] is 0.25 everywhere",
+        "`2.bias` [2] holds values that are not finite",
+    )
+
+
+def test_a_single_number_is_not_blank():
+    assert weight_problems(nn.Linear(1, 1)) == ()

@@ -1,0 +1,142 @@
+import logging
+from statistics import fmean
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from mapsearch.core.spec import SpaceSpec
+from mapsearch.proposers.sampler import N_STARTUP, Sampler
+
+POINT = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 1.0, "teacher_0": 1, "teacher_1": 2}
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'study.db'}"
+
+
+def sampler(url, name="study", direction="maximize", kind="tpe", seed=0):
+    return Sampler(url, name, direction, SpaceSpec(), 2, 4, kind, seed)
+
+
+def history(url, name="study"):
+    return optuna.load_study(storage=url, study_name=name).trials
+
+
+def test_asked_trials_are_told_once(url):
+    here = sampler(url)
+    number, params = here.ask("curve", draw=0, trial=17)
+    assert set(params) == {
+        "feature_share", "loss", "projector", "anneal",
+        "lo", "rise", "gamma", "width", "similarity_weight", "max_teachers", "slope",
+    }  # fmt: skip
+    here.tell(number, 0.7)
+    here.tell(number, 0.1)
+    here.tell(number, None)
+    (trial,) = history(url)
+    assert (trial.number, trial.value, trial.state) == (number, 0.7, TrialState.COMPLETE)
+    assert trial.user_attrs == {"trial": 17}
+
+
+def test_the_free_space_has_a_teacher_layer_or_none_per_student_layer(url):
+    _, params = sampler(url).ask("free", draw=0, trial=0)
+    assert set(params) == set(POINT)
+    assert all(0 <= params[key] <= 4 for key in ("teacher_0", "teacher_1"))
+
+
+def test_adding_a_control_twice_changes_nothing(url):
+    here = sampler(url)
+    first = here.add(POINT, 0.5, trial=3)
+    assert here.add(POINT, 0.9, trial=3) == first
+    assert here.add(POINT, 0.9, trial=4) != first
+    assert [trial.value for trial in history(url)] == [0.5, 0.9]
+    assert history(url)[0].params == POINT
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_infeasible_is_a_violated_constraint_not_a_failure(url, direction):
+    here = sampler(url, direction=direction)
+    here.add(POINT, 0.5, trial=0)
+    number, params = here.ask("free", draw=0, trial=1)
+    for _ in range(2):  # a crash in between asks again
+        here.tell(number, None)
+    asked, told = history(url)[number:]
+    assert asked.state == TrialState.FAIL
+    assert (told.state, told.params, told.user_attrs) == (TrialState.COMPLETE, params, {"trial": 1})
+    assert told.constraints == {"infeasible": 1.0}
+    assert optuna.load_study(storage=url, study_name="study").best_trial.number == 0
+
+
+@pytest.mark.parametrize("kind", ["tpe", "random"])
+def test_the_same_draw_on_the_same_history_repeats(tmp_path, kind):
+    asked = []
+    for name in ("one", "two"):
+        here = sampler(f"sqlite:///{tmp_path / name}.db", kind=kind)
+        for draw in range(N_STARTUP + 3):
+            number, params = here.ask("curve", draw, draw)
+            here.tell(number, params["lo"])
+        asked.append([trial.params for trial in history(f"sqlite:///{tmp_path / name}.db")])
+    assert asked[0] == asked[1]
+    assert len({tuple(params.items()) for params in asked[0]}) == N_STARTUP + 3
+
+
+def test_a_restart_goes_on_as_if_nothing_had_happened(tmp_path):
+    found = []
+    for restarts in (False, True):
+        url = f"sqlite:///{tmp_path / str(restarts)}.db"
+        here = sampler(url)
+        for draw in range(N_STARTUP + 2):
+            here = sampler(url) if restarts else here
+            number, params = here.ask("curve", draw, draw)
+            here.tell(number, params["lo"])
+        found.append([trial.params for trial in history(url)])
+    assert found[0] == found[1]
+
+
+def test_running_trials_that_nobody_knows_are_forgotten(url):
+    here = sampler(url)
+    known, lost, done = (here.ask("free", draw, draw)[0] for draw in range(3))
+    here.tell(done, 0.5)
+    assert here.forget_all_but([known]) == 1
+    assert here.forget_all_but([known]) == 0
+    states = {trial.number: trial.state for trial in history(url)}
+    assert states == {known: TrialState.RUNNING, lost: TrialState.FAIL, done: TrialState.COMPLETE}
+
+
+def goodness(params):
+    return -((params["lo"] - 0.3) ** 2) - (params["rise"] - 0.5) ** 2 - (params["feature_share"] - 0.6) ** 2
+
+
+def late_mean(url, kind, seed):
+    here = sampler(url, kind=kind, name=f"{kind}{seed}", seed=seed)
+    values = []
+    for draw in range(30):
+        number, params = here.ask("curve", draw, draw)
+        values.append(goodness(params))
+        here.tell(number, values[-1])
+    return fmean(values[15:])
+
+
+def test_tpe_proposes_better_recipes_than_random(url):
+    tpe, random = (late_mean(url, kind, seed=0) for kind in ("tpe", "random"))
+    assert tpe > 0.5 * random  # both are negative: TPE's distance is less than half
+    assert random < -0.1
+
+
+def test_tpe_leaves_the_infeasible_region(url):
+    here = sampler(url)
+    losses = []
+    for draw in range(30):
+        number, params = here.ask("curve", draw, draw)
+        losses.append(params["loss"])
+        here.tell(number, None if params["loss"] == "nmse" else goodness(params))
+    assert losses[20:].count("nmse") <= 2
+
+
+def test_nothing_is_logged(url, caplog, capfd):
+    here = sampler(url)
+    here.tell(here.ask("curve", 0, 0)[0], 1.0)
+    sampler(url)
+    assert [record for record in caplog.records if record.levelno < logging.WARNING and "optuna" in record.name] == []
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,241 @@
+"""Tiny tasks for the tests: three clusters in eight dimensions, two MLPs, and students that go wrong on purpose."""
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import RunPlan
+from mapsearch.core.space import RecipeSpace
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.tasks.loading import Bench, open_bench
+from mapsearch.tasks.task import Task, batch_size
+
+WIDTH = 8
+
+
+class Block(nn.Module):
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(width, width), nn.BatchNorm1d(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.dropout(torch.relu(self.norm(self.linear(x))))
+
+
+class Net(nn.Module):
+    def __init__(self, width: int, depth: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.stem = nn.Linear(WIDTH, width)
+        self.blocks = nn.ModuleList(Block(width, dropout) for _ in range(depth))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class Points(Dataset[Any]):
+    """Clusters around three centres; `jitter` draws fresh noise from the global generator at every look."""
+
+    def __init__(self, n: int, seed: int, jitter: float = 0.0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.y = torch.randint(3, (n,), generator=generator)
+        self.x = 2.0 * torch.eye(WIDTH)[self.y] + torch.randn(n, WIDTH, generator=generator)
+        self.jitter = jitter
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        return self.x[i] + self.jitter * torch.randn(WIDTH), self.y[i]
+
+
+class Clusters(Task):
+    """The task that works; `talk` prints when a student is made."""
+
+    def __init__(self, dropout: float = 0.0, jitter: float = 0.0, talk: bool = False) -> None:
+        self.dropout, self.jitter, self.talk = dropout, jitter, talk
+
+    def teacher(self) -> nn.Module:
+        return Net(16, 4)
+
+    def student(self) -> nn.Module:
+        if self.talk:
+            print("a student is born")
+        return Net(8, 2, self.dropout)
+
+    def train_data(self) -> Any:
+        return Points(128, 1, self.jitter)
+
+    def valid_data(self) -> Any:
+        return Points(64, 2)
+
+    def test_data(self) -> Any:
+        return Points(64, 3)
+
+
+class Recording(Clusters):
+    """Keeps every initial student and every batch."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.students: list[dict[str, Tensor]] = []
+        self.batches: list[Tensor] = []
+
+    def student(self) -> nn.Module:
+        student = super().student()
+        self.students.append({name: value.clone() for name, value in student.state_dict().items()})
+        return student
+
+    def collate(self, samples: list[Any]) -> Any:
+        batch = super().collate(samples)
+        self.batches.append(batch[0])
+        return batch
+
+
+class Loud(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 1e30
+
+
+class Silent(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
+class Side(Net):
+    """A student with layers beside its trunk: one overflows any square, one sends no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__(8, 2)
+        self.loud, self.silent = Loud(), Silent()
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x)
+        self.loud(h), self.silent(h)
+        return super().forward(x)
+
+
+class SideLayers(Clusters):
+    def student(self) -> nn.Module:
+        return Side()
+
+
+class Sequence(nn.Sequential):
+    """Linear layers whose output the next layer overwrites in place, or not."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__(nn.Linear(WIDTH, 8), nn.ReLU(inplace), nn.Linear(8, 8), nn.ReLU(inplace), nn.Linear(8, 3))
+
+
+class InPlace(Clusters):
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def student(self) -> nn.Module:
+        return Sequence(self.inplace)
+
+
+class Tired(Net):
+    """Raises at its sixth forward pass in training."""
+
+    n_calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.n_calls += self.training
+        if self.n_calls == 6:
+            raise ValueError("no more, please")
+        return super().forward(x)
+
+
+class SecondTires(Clusters):
+    n_students = 0
+
+    def student(self) -> nn.Module:
+        self.n_students += 1
+        return Tired(8, 2) if self.n_students == 2 else Net(8, 2)
+
+
+class Room:
+    """Counts the students alive; too many do not fit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.alive: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+    def __deepcopy__(self, memo: Any) -> "Room":
+        return self
+
+    def check(self) -> None:
+        if len(self.alive) > self.limit:
+            raise torch.OutOfMemoryError(f"{len(self.alive)} students, but room for {self.limit}")
+
+
+class Hungry(Net):
+    def __init__(self, room: Room) -> None:
+        super().__init__(8, 2)
+        self.room = room
+        room.alive.add(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.room.check()
+        return super().forward(x)
+
+
+class Crowded(Clusters):
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.room = Room(limit)
+
+    def student(self) -> nn.Module:
+        return Hungry(self.room)
+
+
+class BadMetric(Clusters):
+    """A metric that is not finite, or that raises."""
+
+    def __init__(self, raises: bool) -> None:
+        super().__init__()
+        self.raises = raises
+
+    def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
+        if self.raises:
+            raise KeyError("accuracy")
+        return {"accuracy": float("nan")}
+
+
+class LostFile(Clusters):
+    """Training data whose file is gone when it is read."""
+
+    def collate(self, samples: list[Any]) -> Any:
+        raise FileNotFoundError("points.bin is gone")
+
+
+class NoTeacher(Clusters):
+    def teacher(self) -> nn.Module:
+        raise OSError("the weights are not on this disk")
+
+
+def make_bench(task: Task) -> Bench:
+    return open_bench(task, "cpu")
+
+
+def make_space(bench: Bench, student: str | tuple[str, ...] = "auto") -> RecipeSpace:
+    batch = bench.task.collate([bench.valid[i] for i in range(8)])
+    chosen = [
+        choose_layers(name, model, list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch)), wanted)
+        for name, model, wanted in (("student", bench.new_student(0), student), ("teacher", bench.teacher, "auto"))
+    ]
+    return RecipeSpace(*chosen)
+
+
+def make_plans(*recipes: Recipe, seed: int = 5, n_steps: int = 12) -> tuple[RunPlan, ...]:
+    return tuple(RunPlan(i, recipe, 0, seed, "search", "valid", n_steps) for i, recipe in enumerate(recipes))

@@ -1,0 +1,117 @@
+"""URLs that cannot be used are refused in one line, and every process that opens a database gets the same one."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from mapsearch.core.errors import StoreError
+from mapsearch.store.store import Store
+
+OPEN = """
+import sys
+from mapsearch.store.store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+with Store.open(sys.argv[1]) as store:
+    store.create_study("digits", {"seed": 0}, folder="", study_file="")
+    store.add_event("digits", "note", "here")
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("study.db", "must be a database URL; `sqlite:///FILE.db`"),
+        ("mysql://localhost/x", "mysql://localhost/x: no such kind of study database"),
+        ("sqlite+nothing:///x.db", "no such database driver"),
+        ("postgresql+pg8000://me:secret@localhost/x", r"me:\*\*\*@.*driver `pg8000` is not installed"),
+        ("sqlite://", "a study must outlive its process"),
+        ("sqlite:////nowhere/at/all/study.db", "cannot be used: unable to open database file"),
+    ],
+)
+def test_an_unusable_url_is_refused(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message) as caught:
+        Store.open(url)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    path.write_text("not a database " * 100)
+    with pytest.raises(StoreError, match=r"notes\.db: the study database cannot be used: file is not a database"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_reading_makes_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    with pytest.raises(StoreError, match=r"no study database at sqlite:.*; `mapsearch run STUDY\.yaml` creates it"):
+        Store.open(f"sqlite:///{path}", create=False)
+    assert not path.exists()
+
+
+def test_a_database_of_others_is_no_study_database(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE studies (study_id INTEGER)"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="no study database at"):
+        Store.open(url, create=False)
+
+
+def test_a_newer_database_is_refused(url: str) -> None:
+    Store.open(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE mapsearch_alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreError, match="a newer version wrote it: `pip install -U mapsearch`"):
+        Store.open(url)
+
+
+def test_a_database_that_fails_later_is_reported_in_one_line(sqlite_url: str) -> None:
+    with Store.open(sqlite_url) as store:
+        store.create_study("digits", {}, folder="", study_file="")
+        store.close()
+        Path(sqlite_url.removeprefix("sqlite:///")).write_text("overwritten " * 1000)
+        with pytest.raises(StoreError, match=r"study\.db: the study database failed: .*; when it can be reached"):
+            store.studies()
+
+
+def test_sqlite_files_take_readers_beside_a_writer(sqlite_url: str) -> None:
+    Store.open(sqlite_url).close()
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_processes_that_open_an_empty_database_at_once_all_succeed(url: str) -> None:
+    command = [sys.executable, "-c", OPEN, url]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    started = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in started:
+        process.communicate()
+    assert [process.returncode for process in started] == [0, 0, 0]
+    with Store.open(url, create=False) as store:
+        assert len(store.studies()) == 1
+        assert len(store.events("digits")) == 3
+
+
+def test_a_database_of_this_version_is_opened_without_loading_the_migrations(sqlite_url: str) -> None:
+    Store.open(sqlite_url).close()
+    code = (
+        "import sys; from mapsearch.store.store import Store; Store.open(sys.argv[1]).close(); "
+        "print([name for name in ('alembic', 'optuna', 'torch', 'pydantic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, sqlite_url], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,185 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset, TensorDataset
+
+from mapsearch.core.errors import TaskError
+from mapsearch.tasks.batches import MetricSums, evaluate, logits_of, metric_of, ordered_batches, train_batches
+from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.task import Task
+
+
+class Numbers(Task):
+    """Samples are their own index; the network's output is not looked at."""
+
+    def teacher(self):
+        return nn.Identity()
+
+    def student(self):
+        return nn.Identity()
+
+    def train_data(self):
+        return TensorDataset(torch.arange(20.0).unsqueeze(1), torch.arange(20) % 2)
+
+    def valid_data(self):
+        return self.train_data()
+
+
+def bench(task=None, data=None):
+    task = task or Numbers()
+    data = data if data is not None else task.train_data()
+    return Bench(task, nn.Identity(), data, data, data, torch.device("cpu"))
+
+
+def order(batches):
+    return [x.flatten().int().tolist() for x, _ in batches]
+
+
+def test_one_seed_is_one_order():
+    assert order(train_batches(bench(), 6, 3, 9)) == order(train_batches(bench(), 6, 3, 9))
+    assert order(train_batches(bench(), 6, 3, 9)) != order(train_batches(bench(), 6, 4, 9))
+
+
+def test_the_order_does_not_depend_on_what_was_drawn_meanwhile():
+    calm, disturbed = train_batches(bench(), 6, 3, 9), train_batches(bench(), 6, 3, 9)
+    for x, _ in calm:
+        torch.rand(7)
+        assert torch.equal(x, next(disturbed)[0])
+
+
+def test_augmentation_depends_on_the_seed_alone():
+    class Noisy(Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, i):
+            return torch.rand(1), i
+
+    def drawn():
+        for x, _ in train_batches(bench(data=Noisy()), 6, 3, 5):
+            torch.rand(5)
+            yield x.flatten().tolist()
+
+    assert list(drawn()) == list(drawn())
+
+
+def test_every_epoch_shows_each_sample_at_most_once_and_leaves_out_a_part_batch():
+    batches = order(train_batches(bench(), 6, 0, 6))
+    assert [len(batch) for batch in batches] == [6] * 6
+    for epoch in (batches[:3], batches[3:]):
+        assert len({i for batch in epoch for i in batch}) == 18
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    assert [sorted(batch) for batch in order(train_batches(bench(), 50, 0, 2))] == [list(range(20))] * 2
+
+
+def test_ordered_batches_show_all_in_order():
+    assert sum(order(ordered_batches(bench(), bench().valid, 6)), []) == list(range(20))  # noqa: RUF017
+
+
+def test_a_limit_spreads_samples_over_all_of_the_data():
+    assert order(ordered_batches(bench(), bench().valid, 3, limit=5)) == [[0, 4, 8], [12, 16]]
+
+
+def test_dict_batches_are_collated():
+    class Dicts(Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, i):
+            return {"x": torch.full((2,), float(i)), "labels": i % 2}
+
+    first = next(ordered_batches(bench(data=Dicts()), Dicts(), 4))
+    assert first["x"].shape == (4, 2)
+    assert first["labels"].tolist() == [0, 1, 0, 1]
+
+
+def test_samples_are_fetched_at_once_where_the_data_can():
+    class Fetched(Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitems__(self, chosen):
+            return [(torch.tensor([float(i)]), i) for i in chosen]
+
+    assert order(ordered_batches(bench(data=Fetched()), Fetched(), 20)) == [list(range(20))]
+
+
+class Measured(Numbers):
+    """Batches of 8, 8 and 4 samples."""
+
+    def metrics(self, output, batch):
+        return {"per_sample": output[:, 0], "number": float(output.mean()), "unlabelled": output[:, 0] * torch.nan}
+
+
+def test_metrics_are_means_over_samples_whatever_the_batches():
+    task = bench(Measured())
+    (metrics,) = evaluate(task, [nn.Identity()], task.valid, size=8)
+    assert metrics["per_sample"] == metrics["number"] == 9.5
+    assert math.isnan(metrics["unlabelled"])
+
+
+def test_unlabelled_samples_do_not_count():
+    sums = MetricSums()
+    sums.add({"accuracy": torch.tensor([1.0, torch.nan, 0.0, 1.0])}, 4)
+    sums.add({"accuracy": torch.tensor([torch.nan, torch.nan])}, 2)
+    assert sums.means() == {"accuracy": pytest.approx(2 / 3)}
+
+
+def test_evaluate_takes_each_network_on_its_own():
+    task = bench(Measured())
+    found = evaluate(task, [nn.Identity(), nn.Hardtanh(0, 1)], task.valid)
+    assert [metrics["per_sample"] for metrics in found] == [9.5, 19 / 20]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_measures_in_eval_mode_and_restores_the_mode(training):
+    class Modes(Numbers):
+        def metrics(self, output, batch):
+            return {"training": float(model.training)}
+
+    model = nn.Dropout().train(training)
+    task = bench(Modes())
+    assert evaluate(task, [model], task.valid) == [{"training": 0.0}]
+    assert model.training is training
+
+
+def test_evaluate_restores_the_mode_when_the_metrics_fail():
+    class Broken(Numbers):
+        def metrics(self, output, batch):
+            raise RuntimeError("no such thing")
+
+    model = nn.Dropout().train()
+    with pytest.raises(RuntimeError, match="no such thing"):
+        evaluate(bench(Broken()), [model], bench().valid)
+    assert model.training
+
+
+@pytest.mark.parametrize("metrics", [3.0, {}, None])
+def test_metrics_that_are_no_dict_are_refused(metrics):
+    with pytest.raises(TaskError, match=r"`metrics\(\)` must return a dict of name to value, but got"):
+        MetricSums().add(metrics, 4)
+
+
+@pytest.mark.parametrize("value", ["good", None, {"a": 1}])
+def test_a_metric_that_is_no_number_is_refused_by_name(value):
+    with pytest.raises(TaskError, match=r"`metrics\(\)`: `f1` must be a number or a tensor, but got"):
+        MetricSums().add({"f1": value}, 4)
+
+
+def test_the_metric_of_the_study_must_be_measured():
+    assert metric_of({"accuracy": 0.5}, "accuracy") == 0.5
+    with pytest.raises(TaskError, match=r"`metric: acuracy` is not measured by the task; did you mean `accuracy`\?"):
+        metric_of({"accuracy": 0.5, "loss": 1.0}, "acuracy")
+    with pytest.raises(TaskError, match="`metric: f1` is not measured by the task; it measures accuracy, loss"):
+        metric_of({"loss": 1.0, "accuracy": 0.5}, "f1")
+
+
+@pytest.mark.parametrize("output", [torch.zeros(4, 1), torch.zeros(4), torch.zeros(4, 3).long(), ("text",)])
+def test_logits_must_be_class_scores(output):
+    with pytest.raises(TaskError, match=r"`logits\(output\)` must return float class scores `\[..., C\]` with C >= 2"):
+        logits_of(bench(), output)
+    assert logits_of(bench(), torch.zeros(4, 3)).shape == (4, 3)

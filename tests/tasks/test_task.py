@@ -1,0 +1,120 @@
+from collections import namedtuple
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mapsearch.core.errors import TaskError
+from mapsearch.tasks.task import Task, batch_size, inputs_of, tensors_of, to_device
+
+
+class Plain(Task):
+    def teacher(self):
+        return nn.Linear(3, 2)
+
+    def student(self):
+        return nn.Linear(3, 2)
+
+    def train_data(self):
+        return []
+
+    def valid_data(self):
+        return []
+
+
+TASK = Plain()
+X, Y = torch.randn(4, 3), torch.tensor([0, 1, -100, 1])
+LOGITS = torch.tensor([[2.0, 0.0], [3.0, 0.0], [0.0, 1.0], [0.0, 4.0]])
+
+
+def test_only_four_methods_must_be_written():
+    assert Task.__abstractmethods__ == {"teacher", "student", "train_data", "valid_data"}
+    assert TASK.test_data() is None
+
+
+@pytest.mark.parametrize("batch", [(X, Y), [X, Y], X])
+def test_a_tuple_batch_gives_its_first_item_to_the_network(batch):
+    assert torch.equal(TASK.forward(lambda x: 2 * x, batch), 2 * X)
+
+
+def test_a_dict_batch_gives_all_but_its_labels_as_keyword_arguments():
+    batch = {"a": 2, "b": 3, "labels": Y}
+    assert TASK.forward(lambda a, b: a * b, batch) == 6
+
+
+@pytest.mark.parametrize("output", [LOGITS, SimpleNamespace(logits=LOGITS), {"logits": LOGITS}, (LOGITS, None)])
+def test_logits_of_every_kind_of_output(output):
+    assert TASK.logits(output) is LOGITS
+
+
+@pytest.mark.parametrize("batch", [(X, Y), {"x": X, "labels": Y}])
+def test_labels_of_a_batch(batch):
+    assert TASK.labels(batch) is Y
+
+
+def test_the_loss_leaves_out_unlabelled_samples():
+    labelled = Y != -100
+    expected = F.cross_entropy(LOGITS[labelled], Y[labelled])
+    torch.testing.assert_close(TASK.loss(LOGITS, (X, Y)), expected)
+
+
+def test_the_loss_is_zero_with_a_gradient_when_nothing_is_labelled():
+    logits = LOGITS.clone().requires_grad_()
+    loss = TASK.loss(logits, (X, torch.full((4,), -100)))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.equal(logits.grad, torch.zeros(4, 2))
+
+
+def test_the_loss_of_token_labels_is_a_mean_over_labelled_tokens():
+    logits, labels = torch.randn(2, 5, 3), torch.randint(0, 3, (2, 5))
+    labels[0, 3:] = -100
+    expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+    torch.testing.assert_close(TASK.loss(logits, {"labels": labels}), expected)
+
+
+def test_metrics_hold_one_value_per_sample_and_nan_where_unlabelled():
+    metrics = TASK.metrics(LOGITS, (X, Y))
+    assert metrics["accuracy"].isnan().tolist() == [False, False, True, False]
+    assert metrics["accuracy"][[0, 1, 3]].tolist() == [1.0, 0.0, 1.0]
+    torch.testing.assert_close(metrics["loss"][0], F.cross_entropy(LOGITS[:1], Y[:1]))
+    assert bool(metrics["loss"][2].isnan())
+
+
+def test_the_mask_is_the_attention_mask():
+    assert TASK.mask({"attention_mask": torch.tensor([[1, 0]])}).tolist() == [[True, False]]
+    assert TASK.mask({"input_ids": X}) is None
+    assert TASK.mask((X, Y)) is None
+
+
+def test_what_is_shown_to_a_network():
+    assert inputs_of((X, Y)) is X
+    assert inputs_of({"x": X, "labels": Y}) == {"x": X}
+
+
+@pytest.mark.parametrize("batch", [X, (X, Y), {"x": X}, {"texts": ["a", "b"], "x": X}, {"n": torch.tensor(1), "x": X}])
+def test_the_size_of_a_batch_is_that_of_its_first_tensor_with_axes(batch):
+    assert batch_size(batch) == 4
+
+
+@pytest.mark.parametrize("batch", [["a", "b"], {}, "text"])
+def test_a_batch_without_a_tensor_is_refused(batch):
+    with pytest.raises(TaskError, match=r"`collate\(\)` must return a batch with a tensor `\[B, ...\]`, but got"):
+        batch_size(batch)
+
+
+def test_tensors_are_found_however_deep():
+    assert [t is X for t in tensors_of({"a": [X, (Y, "text")], "b": 1})] == [True, False]
+
+
+def test_moving_to_a_device_keeps_the_structure():
+    Sample = namedtuple("Sample", "x y")
+    batch = {"pair": Sample(X, Y), "list": [X, "text"], "tuple": (X, 1)}
+    moved = to_device(batch, torch.device("meta"))
+    assert moved["pair"].x.device.type == moved["list"][0].device.type == moved["tuple"][0].device.type == "meta"
+    assert isinstance(moved["pair"], Sample)
+    assert isinstance(moved["list"], list)
+    assert moved["list"][1] == "text"
+    assert moved["tuple"][1] == 1

@@ -1,0 +1,174 @@
+import pytest
+
+from mapsearch import search
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Run, RunPlan, Trial
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import StudySpec
+
+SPEC = StudySpec(name="x", task="x.py:X", seed=7)
+SPACE = RecipeSpace(*(tuple(Layer(f"{x}.{i}", "B", "vector", (8,), 1) for i in range(n)) for x, n in (("s", 2), ("t", 4))))
+SIMILARITY = Similarity(("s.0", "s.1"), SPACE.teacher_layers, ((0.9, 0.1, 0.0, 0.0), (0.0, 0.8, 0.7, 0.1)), 0.05, "cka", 64, "")
+LOGITS = Recipe(logit_weight=3.0, temperature=4.0)
+
+
+def mapped(teacher="t.0", weight=1.0, **fields):
+    fields = {"feature_share": 0.5} | fields
+    return Recipe(LayerMapping((Pair("s.0", teacher, weight), Pair("s.1", "t.3", weight))), **fields)
+
+
+def trial(number, value, recipe=None, **fields):
+    state = "complete" if value is not None else "infeasible"
+    return Trial(number, "curve", recipe or mapped(), state=state, value=value, **fields)
+
+
+def run(number, seed=0, value=0.5, rung=search.SEARCH, state="complete"):
+    return Run(number, rung, seed, "search", "valid", 10, state, 1, value if state == "complete" else None, None)
+
+
+def test_confirm_seeds_are_seen_by_no_earlier_stage():
+    spec = StudySpec(name="x", task="x.py:X", seed=7, search={"seeds": 9, "noise_seeds": 5})
+    early = {*search.tune_seeds(spec), *search.search_seeds(spec), *search.noise_seeds(spec)}
+    assert not early & set(search.confirm_seeds(spec))
+    assert len(search.confirm_seeds(spec)) == 6
+    assert set(search.search_seeds(spec)) <= set(search.noise_seeds(spec))
+
+
+def test_tune_tries_every_logit_weight_at_every_temperature():
+    trials = search.tune_trials(SPEC)
+    assert trials[0].recipe == Recipe()
+    assert {(t.recipe.logit_weight, t.recipe.temperature) for t in trials[1:]} == {
+        (w, t) for w in (0.3, 1.0, 3.0) for t in (2.0, 4.0)
+    }
+    assert [t.number for t in trials] == list(range(7))
+
+
+@pytest.mark.parametrize(("direction", "weight"), [("maximize", 3.0), ("minimize", 0.3)])
+def test_the_best_logits_are_frozen(direction, weight):
+    trials = [
+        Trial(0, "tune", Recipe(), state="complete", value=-9.0 if direction == "minimize" else 9.0),
+        Trial(1, "tune", Recipe(logit_weight=0.3), state="complete", value=0.1),
+        Trial(2, "tune", Recipe(logit_weight=1.0), state="infeasible"),
+        Trial(3, "tune", Recipe(logit_weight=3.0), state="complete", value=0.2),
+    ]
+    assert search.tuned_logits(trials, direction).logit_weight == weight
+    assert search.tuned_logits([], direction).uses_logits
+
+
+def test_controls_carry_the_tuned_logits_and_the_studys_settings():
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=7)
+    by_name = {t.control: t.recipe for t in trials}
+    assert [t.number for t in trials] == list(range(7, 7 + len(trials)))
+    assert set(by_name) == {
+        "none", "logits", "logits_strong", "uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo",
+        "article",
+    }  # fmt: skip
+    assert all((r.logit_weight, r.temperature) == (3.0, 4.0) for name, r in by_name.items() if name != "none")
+    assert str(by_name["uniform"].mapping) == "s.0 <- t.1 | s.1 <- t.3"
+    assert str(by_name["similarity"].mapping) == "s.0 <- t.0 | s.1 <- t.1"
+    assert by_name["article"].mapping == by_name["uniform"].mapping
+    assert (by_name["article"].feature_share, by_name["uniform"].feature_share) == (0.8, 0.5)
+
+
+def test_control_shares_stay_in_the_sampled_range():
+    spec = StudySpec(name="x", task="x.py:X", space={"feature_share": (0.6, 0.7), "anneal": (0.5,), "loss": ("cosine",)})
+    trials = search.control_trials(spec, SPACE, SIMILARITY, LOGITS, first=0)
+    uniform = next(t.recipe for t in trials if t.control == "uniform")
+    assert (uniform.feature_share, uniform.anneal, uniform.loss) == (0.6, 0.5, "cosine")
+
+
+def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=0)
+    by_name = {t.control: t for t in trials}
+    nominee = Recipe(by_name["last"].recipe.mapping, "cosine", feature_share=0.3, anneal=0.5, logit_weight=3.0)
+    matched = search.matched_trials(nominee, trials, SPACE, first=50)
+    same = {t.control for t in trials if search.same_mapping(t.recipe.mapping, nominee.mapping)}
+    assert {t.control for t in matched} == {"uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo"} - same
+    assert "last" in same
+    assert [t.number for t in matched] == list(range(50, 50 + len(matched)))
+    for t in matched:
+        assert t.recipe.to_json() | {"pairs": 0} == nominee.to_json() | {"pairs": 0}
+
+
+def test_mappings_are_the_same_up_to_a_common_factor():
+    assert search.same_mapping(mapped(weight=1.0).mapping, mapped(weight=7.0).mapping)
+    assert not search.same_mapping(mapped("t.0").mapping, mapped("t.1").mapping)
+    assert not search.same_mapping(mapped().mapping, LayerMapping((Pair("s.0", "t.0", 1.0), Pair("s.1", "t.3", 2.0))))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.5, 1.0])
+def test_free_proposals_are_spread_evenly(share):
+    chosen = [search.is_free(draw, share) for draw in range(100)]
+    assert sum(chosen) == round(100 * share)
+    assert all(abs(sum(chosen[:n]) - n * share) <= 1 for n in range(100))
+
+
+def test_a_plan_is_a_run_per_trial_and_seed():
+    plans = search.plan(SPEC, [trial(3, 0.1), trial(4, 0.2)], search.FULL, [7, 8], "confirm", "test")
+    assert [p.key for p in plans] == [(3, 2, 7), (4, 2, 7), (3, 2, 8), (4, 2, 8)]
+    assert {(p.stage, p.split, p.n_steps) for p in plans} == {("confirm", "test", 300)}
+    assert search.plan(SPEC, [trial(3, 0.1)], search.SEARCH, [7], "search")[0].n_steps == 45
+
+
+@pytest.mark.parametrize(("n_workers", "largest", "sizes"), [(1, 8, [5, 5]), (4, 8, [3, 2, 3, 2]), (1, 2, [2, 2, 1] * 2), (99, 8, [1] * 10)])
+def test_cohorts_share_seed_and_steps_and_keep_workers_busy(n_workers, largest, sizes):
+    plans = search.plan(SPEC, [trial(i, 0.1) for i in range(5)], search.SEARCH, [7, 8], "search")
+    found = search.cohorts(plans, n_workers, largest)
+    assert [len(cohort) for cohort in found] == sizes
+    assert sorted(p.key for cohort in found for p in cohort) == sorted(p.key for p in plans)
+    assert all(len({(p.seed, p.n_steps, p.split) for p in cohort}) == 1 for cohort in found)
+
+
+def test_no_plans_are_no_cohorts():
+    assert search.cohorts([], 2, 8) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([run(1, 0, 0.4), run(1, 1, 0.6)], ("complete", 0.5)),
+        ([run(1, 0, 0.4), run(1, 1, state="crashed")], ("complete", 0.4)),
+        ([run(1, 0, 0.4), run(1, 1, state="diverged")], ("infeasible", None)),
+        ([run(1, 0, state="oom")], ("infeasible", None)),
+        ([run(1, 0, state="crashed"), run(1, 1, state="crashed")], ("crashed", None)),
+        ([run(1, 0, 0.4), run(1, 5, 0.9), run(2, 0, 0.9), run(1, 0, 0.9, rung=1)], ("complete", 0.4)),
+    ],
+)
+def test_a_trial_is_the_mean_of_the_runs_it_was_given(runs, expected):
+    wanted = [RunPlan(1, mapped(), 0, seed, "search", "valid", 10) for seed in (0, 1)]
+    assert search.outcome(Trial(1, "curve", mapped()), runs, wanted) == expected
+
+
+def test_by_seed_holds_complete_runs_of_the_rung():
+    runs = [run(1, 0, 0.4), run(1, 1, 0.5), run(2, 0, state="oom"), run(3, 0, 0.6, rung=1)]
+    assert search.by_seed(runs, search.SEARCH) == {1: {0: 0.4, 1: 0.5}}
+
+
+def test_noise_is_measured_on_hand_made_mappings():
+    trials = [trial(1, 0.1, control="uniform"), trial(2, 0.1, control="article"), trial(3, 0.1), trial(4, 0.1, control="last")]
+    assert search.noise_table(trials, [run(1), run(2), run(3)]) == {1: {0: 0.5}}
+
+
+@pytest.mark.parametrize(("n", "kept"), [(2, 2), (8, 3), (40, 10)])
+def test_the_shortlist_is_the_best_quarter_with_features(n, kept):
+    trials = [trial(i, i / 100) for i in range(n)] + [trial(90, 0.99, LOGITS), trial(91, None)]
+    assert [t.number for t in search.shortlist(trials, "maximize")] == list(range(n - 1, n - 1 - kept, -1))
+    assert [t.number for t in search.shortlist(trials, "minimize")] == list(range(kept))
+
+
+def test_finalists_are_ranked_at_the_shortlist_rung():
+    trials = [trial(i, 0.1) for i in range(4)] + [trial(4, 0.1, LOGITS)]
+    runs = [run(i, seed, value, rung=search.TUNE) for i, value in ((0, 0.3), (1, 0.9), (2, 0.6), (4, 1.0)) for seed in (0, 1)]
+    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [1, 2]
+    assert [t.number for t in search.finalists(trials, runs, 9, "minimize")] == [0, 2, 1]
+    assert search.finalists(trials, [], 3, "maximize") == []
+
+
+def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
+    trials = [trial(1, 0.6), trial(2, 0.7), trial(3, 0.7), trial(4, 0.8, LOGITS), trial(5, 0.9, control="article"), trial(6, None)]
+    assert search.incumbent(trials, "maximize").number == 2
+    assert search.incumbent(trials, "minimize").number == 1
+    assert search.incumbent([], "maximize") is None
