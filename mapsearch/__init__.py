@@ -16,11 +16,11 @@ _HOMES = {
     "Task": "tasks.task",
     "Verdict": "core.records",
     "compare": "probe",
-    "export": "exports.export",
+    "export": "answers",
     "list_layers": "features.layers",
     "load_study": "core.spec",
     "run_study": "run",
-    "show": "report",
+    "show": "answers",
 }
 
 __all__ = [  # noqa: PLE0604  # one list to keep: the table above

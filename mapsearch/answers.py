@@ -1,4 +1,4 @@
-"""What the study database answers: a study shown, a recipe exported. Imports torch only to verify an export."""
+"""What the study database answers: a study shown, a recipe exported. Only an export imports torch."""
 
 from pathlib import Path
 from typing import Any

@@ -196,7 +196,8 @@ def _calibrate(
 ) -> tuple[str, ...]:
     """Freeze the loss scales on a copy of the student; which layers are overwritten in place comes out."""
     paths = plan.recipe.mapping.student_layers
-    seen, overwritten = [], set()
+    seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]] = []
+    overwritten: set[str] = set()
     seed_everything(plan.seed)
     with torch.no_grad(), FeatureTaps(student, paths) as raw, FeatureTaps(student, paths, copied=paths) as taps:
         for batch in train_batches(bench, train.batch_size, plan.seed, min(CALIBRATION_BATCHES, plan.n_steps)):

@@ -1,10 +1,10 @@
 """What the networks of a study look like before anything is run: their layers and their similarity."""
 
-from mapsearch.compare import compare_bench
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.probe import compare_bench
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import Bench, cache_folder, load_bench
 from mapsearch.tasks.task import batch_size

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from mapsearch.core.errors import MapsearchError
 from mapsearch.core.layers import Layer
 from mapsearch.core.records import Noise, Run, Study, Trial, Verdict
 from mapsearch.core.similarity import Similarity
@@ -94,9 +95,12 @@ def plot_similarity(similarity: Similarity, path: str) -> None:
     """Draw the matrix into a PNG or SVG file, by the path's ending.
 
     Raises:
-        ImportError: matplotlib is not installed (`pip install 'mapsearch[plots]'`).
+        MapsearchError: matplotlib is not installed, or the file cannot be written.
     """
-    from matplotlib.figure import Figure  # an extra, and slow to import
+    try:
+        from matplotlib.figure import Figure  # an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise MapsearchError(f"{path}: `{error.name}` is not installed; `pip install 'mapsearch[plots]'`") from None
 
     S, T = len(similarity.student_layers), len(similarity.teacher_layers)
     figure = Figure(figsize=(2.5 + 0.55 * T, 1.8 + 0.45 * S), layout="constrained")
@@ -117,12 +121,17 @@ def plot_similarity(similarity: Similarity, path: str) -> None:
             label = f"({value:.2f})" if noise else f"{value:.2f}"
             axes.text(t, s, label, ha="center", va="center", fontsize=7, color="black" if value > 0.55 else "white")
     figure.colorbar(image).ax.axhline(similarity.noise_floor, color="red", linewidth=1.5)
-    figure.savefig(path, dpi=150)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise MapsearchError(f"{path}: cannot be written: {error.strerror}; choose another file") from None
 
 
 def verdict_table(verdict: Verdict, metric: str) -> Table:
     """The nominee against each control."""
-    table = Table(title=f"nominee (trial {verdict.nominee}) minus control, {metric} on fresh seeds", title_justify="left")
+    table = Table(
+        title=f"nominee (trial {verdict.nominee}) minus control, {metric} on fresh seeds", title_justify="left"
+    )
     for name in ("control", "outcome"):
         table.add_column(name)
     for name in ("difference", "95 % interval", "p (adjusted)", "seeds", "trial"):
@@ -140,7 +149,9 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
     arrow, sign = ("↑", -1.0) if direction == "maximize" else ("↓", 1.0)
     overhead = overheads(trials, runs)
     confirmed = {
-        trial.number: [run.value for run in runs if run.trial == trial.number and run.stage == "confirm" and run.value is not None]
+        trial.number: [
+            run.value for run in runs if run.trial == trial.number and run.stage == "confirm" and run.value is not None
+        ]
         for trial in trials
     }
     table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
@@ -169,7 +180,10 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
 
 def layers_table(network: str, layers: Sequence[Layer]) -> Table:
     """Every layer of a network, usable or not and why."""
-    table = Table(title=f"{network}: {sum(not x.problem for x in layers)} of {len(layers)} layers can be mapped", title_justify="left")
+    table = Table(
+        title=f"{network}: {sum(not x.problem for x in layers)} of {len(layers)} layers can be mapped",
+        title_justify="left",
+    )
     for name in ("layer", "type", "kind", "shape"):
         table.add_column(name, overflow="fold")
     table.add_column("calls", justify="right")

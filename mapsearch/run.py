@@ -7,7 +7,7 @@ already holds and does the rest, so that the same command resumes after any end.
 
 import platform
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +15,25 @@ from typing import Any
 
 import torch
 
-import mapsearch
-from mapsearch import search
+from mapsearch import __version__, search
 from mapsearch.check import check, demand
-from mapsearch.core.errors import StoreError, StudyChanged, StudyFailed
+from mapsearch.core.errors import NoDatabase, StudyBusy, StudyFailed, StudyNotFound
 from mapsearch.core.layers import Layer
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.records import (
-    FINISHED, Cohort, Lost, Noise, Note, Progress, Run, RunPlan, RunResult, Started, Trial, Verdict,
+    FINISHED,
+    Cohort,
+    Lost,
+    Noise,
+    Note,
+    Progress,
+    Run,
+    RunKey,
+    RunPlan,
+    RunResult,
+    Started,
+    Trial,
+    Verdict,
 )  # fmt: skip
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
@@ -31,7 +42,7 @@ from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.worker import Setup
 from mapsearch.interrupt import Interrupt
-from mapsearch.compare import compare_bench
+from mapsearch.probe import compare_bench
 from mapsearch.proposers.encoding import local_move, to_params, to_recipe
 from mapsearch.proposers.sampler import Sampler
 from mapsearch.report import noise_sentence, similarity_sentence
@@ -40,7 +51,6 @@ from mapsearch.tasks.loading import Bench, cache_folder, load_bench
 from mapsearch.verdict import estimate_noise, judge, weak_teacher
 
 DEFAULT_STORAGE = "sqlite:///mapsearch.db"
-MOST_ATTEMPTS = 2
 RENEW_SECONDS = 10.0
 
 News = Note | Progress | Trial | Verdict
@@ -56,6 +66,7 @@ class _Desk:
     space: RecipeSpace
     similarity: Similarity
     executor: InlineExecutor | LocalExecutor
+    interrupt: Interrupt
 
     @property
     def trials(self) -> list[Trial]:
@@ -97,23 +108,23 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
         store.acquire(spec.name)
         try:
             store.record_facts(spec.name, **found)
-            lost = store.release_runs(spec.name)
-            if lost:
-                yield Note("resume", f"{lost} runs were cut off and start again")
+            again = store.release_runs(spec.name, crashed=store.study(spec.name).state == "failed")
+            if again:
+                yield Note("resume", f"{again} runs were cut off or failed, and start again")
             store.set_state(spec.name, "running")
             if inline and bench is None:
                 bench = load_bench(spec, cache_dir)
-            desk = _open_desk(store, spec, cache_dir, bench if inline else None)
-            try:
-                yield from _stages(desk)
-            finally:
-                desk.executor.close()
-        except StudyFailed:
-            store.set_state(spec.name, "failed")
-            raise
-        except (KeyboardInterrupt, GeneratorExit):
+            with Interrupt() as interrupt:
+                desk = _open_desk(store, spec, cache_dir, bench if inline else None, interrupt)
+                try:
+                    yield from _stages(desk)
+                finally:
+                    desk.executor.close()
+        except StudyBusy:
+            raise  # the study is another's now
+        except BaseException as error:
             store.release_runs(spec.name)
-            store.set_state(spec.name, "stopped")
+            store.set_state(spec.name, "failed" if isinstance(error, StudyFailed) else "stopped")
             raise
         finally:
             store.release(spec.name)
@@ -126,9 +137,7 @@ def _is_known(storage: str, spec: StudySpec) -> bool:
             facts = store.study(spec.name).facts
             store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file="")
             return "similarity" in facts
-    except StudyChanged:
-        raise
-    except StoreError:
+    except (NoDatabase, StudyNotFound):
         return False
 
 
@@ -153,11 +162,11 @@ def _check_and_compare(bench: Bench, spec: StudySpec) -> Generator[News, None, d
 def _environment(bench: Bench) -> dict[str, str]:
     """What a later reader needs to know about this machine."""
     device = torch.cuda.get_device_name(bench.device) if bench.device.type == "cuda" else platform.processor()
-    versions = {"mapsearch": mapsearch.__version__, "torch": torch.__version__, "optuna": version("optuna")}
+    versions = {"mapsearch": __version__, "torch": torch.__version__, "optuna": version("optuna")}
     return {"python": platform.python_version(), "system": platform.platform(), "device": device, **versions}
 
 
-def _open_desk(store: Store, spec: StudySpec, cache_dir: Path, bench: Bench | None) -> _Desk:
+def _open_desk(store: Store, spec: StudySpec, cache_dir: Path, bench: Bench | None, interrupt: Interrupt) -> _Desk:
     facts = store.study(spec.name).facts
     student, teacher = (tuple(Layer.from_json(x) for x in facts["layers"][name]) for name in ("student", "teacher"))
     space = RecipeSpace(student, teacher)
@@ -167,7 +176,7 @@ def _open_desk(store: Store, spec: StudySpec, cache_dir: Path, bench: Bench | No
     else:
         setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.train.device, space)
         executor = LocalExecutor(setup, None if spec.search.workers == "auto" else spec.search.workers)
-    return _Desk(store, spec, space, Similarity.from_json(facts["similarity"]), executor)
+    return _Desk(store, spec, space, Similarity.from_json(facts["similarity"]), executor, interrupt)
 
 
 def _stages(desk: _Desk) -> Iterator[News]:
@@ -258,9 +267,7 @@ def _propose(desk: _Desk, sampler: Sampler, logits: Recipe, n_before: int) -> li
             asked, params = sampler.ask("free", draw, number)
         recipe = to_recipe(params, desk.space, z, logits)
         batch.append(
-            Trial(
-                number, "curve" if "lo" in params else "free", recipe or logits, params=params, sampler_number=asked
-            )
+            Trial(number, "curve" if "lo" in params else "free", recipe or logits, params=params, sampler_number=asked)
         )
     return batch
 
@@ -307,7 +314,9 @@ def _confirm(desk: _Desk) -> Generator[News, None, int | None]:
     return best[0].number if best else None
 
 
-def _train(desk: _Desk, trials: Sequence[Trial], wanted: Sequence[RunPlan], extra: Sequence[RunPlan] = ()) -> Iterator[News]:
+def _train(
+    desk: _Desk, trials: Sequence[Trial], wanted: Sequence[RunPlan], extra: Sequence[RunPlan] = ()
+) -> Iterator[News]:
     """Do the runs that are not done yet, then close the waiting trials with the runs wanted of them."""
     name = desk.spec.name
     plans = list({plan.key: plan for plan in (*wanted, *extra)}.values())
@@ -330,29 +339,29 @@ def _train(desk: _Desk, trials: Sequence[Trial], wanted: Sequence[RunPlan], extr
 def _execute(desk: _Desk, plans: Sequence[RunPlan]) -> Iterator[News]:
     """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
     store, name, metric = desk.store, desk.spec.name, desk.spec.metric
-    attempts: dict[tuple[int, int, int], int] = {}
+    attempts: dict[RunKey, int] = {}
     left: list[Cohort] = search.cohorts(plans, desk.executor.n_workers, desk.spec.train.cohort)
-    renewed = time.monotonic()
-    with Interrupt() as interrupt:
-        while left:
-            again: list[Cohort] = []
-            for event in desk.executor.run(left):
-                if isinstance(event, Started):
-                    attempts |= store.start_runs(name, event.keys, event.worker)
-                elif isinstance(event, RunResult):
-                    store.finish_run(name, event, attempts[event.key], event.metrics.get(metric))
-                elif isinstance(event, Progress):
-                    yield event
-                elif isinstance(event, Lost):
-                    store.add_event(name, "lost", f"{len(event.keys)} runs: {event.error}")
-                    yield Note("lost", f"{len(event.keys)} runs: {event.error}")
-                    for key in event.keys:
-                        if attempts[key] < MOST_ATTEMPTS:
-                            again += [(plan,) for plan in plans if plan.key == key]
-                        else:
-                            store.finish_run(name, RunResult(key, "crashed", error=event.error), attempts[key], None)
-                interrupt.raise_if_asked()
-                if time.monotonic() - renewed > RENEW_SECONDS:
-                    store.renew(name)
-                    renewed = time.monotonic()
-            left = again
+    renewed, lost_once = time.monotonic(), set[RunKey]()
+    while left:
+        again: list[Cohort] = []
+        for event in desk.executor.run(left):
+            if isinstance(event, Started):
+                attempts |= store.start_runs(name, event.keys, event.worker)
+            elif isinstance(event, RunResult):
+                store.finish_run(name, event, attempts[event.key], event.metrics.get(metric))
+            elif isinstance(event, Progress):
+                yield event
+            elif isinstance(event, Lost):
+                store.add_event(name, "lost", f"{len(event.keys)} runs: {event.error}")
+                yield Note("lost", f"{len(event.keys)} runs: {event.error}")
+                for key in event.keys:
+                    if key in lost_once:
+                        store.finish_run(name, RunResult(key, "crashed", error=event.error), attempts[key], None)
+                    else:
+                        again += [(plan,) for plan in plans if plan.key == key]
+                lost_once.update(event.keys)
+            desk.interrupt.raise_if_asked()
+            if time.monotonic() - renewed > RENEW_SECONDS:
+                store.renew(name)
+                renewed = time.monotonic()
+        left = again

@@ -140,7 +140,7 @@ def cohorts(plans: Sequence[RunPlan], n_workers: int, largest: int) -> list[Coho
 
 
 def outcome(trial: Trial, runs: Sequence[Run], wanted: Sequence[RunPlan]) -> tuple[TrialState, float | None]:
-    """State and value of a trial from the runs wanted of it: infeasible if any was, or none could be; else their mean."""
+    """State and value of a trial from the runs wanted of it: infeasible if any was or none could be, else the mean."""
     keys = {p.key for p in wanted if p.trial == trial.number}
     own = [run for run in runs if run.key in keys]
     if not own or any(run.state in INFEASIBLE for run in own):

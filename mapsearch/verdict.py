@@ -44,26 +44,33 @@ def judge(
         if run.stage == "confirm" and run.state == "complete" and run.value is not None:
             values.setdefault(run.trial, {})[run.seed] = sign * run.value
     by_number = {trial.number: trial for trial in trials}
-    measured = {name: number for name, number in controls.items() if number in values}
+    others = {name: number for name, number in controls.items() if number != nominee}
+    own = values.get(nominee, {}) if nominee is not None else {}
     band = margin if margin is not None else _seed_sd(values.values())
-    if nominee is None or nominee not in values or not measured:
+    against = compare_all(
+        own, {name: values.get(number, {}) for name, number in others.items()}, others, band, margin or 0.0
+    )
+    cautions = (*notes, *_not_compared(others, against))
+    if nominee is None or not against:
         recommended = _cheapest(by_number, values, band)
         sentence = f"INCONCLUSIVE: no mapping could be confirmed; {_recommendation(by_number, recommended)}"
-        return Verdict(sentence, None, recommended, noise, (), tuple(notes))
-    against = compare_all(values[nominee], {name: values[n] for name, n in measured.items()}, measured, band)
+        return Verdict(sentence, None, recommended, noise, (), cautions)
     beaten = {row.trial for row in against if row.outcome == "BEATS"}
     recommended = _cheapest(by_number, {n: v for n, v in values.items() if n not in beaten}, band)
     sentence = f"{_sentence(by_number[nominee], against)}; {_recommendation(by_number, recommended)}"
-    return Verdict(sentence, nominee, recommended, noise, against, tuple(notes))
+    return Verdict(sentence, nominee, recommended, noise, against, cautions)
 
 
 def compare_all(
-    nominee: Values, controls: Mapping[str, Values], trials: Mapping[str, int], band: float
+    nominee: Values, controls: Mapping[str, Values], trials: Mapping[str, int], band: float, margin: float = 0.0
 ) -> tuple[Against, ...]:
     """The nominee against each control on the seeds both have finished.
 
-    BEATS and WORSE need an adjusted p below 0.05, an interval on one side of zero and six seeds;
-    TIES an interval inside `[-band, band]`; all else is INCONCLUSIVE.
+    BEATS and WORSE need an adjusted p below 0.05, an interval on one side of zero that reaches beyond
+    the `margin`, and six seeds; TIES an interval inside `[-band, band]`; all else is INCONCLUSIVE.
+
+    Args:
+        margin: what the user calls too small to matter, 0 if nothing was said.
     """
     seeds = {name: sorted(nominee.keys() & values.keys()) for name, values in controls.items()}
     differences = {
@@ -75,7 +82,7 @@ def compare_all(
     found = []
     for name, d in differences.items():
         low, high = bca_interval(d)
-        outcome = _outcome(low, high, p_values[name], len(d), band)
+        outcome = _outcome(low, high, p_values[name], len(d), band, margin)
         found.append(Against(name, trials[name], outcome, float(d.mean()), low, high, p_values[name], len(d)))
     return tuple(found)
 
@@ -133,8 +140,14 @@ def estimate_noise(values: Mapping[int, Values]) -> Noise | None:
     table = np.array([[v[seed] for seed in seeds] for v in values.values()])  # [mappings, seeds]
     m, n = table.shape
     mappings, columns = table.mean(1, keepdims=True), table.mean(0, keepdims=True)
-    residual = float(np.square(table - mappings - columns + table.mean()).sum() / ((m - 1) * (n - 1)))
-    between = float(n * np.square(mappings - table.mean()).sum() / (m - 1))
+    rounding = (1e-12 * float(np.abs(table).max())) ** 2
+    residual, between = (
+        variance if variance > rounding else 0.0
+        for variance in (
+            float(np.square(table - mappings - columns + table.mean()).sum() / ((m - 1) * (n - 1))),
+            float(n * np.square(mappings - table.mean()).sum() / (m - 1)),
+        )
+    )
     p = float(stats.f.sf(between / residual, m - 1, (m - 1) * (n - 1))) if residual > 0 else float(between == 0)
     mapping_sd = math.sqrt(max(0.0, between - residual) / n)
     return Noise(float(np.sqrt(table.var(1, ddof=1).mean())), mapping_sd, p > ALPHA)
@@ -149,7 +162,9 @@ def weak_teacher(teacher: float, trials: Sequence[Trial], runs: Sequence[Run], d
     best = max(values) if direction == "maximize" else min(values)
     if (teacher > best) if direction == "maximize" else (teacher < best):
         return []
-    return [f"the teacher ({teacher:.4g}) is no better than a student without it ({best:.4g}): check its weights and inputs"]
+    return [
+        f"the teacher ({teacher:.4g}) is no better than a student without it ({best:.4g}): check its weights and inputs"
+    ]
 
 
 def _t(differences: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,11 +172,19 @@ def _t(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     n = differences.shape[1]
     spread = differences.std(1, ddof=1)
     floor = 1e-9 * np.abs(differences).max(initial=1e-300)
-    return np.abs(differences.mean(1)) / (np.maximum(spread, floor) / math.sqrt(n))
+    t: NDArray[np.float64] = np.abs(differences.mean(1)) / (np.maximum(spread, floor) / math.sqrt(n))
+    return t
 
 
-def _outcome(low: float, high: float, p_value: float, n_seeds: int, band: float) -> Outcome:
-    if p_value < ALPHA and n_seeds >= LEAST_SEEDS and (low > 0 or high < 0):
+def _not_compared(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
+    missing = sorted(controls.keys() - {row.control for row in against})
+    why = "needs two finished seeds in common with the nominee"
+    return [f"no comparison with control {', '.join(f'`{name}`' for name in missing)}: it {why}"] if missing else []
+
+
+def _outcome(low: float, high: float, p_value: float, n_seeds: int, band: float, margin: float) -> Outcome:
+    matters = (low > 0 or high < 0) and not (-margin <= low and high <= margin)
+    if p_value < ALPHA and n_seeds >= LEAST_SEEDS and matters:
         return "BEATS" if low > 0 else "WORSE"
     return "TIES" if -band <= low and high <= band else "INCONCLUSIVE"
 

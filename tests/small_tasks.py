@@ -221,7 +221,7 @@ class LostFile(Clusters):
 
 class NoTeacher(Clusters):
     def teacher(self) -> nn.Module:
-        raise OSError("the weights are not on this disk")
+        raise OSError("the weights are not here")
 
 
 def make_bench(task: Task) -> Bench:
@@ -231,7 +231,9 @@ def make_bench(task: Task) -> Bench:
 def make_space(bench: Bench, student: str | tuple[str, ...] = "auto") -> RecipeSpace:
     batch = bench.task.collate([bench.valid[i] for i in range(8)])
     chosen = [
-        choose_layers(name, model, list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch)), wanted)
+        choose_layers(
+            name, model, list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch)), wanted
+        )
         for name, model, wanted in (("student", bench.new_student(0), student), ("teacher", bench.teacher, "auto"))
     ]
     return RecipeSpace(*chosen)

@@ -3,8 +3,18 @@ import weakref
 
 import pytest
 import torch
-from small_tasks import BadMetric, Clusters, Crowded, InPlace, Recording, SecondTires, SideLayers
-from small_tasks import make_bench, make_plans, make_space
+from small_tasks import (
+    BadMetric,
+    Clusters,
+    Crowded,
+    InPlace,
+    Recording,
+    SecondTires,
+    SideLayers,
+    make_bench,
+    make_plans,
+    make_space,
+)
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -204,7 +214,9 @@ def test_a_layer_that_is_overwritten_in_place_is_captured_as_it_was():
 
 
 def test_shares_of_the_gradient_are_told_and_extremes_noted():
-    found = results(Clusters(), features(logit_weight=1.0), features(share=1e-6), features(("blocks.1", "blocks.3"), share=1.0))
+    found = results(
+        Clusters(), features(logit_weight=1.0), features(share=1e-6), features(("blocks.1", "blocks.3"), share=1.0)
+    )
     assert all(0.01 < share < 0.95 for share in found[0].gradient_shares)
     assert found[0].notes == ()
     assert [note.split(":")[0] for note in found[1].notes] == [

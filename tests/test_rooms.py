@@ -9,10 +9,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mapsearch"
 CORE = {"core"}
 SHELVES = {"tasks", "features", "measures", "losses", "proposers", "store"}
-STEPS = {"distill", "compare", "check", "search", "verdict", "report", "exports", "port"}
+STEPS = {"distill", "probe", "check", "search", "verdict", "report", "exports", "port"}
 BELOW_STEPS = CORE | SHELVES
 BELOW_RUN = BELOW_STEPS | STEPS | {"executors"}
-EVERYTHING = BELOW_RUN | {"run", "cli"}
+BESIDE_RUN = {"answers", "look", "starter", "live"}  # what a command calls: one question, one answer
+EVERYTHING = BELOW_RUN | BESIDE_RUN | {"run", "cli"}
 
 # Room -> the other rooms of ours that it may import; a room may always import itself.
 MAY_IMPORT = {
@@ -20,8 +21,13 @@ MAY_IMPORT = {
     **dict.fromkeys(SHELVES, CORE),
     **dict.fromkeys(STEPS, BELOW_STEPS),
     "executors": BELOW_STEPS | STEPS,
-    "run": BELOW_RUN,
-    "cli": BELOW_RUN | {"run"},
+    "interrupt": set(),
+    "run": BELOW_RUN | {"interrupt"},
+    "answers": BELOW_RUN,
+    "look": BELOW_STEPS | STEPS,
+    "starter": CORE,
+    "live": CORE,
+    "cli": BELOW_RUN | BESIDE_RUN | {"run"},
     "__main__": {"cli"},
     "__init__": EVERYTHING,  # lazy re-exports
 }

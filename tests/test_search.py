@@ -10,9 +10,14 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 
 SPEC = StudySpec(name="x", task="x.py:X", seed=7)
-SPACE = RecipeSpace(*(tuple(Layer(f"{x}.{i}", "B", "vector", (8,), 1) for i in range(n)) for x, n in (("s", 2), ("t", 4))))
-SIMILARITY = Similarity(("s.0", "s.1"), SPACE.teacher_layers, ((0.9, 0.1, 0.0, 0.0), (0.0, 0.8, 0.7, 0.1)), 0.05, "cka", 64, "")
+SPACE = RecipeSpace(
+    *(tuple(Layer(f"{x}.{i}", "B", "vector", (8,), 1) for i in range(n)) for x, n in (("s", 2), ("t", 4)))
+)
+SIMILARITY = Similarity(
+    ("s.0", "s.1"), SPACE.teacher_layers, ((0.9, 0.1, 0.0, 0.0), (0.0, 0.8, 0.7, 0.1)), 0.05, "cka", 64, ""
+)
 LOGITS = Recipe(logit_weight=3.0, temperature=4.0)
+STRONG = Recipe(logit_weight=1.0, temperature=4.0, logit_loss="dkd")
 
 
 def mapped(teacher="t.0", weight=1.0, **fields):
@@ -40,10 +45,10 @@ def test_confirm_seeds_are_seen_by_no_earlier_stage():
 def test_tune_tries_every_logit_weight_at_every_temperature():
     trials = search.tune_trials(SPEC)
     assert trials[0].recipe == Recipe()
-    assert {(t.recipe.logit_weight, t.recipe.temperature) for t in trials[1:]} == {
-        (w, t) for w in (0.3, 1.0, 3.0) for t in (2.0, 4.0)
-    }
-    assert [t.number for t in trials] == list(range(7))
+    assert [t.number for t in trials] == list(range(len(trials)))
+    tried = {(t.recipe.logit_loss, t.recipe.logit_weight, t.recipe.temperature) for t in trials[1:]}
+    weights = (0.3, 1.0, 3.0)
+    assert tried == {("kl", w, t) for w in weights for t in (2.0, 4.0)} | {("dkd", w, 4.0) for w in weights}
 
 
 @pytest.mark.parametrize(("direction", "weight"), [("maximize", 3.0), ("minimize", 0.3)])
@@ -53,20 +58,28 @@ def test_the_best_logits_are_frozen(direction, weight):
         Trial(1, "tune", Recipe(logit_weight=0.3), state="complete", value=0.1),
         Trial(2, "tune", Recipe(logit_weight=1.0), state="infeasible"),
         Trial(3, "tune", Recipe(logit_weight=3.0), state="complete", value=0.2),
+        Trial(4, "tune", Recipe(logit_loss="dkd", logit_weight=9.0), state="complete", value=0.15),
+        Trial(5, "tune", Recipe(logit_loss="dkd", logit_weight=5.0), state="crashed"),
     ]
-    assert search.tuned_logits(trials, direction).logit_weight == weight
-    assert search.tuned_logits([], direction).uses_logits
+    assert search.tuned_logits(trials, direction, "kl").logit_weight == weight
+    assert search.tuned_logits(trials, direction, "dkd").logit_weight == 9.0
+
+
+def test_where_no_logits_could_be_trained_the_first_tried_are_taken():
+    assert search.tuned_logits(search.tune_trials(SPEC), "maximize", "kl").logit_weight == 0.3
 
 
 def test_controls_carry_the_tuned_logits_and_the_studys_settings():
-    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=7)
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=7)
     by_name = {t.control: t.recipe for t in trials}
     assert [t.number for t in trials] == list(range(7, 7 + len(trials)))
     assert set(by_name) == {
-        "none", "logits", "logits_strong", "uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo",
-        "article",
+        "none", "logits", "logits_strong", "uniform", "last", "first", "reverse", "random", "all",
+        "similarity", "placebo", "article",
     }  # fmt: skip
-    assert all((r.logit_weight, r.temperature) == (3.0, 4.0) for name, r in by_name.items() if name != "none")
+    assert by_name["logits_strong"] == STRONG
+    for name in by_name.keys() - {"none", "logits_strong"}:
+        assert (by_name[name].logit_weight, by_name[name].temperature) == (3.0, 4.0), name
     assert str(by_name["uniform"].mapping) == "s.0 <- t.1 | s.1 <- t.3"
     assert str(by_name["similarity"].mapping) == "s.0 <- t.0 | s.1 <- t.1"
     assert by_name["article"].mapping == by_name["uniform"].mapping
@@ -74,19 +87,30 @@ def test_controls_carry_the_tuned_logits_and_the_studys_settings():
 
 
 def test_control_shares_stay_in_the_sampled_range():
-    spec = StudySpec(name="x", task="x.py:X", space={"feature_share": (0.6, 0.7), "anneal": (0.5,), "loss": ("cosine",)})
-    trials = search.control_trials(spec, SPACE, SIMILARITY, LOGITS, first=0)
+    spec = StudySpec(
+        name="x", task="x.py:X", space={"feature_share": (0.6, 0.7), "anneal": (0.5,), "loss": ("cosine",)}
+    )
+    trials = search.control_trials(spec, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
     uniform = next(t.recipe for t in trials if t.control == "uniform")
     assert (uniform.feature_share, uniform.anneal, uniform.loss) == (0.6, 0.5, "cosine")
 
 
 def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
-    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=0)
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
     by_name = {t.control: t for t in trials}
     nominee = Recipe(by_name["last"].recipe.mapping, "cosine", feature_share=0.3, anneal=0.5, logit_weight=3.0)
     matched = search.matched_trials(nominee, trials, SPACE, first=50)
     same = {t.control for t in trials if search.same_mapping(t.recipe.mapping, nominee.mapping)}
-    assert {t.control for t in matched} == {"uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo"} - same
+    assert {t.control for t in matched} == {
+        "uniform",
+        "last",
+        "first",
+        "reverse",
+        "random",
+        "all",
+        "similarity",
+        "placebo",
+    } - same
     assert "last" in same
     assert [t.number for t in matched] == list(range(50, 50 + len(matched)))
     for t in matched:
@@ -113,7 +137,9 @@ def test_a_plan_is_a_run_per_trial_and_seed():
     assert search.plan(SPEC, [trial(3, 0.1)], search.SEARCH, [7], "search")[0].n_steps == 45
 
 
-@pytest.mark.parametrize(("n_workers", "largest", "sizes"), [(1, 8, [5, 5]), (4, 8, [3, 2, 3, 2]), (1, 2, [2, 2, 1] * 2), (99, 8, [1] * 10)])
+@pytest.mark.parametrize(
+    ("n_workers", "largest", "sizes"), [(1, 8, [5, 5]), (4, 8, [3, 2, 3, 2]), (1, 2, [2, 2, 1] * 2), (99, 8, [1] * 10)]
+)
 def test_cohorts_share_seed_and_steps_and_keep_workers_busy(n_workers, largest, sizes):
     plans = search.plan(SPEC, [trial(i, 0.1) for i in range(5)], search.SEARCH, [7, 8], "search")
     found = search.cohorts(plans, n_workers, largest)
@@ -148,7 +174,12 @@ def test_by_seed_holds_complete_runs_of_the_rung():
 
 
 def test_noise_is_measured_on_hand_made_mappings():
-    trials = [trial(1, 0.1, control="uniform"), trial(2, 0.1, control="article"), trial(3, 0.1), trial(4, 0.1, control="last")]
+    trials = [
+        trial(1, 0.1, control="uniform"),
+        trial(2, 0.1, control="article"),
+        trial(3, 0.1),
+        trial(4, 0.1, control="last"),
+    ]
     assert search.noise_table(trials, [run(1), run(2), run(3)]) == {1: {0: 0.5}}
 
 
@@ -161,14 +192,25 @@ def test_the_shortlist_is_the_best_quarter_with_features(n, kept):
 
 def test_finalists_are_ranked_at_the_shortlist_rung():
     trials = [trial(i, 0.1) for i in range(4)] + [trial(4, 0.1, LOGITS)]
-    runs = [run(i, seed, value, rung=search.TUNE) for i, value in ((0, 0.3), (1, 0.9), (2, 0.6), (4, 1.0)) for seed in (0, 1)]
+    runs = [
+        run(i, seed, value, rung=search.TUNE)
+        for i, value in ((0, 0.3), (1, 0.9), (2, 0.6), (4, 1.0))
+        for seed in (0, 1)
+    ]
     assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [1, 2]
     assert [t.number for t in search.finalists(trials, runs, 9, "minimize")] == [0, 2, 1]
     assert search.finalists(trials, [], 3, "maximize") == []
 
 
 def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
-    trials = [trial(1, 0.6), trial(2, 0.7), trial(3, 0.7), trial(4, 0.8, LOGITS), trial(5, 0.9, control="article"), trial(6, None)]
+    trials = [
+        trial(1, 0.6),
+        trial(2, 0.7),
+        trial(3, 0.7),
+        trial(4, 0.8, LOGITS),
+        trial(5, 0.9, control="article"),
+        trial(6, None),
+    ]
     assert search.incumbent(trials, "maximize").number == 2
     assert search.incumbent(trials, "minimize").number == 1
     assert search.incumbent([], "maximize") is None

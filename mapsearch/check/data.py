@@ -36,7 +36,7 @@ def check_data(book: Notebook, bench: Bench, spec: StudySpec) -> None:
             if n_shared:
                 level: Level = "error" if n_shared > OVERLAP * len(found) else "warning"
                 book.write(level, "data", _overlap(first, second, n_shared, len(found)))
-    with book.guard("data", "`labels(batch)`"):
+    with book.guard("data", "reading training batches"):
         _check_labels(book, bench)
 
 
@@ -48,12 +48,22 @@ def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
 def _check_labels(book: Notebook, bench: Bench) -> None:
     n_all = n_unlabelled = 0
     for batch in ordered_batches(bench, bench.train, 256, LABEL_SAMPLES):
-        labels = bench.task.labels(batch)
-        if not isinstance(labels, Tensor) or labels.is_floating_point():
-            return  # targets of the task's own, for a loss of its own
+        labels = _labels(bench, batch)
+        if labels is None:
+            book.write("ok", "data", "targets of the task's own: the share without a label is not known")
+            return
         n_all, n_unlabelled = n_all + labels.numel(), n_unlabelled + int((labels == UNLABELLED).sum())
     level: Level = "warning" if n_unlabelled == n_all else "ok"
     book.write(level, "data", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)")
+
+
+def _labels(bench: Bench, batch: Any) -> Tensor | None:
+    """Integer labels, or None where the task has a loss and targets of its own and `labels` does not apply."""
+    try:
+        labels = bench.task.labels(batch)
+    except Exception:  # a default loss that needs them is tried later, and its error told
+        return None
+    return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None
 
 
 def check_padding(book: Notebook, space: RecipeSpace, mask: Tensor | None, batch: Any) -> None:

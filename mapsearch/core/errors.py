@@ -7,6 +7,7 @@ MapsearchError            exit code 2
 |- MappingError           a mapping or recipe that is not legal
 |- CheckFailed            the networks, as seen on a real batch
 |- StoreError             the database
+|  |- NoDatabase          there is none yet
 |  |- StudyNotFound
 |  |- StudyChanged        another study file under an old name
 |  `- StudyBusy           another process steers the study
@@ -58,6 +59,10 @@ class CheckFailed(MapsearchError):
 
 class StoreError(MapsearchError):
     """The study database cannot be used as asked."""
+
+
+class NoDatabase(StoreError):
+    """There is no study database where one is said to be."""
 
 
 class StudyNotFound(StoreError):

@@ -22,7 +22,7 @@ class StageForecast:
 def forecast_stages(spec: StudySpec) -> tuple[StageForecast, ...]:
     """Every stage of the study, at most: controls that are not legal here, or equal the nominee, fall away."""
     search, confirm = spec.search, spec.confirm
-    n_tune = 1 + len(spec.space.logit_weight) * len(spec.space.temperature)
+    n_tune = 1 + len(spec.space.logit_weight) * (len(spec.space.temperature) + 1)
     n_featured = search.trials + N_MAPPINGS + 1
     counts: tuple[tuple[Stage, int, int], ...] = (
         ("tune", 2 * n_tune, 1),

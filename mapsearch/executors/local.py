@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -42,7 +43,7 @@ class LocalExecutor:
             if slot not in self._workers:
                 self._start(slot)
         while waiting or any(worker.cohort for worker in self._workers.values()):
-            for slot, worker in list(self._workers.items()):
+            for worker in self._workers.values():
                 if worker.ready and waiting:
                     worker.give(waiting.popleft())
                     yield Started(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
@@ -84,7 +85,8 @@ class LocalExecutor:
             if not worker.has_worked:
                 raise StudyFailed(f"a worker process died (exit code {code}) before it was ready") from None
             self._start(slot)
-            yield Lost(keys, f"the worker process died (exit code {code})")
+            if keys:
+                yield Lost(keys, f"the worker process died (exit code {code})")
 
 
 class _Worker:
@@ -96,6 +98,7 @@ class _Worker:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mapsearch.executors.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
+            process_group=0,  # Ctrl-C in a terminal is for the controller alone, who then stops its workers
             env={**os.environ, "OMP_NUM_THREADS": str(setup.train.threads), "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         theirs.close()
@@ -106,10 +109,8 @@ class _Worker:
 
     def give(self, cohort: Cohort) -> None:
         self.cohort, self.ready = cohort, False
-        try:
+        with suppress(ConnectionError):  # it died just now; `_listen` sees the closed pipe and reports the loss
             self.connection.send(cohort)
-        except ConnectionError:
-            pass  # it died just now; `_listen` sees the closed pipe and reports the cohort as lost
 
     def is_ready(self, message: Ready) -> Iterator[Event]:
         if message.error and not self.has_worked:
@@ -124,4 +125,3 @@ def _devices(name: str) -> list[str]:
     if name != "auto":
         return [name]
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]
-

@@ -56,7 +56,7 @@ def dead_terms(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> list[
             if norm is not None and not (math.isfinite(norm) and norm > 0):
                 problems.append(
                     f"term `{name}` must send a finite, non-zero gradient to {where}, but its norm is {norm:g}; "
-                    "the feature may be detached, recomputed by checkpointing, or constant"
+                    "the feature may be detached, recomputed by checkpointing, constant, or too large"
                 )
     return problems
 

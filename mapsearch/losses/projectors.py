@@ -1,5 +1,8 @@
 """Projector: makes a student feature and a teacher feature comparable."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +24,7 @@ class Projector(nn.Module):
         self.linear = nn.Linear(student_width, teacher_width) if student_width is not None else nn.Identity()
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Both features as `[B, C, *positions]`; gradients flow to the student's alone."""
         student, teacher = student.float(), teacher.detach().float()
         if self.kind == "map":
             grid = [min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True)]
@@ -33,5 +37,6 @@ class Projector(nn.Module):
     def _resample(feature: Tensor, grid: list[int]) -> Tensor:
         if list(feature.shape[2:]) == grid:
             return feature
-        pool = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}[len(grid)]
-        return pool(feature, grid)
+        pools: dict[int, Callable[[Tensor, Any], Tensor]]
+        pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+        return pools[len(grid)](feature, grid)

@@ -72,9 +72,7 @@ class RecipeLoss(nn.Module):
         return torch.stack(values) if values else self.scales.new_zeros(0)
 
     @torch.no_grad()
-    def calibrate(
-        self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None]]
-    ) -> None:
+    def calibrate(self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None]]) -> None:
         """Freeze `scales` at the mean raw loss over (student features, teacher features, mask) batches."""
         if self.pairs and batches:
             losses = torch.stack([self.pair_losses(*batch) for batch in batches])  # [batches, P]

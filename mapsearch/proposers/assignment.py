@@ -18,6 +18,8 @@ def best_assignment(
     students, teachers = linear_sum_assignment(benefit, maximize=True)
     return LayerMapping(
         tuple(
-            Pair(student_layers[s], teacher_layers[t], 1.0) for s, t in zip(students, teachers, strict=True) if legal[s][t]
+            Pair(student_layers[s], teacher_layers[t], 1.0)
+            for s, t in zip(students, teachers, strict=True)
+            if legal[s][t]
         )
     )

@@ -11,7 +11,7 @@ from mapsearch.proposers.assignment import best_assignment
 
 
 def plain_controls(logits: Recipe, strong: Recipe) -> dict[str, Recipe]:
-    """The controls without features: `none`, the tuned `logits`, and the tuned `logits_strong` (decoupled, Zhao 2022)."""
+    """The controls without features: `none`, tuned `logits`, and tuned `logits_strong` (decoupled, Zhao 2022)."""
     return {"none": replace(logits, logit_weight=0.0), "logits": logits, "logits_strong": strong}
 
 

@@ -45,7 +45,9 @@ def depth_curve(
         x = s / (S - 1) if S > 1 else 1.0
         m = (T - 1) * (params["lo"] + (hi - params["lo"]) * x ** params["gamma"])
         score = [
-            -((t - m) ** 2) / (2 * params["width"] ** 2) + params["similarity_weight"] * z[s][t] if legal[s][t] else -math.inf
+            -((t - m) ** 2) / (2 * params["width"] ** 2) + params["similarity_weight"] * z[s][t]
+            if legal[s][t]
+            else -math.inf
             for t in range(T)
         ]
         weights.append(_row(score, params["max_teachers"], math.exp(params["slope"] * x)))
@@ -64,9 +66,7 @@ def _row(score: Sequence[float], keep: int, total: float) -> list[float]:
 
 def free_choice(params: Mapping[str, Any], legal: Sequence[Sequence[bool]]) -> list[list[float]]:
     """Weights of the free space: `teacher_s` is a teacher layer counted from 1, or 0 for none."""
-    return [
-        [float(ok and t + 1 == params[f"teacher_{s}"]) for t, ok in enumerate(row)] for s, row in enumerate(legal)
-    ]
+    return [[float(ok and t + 1 == params[f"teacher_{s}"]) for t, ok in enumerate(row)] for s, row in enumerate(legal)]
 
 
 def to_recipe(

@@ -30,7 +30,15 @@ class Sampler:
     """
 
     def __init__(
-        self, url: str, name: str, direction: str, choices: SpaceSpec, n_student: int, n_teacher: int, kind: str, seed: int
+        self,
+        url: str,
+        name: str,
+        direction: Literal["maximize", "minimize"],
+        choices: SpaceSpec,
+        n_student: int,
+        n_teacher: int,
+        kind: Literal["tpe", "random"],
+        seed: int,
     ) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = distributions(choices, n_student, n_teacher)
@@ -83,7 +91,7 @@ class Sampler:
         self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def forget_all_but(self, numbers: Iterable[int]) -> int:
-        """Fail running trials that no mapsearch trial refers to: a crash left them, and they would repel the sampler."""
+        """Fail running trials that no mapsearch trial refers to: left by a crash, they would repel the sampler."""
         known = set(numbers)
         lost = [t.number for t in self._study.trials if t.state == TrialState.RUNNING and t.number not in known]
         for number in lost:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from mapsearch.core.errors import StoreError
+from mapsearch.core.errors import NoDatabase, StoreError
 from mapsearch.store.schema import HEAD, VERSION_TABLE
 
 _KNOWN = "`sqlite:///FILE.db` and `postgresql+psycopg://USER@HOST/DATABASE` are known"
@@ -55,6 +55,9 @@ def _parse(url: str) -> URL:
         raise StoreError(f"{parsed.render_as_string()}: no such kind of study database; {_KNOWN}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError(f"{url}: a study must outlive its process; give a file: `sqlite:///mapsearch.db`")
+    folder = os.path.dirname(parsed.database or "")
+    if parsed.get_backend_name() == "sqlite" and folder and not os.path.isdir(folder):
+        raise StoreError(f"{url}: the folder `{folder}` does not exist; make it, or give another file")
     return parsed
 
 
@@ -132,5 +135,5 @@ def _version(db: Connection) -> str | None:
     return version
 
 
-def _no_database(url: URL) -> StoreError:
-    return StoreError(f"no study database at {url.render_as_string()}; `mapsearch run STUDY.yaml` creates it")
+def _no_database(url: URL) -> NoDatabase:
+    return NoDatabase(f"no study database at {url.render_as_string()}; `mapsearch run STUDY.yaml` creates it")

@@ -52,7 +52,7 @@ class Store:
     # Studies
 
     def create_study(self, name: str, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
-        """A new study in state `running`; nothing happens if it is there with the same spec.
+        """A new study in state `running`; if it is there with the same spec, only its folder is brought up to date.
 
         `folder` is where its task lies, `study_file` the text of the file as it was written.
 
@@ -70,6 +70,8 @@ class Store:
                     f"study `{name}` is in the database with other settings: {', '.join(changes)}; "
                     "give this study file a new `name`, or restore the old values"
                 ) from None
+            with self._database.writing_to(name) as (db, study_id):
+                db.execute(update(studies).where(studies.c.id == study_id).values(folder=folder))
 
     def study(self, name: str) -> Study:
         """The study of that name.
@@ -170,11 +172,15 @@ class Store:
             db.execute(ended.values(state=result.state, finished_at=now(), error=result.error))
             return True
 
-    def release_runs(self, name: str) -> int:
-        """Lets every run that is under way wait again, its attempt lost; gives how many there were."""
+    def release_runs(self, name: str, *, crashed: bool = False) -> int:
+        """Lets every run that is under way wait again, its attempt lost; gives how many there were.
+
+        `crashed` lets those that have crashed wait again as well: what made them crash was put right.
+        """
         with self._database.writing_to(name) as (db, study_id):
-            running = (runs.c.study_id == study_id) & (runs.c.state == "running")
-            released = db.execute(update(runs).where(running).values(state="waiting")).rowcount
+            states = ("running", "crashed") if crashed else ("running",)
+            these = (runs.c.study_id == study_id) & runs.c.state.in_(states)
+            released = db.execute(update(runs).where(these).values(state="waiting")).rowcount
             _lose(db, (attempts.c.study_id == study_id))
             return released
 

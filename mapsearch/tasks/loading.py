@@ -174,7 +174,7 @@ def seed_everything(seed: int) -> None:
     Not by `torch.manual_seed`: without a GPU it records a stack trace at every call, a tenth of a small step.
     """
     torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

@@ -1,5 +1,7 @@
 """scikit-learn's bundled digits: 1,797 grey images of 8x8 pixels, ten classes."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
@@ -27,20 +29,32 @@ class Block(nn.Module):
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-class ResNet(nn.Module):
-    """A stem, residual blocks of the given widths, and a linear head on the pooled map."""
+class Network(nn.Module):
+    """A stem, blocks, and a linear head on the pooled map."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    def __init__(self, stem: nn.Module, blocks: list[nn.Module], width: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(1, widths[0], 3, padding=1)
-        before = (widths[0], *widths)
-        self.blocks = nn.Sequential(
-            *(Block(a, b, stride=1 if a == b else 2) for a, b in zip(before, widths, strict=False))
-        )
-        self.head = nn.Linear(widths[-1], 10)
+        self.stem, self.blocks, self.head = stem, nn.Sequential(*blocks), nn.Linear(width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def teacher() -> Network:
+    """Six residual blocks, 174,762 parameters."""
+    widths = (16, 16, 16, 32, 32, 64, 64)
+    blocks = [Block(a, b, stride=1 if a == b else 2) for a, b in pairwise(widths)]
+    return Network(nn.Conv2d(1, 16, 3, padding=1), blocks, 64)
+
+
+def student() -> Network:
+    """Three plain convolutions, 5,090 parameters."""
+    widths = (8, 8, 16, 24)
+    blocks = [
+        nn.Sequential(nn.Conv2d(a, b, 3, stride, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
+        for (a, b), stride in zip(pairwise(widths), (1, 2, 2), strict=True)
+    ]
+    return Network(nn.Conv2d(1, 8, 3, padding=1), blocks, 24)
 
 
 class Digits(mapsearch.Task):
@@ -55,7 +69,7 @@ class Digits(mapsearch.Task):
 
     def teacher(self) -> nn.Module:
         """Trained on all 1,000 labels, once; kept beside the study database."""
-        model, path = ResNet((16, 16, 32, 32, 64, 64)), self.cache_dir / "digits-teacher.pt"
+        model, path = teacher(), self.cache_dir / "digits-teacher.pt"
         if not path.exists():
             self._train(model)
             torch.save(model.state_dict(), path)
@@ -63,7 +77,7 @@ class Digits(mapsearch.Task):
         return model
 
     def student(self) -> nn.Module:
-        return ResNet((6, 12, 16))
+        return student()
 
     def train_data(self) -> TensorDataset:
         y = self.y[:1000].clone()

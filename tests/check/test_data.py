@@ -19,9 +19,8 @@ def test_a_validation_set_that_overlaps_the_training_set_is_refused_with_the_cou
 
 
 def test_a_few_shared_samples_are_a_warning(vision, study):
-    bench = vision()
-    x, y = bench.valid.tensors
-    valid = TensorDataset(torch.cat([torch.randn(200, 1, 6, 6), bench.train.tensors[0][:1]]), torch.ones(201).long())
+    known = vision().train.tensors[0][:1]
+    valid = TensorDataset(torch.cat([torch.randn(200, 1, 6, 6), known]), torch.ones(201).long())
     report = check(vision(valid=valid), study())
     assert "1 of 201 samples of valid_data (0.5%)" in said(report, "warning", "data")
 
@@ -48,10 +47,20 @@ def test_no_label_at_all_is_a_warning(vision, study):
     assert "term `task` sends no gradient" in said(report, "warning", "gradients")
 
 
-def test_targets_for_a_loss_of_the_users_own_are_not_taken_for_labels(vision, study):
-    x, y = vision().train.tensors
-    report = check(vision(train=TensorDataset(x, y.float())), study())
-    assert "unlabelled" not in said(report, "ok", "data")
+def test_a_task_with_a_loss_of_its_own_needs_no_labels(vision, study):
+    def no_labels(self, batch):
+        raise KeyError("labels")
+
+    def loss(self, output, batch):
+        return output.square().mean()
+
+    def metrics(self, output, batch):
+        return {"spread": output.std(1)}
+
+    bench = vision(labels=no_labels, loss=loss, metrics=metrics)
+    report = check(bench, study(metric="spread"))
+    assert "the share without a label is not known" in said(report, "ok", "data")
+    assert not any("labels" in error.message for error in report.errors)
 
 
 def test_padding_without_a_mask_is_refused_with_its_share(text, study):

@@ -11,7 +11,7 @@ def spec(**keys):
 def test_runs_by_stage():
     stages = {s.stage: (s.n_runs, s.n_steps) for s in forecast_stages(spec())}
     assert stages == {
-        "tune": (14, 120), "noise": (10, 45), "search": (52, 45), "shortlist": (26, 120), "confirm": (90, 300),
+        "tune": (20, 120), "noise": (10, 45), "search": (52, 45), "shortlist": (26, 120), "confirm": (90, 300),
     }  # fmt: skip
 
 
@@ -23,8 +23,8 @@ def test_noise_runs_that_the_search_does_anyway_are_not_counted_twice():
 
 def test_the_sentence():
     assert forecast_text(spec(), step_seconds=0.01, run_seconds=0.5, n_workers=2) == (
-        "forecast: about 192 runs (tune 14, noise 10, search 52, shortlist 26, confirm 90), "
-        "115 full-run equivalents, about 4 min on 2 workers"
+        "forecast: about 198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90), "
+        "118 full-run equivalents, about 4 min on 2 workers"
     )
 
 

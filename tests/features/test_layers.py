@@ -245,8 +245,9 @@ def test_unknown_names_come_all_at_once_with_close_matches():
     with pytest.raises(LayerNotFound) as caught:
         choose_layers("student", model, listed(model, IMAGES), ["layer1.0", "layer1.0.conv3", "blocks.*"])
     assert caught.value.problems == (
-        "student has no layer `layer1.0.conv3`; did you mean `layer1.0.conv2` or `layer1.0.conv1` or `layer2.0.conv2`?; "
-        "`mapsearch layers STUDY.yaml` lists them",
+        "student has no layer `layer1.0.conv3`"
+        "; did you mean `layer1.0.conv2` or `layer1.0.conv1` or `layer2.0.conv2`?"
+        "; `mapsearch layers STUDY.yaml` lists them",
         "student has no layer `blocks.*`; `mapsearch layers STUDY.yaml` lists them",
     )
 

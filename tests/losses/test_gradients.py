@@ -57,7 +57,9 @@ def test_a_living_loss_has_no_dead_terms():
 def test_a_detached_feature_is_a_dead_term_though_its_projector_learns():
     student, loss, terms = terms_of(detached=True)
     (problem,) = dead_terms(term_gradients(terms, student, loss), loss)
-    assert problem.startswith("term `s.0 <- t.0` must send a finite, non-zero gradient to the student, but its norm is 0")
+    assert problem.startswith(
+        "term `s.0 <- t.0` must send a finite, non-zero gradient to the student, but its norm is 0"
+    )
 
 
 @pytest.mark.parametrize("norm", [0.0, float("nan"), float("inf")])

@@ -18,17 +18,17 @@ def cka(x, y, batch=None):
     return float(sums.values()[0, 0])
 
 
-def hsic(k, l):
-    """Unbiased HSIC in the closed form of Song et al. 2012, eq. 5."""
-    n = len(k)
-    k, l = k - torch.diag(k.diag()), l - torch.diag(l.diag())
-    trace, sums, cross = (k @ l).trace(), k.sum() * l.sum() / ((n - 1) * (n - 2)), 2 / (n - 2) * (k @ l).sum()
+def hsic(a, b):
+    """Unbiased HSIC of two Gram matrices in the closed form of Song et al. 2012, eq. 5."""
+    n = len(a)
+    a, b = a - torch.diag(a.diag()), b - torch.diag(b.diag())
+    trace, sums, cross = (a @ b).trace(), a.sum() * b.sum() / ((n - 1) * (n - 2)), 2 / (n - 2) * (a @ b).sum()
     return (trace + sums - cross) / (n * (n - 3))
 
 
 def reference(x, y):
-    k, l = x.double() @ x.double().T, y.double() @ y.double().T
-    return float(hsic(k, l) / (hsic(k, k) * hsic(l, l)).sqrt())
+    a, b = x.double() @ x.double().T, y.double() @ y.double().T
+    return float(hsic(a, b) / (hsic(a, a) * hsic(b, b)).sqrt())
 
 
 def biased(x, y):

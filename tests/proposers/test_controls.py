@@ -12,7 +12,9 @@ GRIDS = [(4, 12), (4, 4), (5, 3), (1, 12), (1, 1), (3, 1), (6, 7)]
 
 
 def space(S, T):
-    return RecipeSpace(*(tuple(Layer(f"{x}.{i}", "B", "vector", (8,), 1) for i in range(n)) for x, n in (("s", S), ("t", T))))
+    return RecipeSpace(
+        *(tuple(Layer(f"{x}.{i}", "B", "vector", (8,), 1) for i in range(n)) for x, n in (("s", S), ("t", T)))
+    )
 
 
 def controls(S, T, seed=0, legal=None, values=None):
@@ -22,7 +24,10 @@ def controls(S, T, seed=0, legal=None, values=None):
     similarity = Similarity(here.student_layers, here.teacher_layers, values, 0.1, "cka", 64, "")
     found = mapping_controls(here, similarity, legal or [[True] * T for _ in range(S)], seed)
     return {
-        name: [[t + 1 for t, weight in enumerate(row) if weight] for row in mapping.matrix(here.student_layers, here.teacher_layers)]
+        name: [
+            [t + 1 for t, weight in enumerate(row) if weight]
+            for row in mapping.matrix(here.student_layers, here.teacher_layers)
+        ]
         for name, mapping in found.items()
     }
 
@@ -81,14 +86,18 @@ def test_the_assignment_maximises_the_sum_not_each_row():
     assert [pair[:2] for pair in pairs] == [("a", "y"), ("b", "x")]
 
 
-def test_plain_controls_differ_from_the_tuned_logits_in_one_thing():
+def test_plain_controls_are_the_tuned_logits_with_and_without_them():
     logits = Recipe(logit_weight=3.0, temperature=2.0)
-    found = plain_controls(logits)
+    strong = Recipe(logit_weight=1.0, temperature=4.0, logit_loss="dkd")
+    found = plain_controls(logits, strong)
     assert found["none"] == Recipe(temperature=2.0)
     assert found["logits"] == logits
-    assert found["logits_strong"] == Recipe(logit_weight=3.0, temperature=2.0, logit_loss="dkd")
+    assert found["logits_strong"] == strong
 
 
 def test_the_article_is_eight_to_two():
-    recipe = article(Recipe.from_json({"pairs": [{"student": "s", "teacher": "t", "weight": 1}], "feature_share": 1}).mapping, Recipe(logit_weight=1.0))
+    recipe = article(
+        Recipe.from_json({"pairs": [{"student": "s", "teacher": "t", "weight": 1}], "feature_share": 1}).mapping,
+        Recipe(logit_weight=1.0),
+    )
     assert (recipe.feature_share, recipe.anneal, recipe.logit_weight) == (0.8, 1.0, 1.0)

@@ -17,7 +17,15 @@ from mapsearch.proposers.sampler import distributions
 CHOICES = SpaceSpec()
 BASE = Recipe(logit_weight=1.0, temperature=4.0)
 SHARED = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 1.0}
-STRAIGHT = {"lo": 0.0, "rise": 1.0, "gamma": 1.0, "width": 0.3, "similarity_weight": 0.0, "max_teachers": 1, "slope": 0.0}
+STRAIGHT = {
+    "lo": 0.0,
+    "rise": 1.0,
+    "gamma": 1.0,
+    "width": 0.3,
+    "similarity_weight": 0.0,
+    "max_teachers": 1,
+    "slope": 0.0,
+}
 
 
 def space(S, T, kinds=None):
@@ -63,13 +71,12 @@ def test_one_student_layer_looks_at_the_end_of_the_curve():
 
 
 def test_the_weights_are_the_documented_ones():
-    z = [[0.5, -1.0, 0.0], [1.0, 0.0, -1.0]]
-    found = curve(2, 3, z=z, width=1.0, max_teachers=2, similarity_weight=2.0, slope=-1.0)
-    raw = [math.exp(-(t**2) / 2 + 2 * z[0][t]) for t in range(3)]
-    kept = {0: raw[0], 2: raw[2]} if raw[2] > raw[1] else {0: raw[0], 1: raw[1]}
-    assert found[0] == pytest.approx([kept.get(t, 0.0) / sum(kept.values()) if kept.get(t, 0) / raw[0] >= 0.05 else 0 for t in range(3)], rel=0.1)
-    assert sum(found[0]) == pytest.approx(1.0)
-    assert sum(found[1]) == pytest.approx(math.exp(-1.0))
+    z = [[0.5, 0.0, 1.0, -1.0], [1.0, 0.0, 0.5, -1.0]]
+    first, last = curve(2, 4, z=z, width=2.0, max_teachers=3, similarity_weight=0.5, slope=-1.0)
+    raw = [math.exp(-(t**2) / 8 + 0.5 * z[0][t]) for t in range(3)]  # m = 0; the fourth is the faintest
+    assert first == pytest.approx([weight / sum(raw) for weight in raw] + [0.0])
+    raw = [math.exp(-((3 - t) ** 2) / 8 + 0.5 * z[1][t]) for t in range(1, 4)]
+    assert last == pytest.approx([0.0] + [math.exp(-1.0) * weight / sum(raw) for weight in raw])
 
 
 def test_the_similarity_prior_can_be_followed_switched_off_and_inverted():
@@ -145,7 +152,15 @@ def test_free_choice_is_one_teacher_layer_per_student_layer_or_none():
 @pytest.mark.parametrize("loss", ["nmse", "cosine"])
 def test_controls_come_back_from_their_parameters(S, T, loss):
     here = space(S, T)
-    similarity = Similarity(here.student_layers, here.teacher_layers, tuple(tuple(float((s * 7 + t * 3) % 5) for t in range(T)) for s in range(S)), 0.1, "cka", 64, "")
+    similarity = Similarity(
+        here.student_layers,
+        here.teacher_layers,
+        tuple(tuple(float((s * 7 + t * 3) % 5) for t in range(T)) for s in range(S)),
+        0.1,
+        "cka",
+        64,
+        "",
+    )
     ranges = distributions(CHOICES, S, T)
     z = similarity.z()
     for name, mapping in mapping_controls(here, similarity, everything(S, T), 0).items():
@@ -167,7 +182,11 @@ def test_evenly_spaced_controls_are_curves_and_odd_ones_free():
 
     def params(*teachers):
         weights = free_choice({f"teacher_{s}": t for s, t in enumerate(teachers)}, everything(3, 9))
-        return to_params(Recipe(LayerMapping.from_matrix(weights, here.student_layers, here.teacher_layers), feature_share=0.5), here, CHOICES)
+        return to_params(
+            Recipe(LayerMapping.from_matrix(weights, here.student_layers, here.teacher_layers), feature_share=0.5),
+            here,
+            CHOICES,
+        )
 
     assert "lo" in params(3, 6, 9)
     assert "lo" in params(9, 8, 7)
@@ -197,7 +216,9 @@ def test_a_prior_that_cannot_be_switched_off_leaves_only_the_free_space():
 def test_a_local_move_is_one_step_of_one_student_layer(chosen, seed):
     here = space(len(chosen), 5)
     weights = free_choice({f"teacher_{s}": t for s, t in enumerate(chosen)}, everything(len(chosen), 5))
-    recipe = Recipe(LayerMapping.from_matrix(weights, here.student_layers, here.teacher_layers), feature_share=0.3, loss="cosine")
+    recipe = Recipe(
+        LayerMapping.from_matrix(weights, here.student_layers, here.teacher_layers), feature_share=0.3, loss="cosine"
+    )
     params = local_move(recipe, here, seed)
     moved = [params[f"teacher_{s}"] for s in range(len(chosen))]
     assert sum(abs(a - b) for a, b in zip(chosen, moved, strict=True)) == 1

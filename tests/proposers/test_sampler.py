@@ -1,4 +1,6 @@
 import logging
+import sqlite3
+from contextlib import closing
 from statistics import fmean
 
 import optuna
@@ -13,7 +15,14 @@ POINT = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 
 
 @pytest.fixture
 def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'study.db'}"
+    return new_database(tmp_path / "study.db")
+
+
+def new_database(path):
+    """A database in the journal mode that the store leaves it in."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    return f"sqlite:///{path}"
 
 
 def sampler(url, name="study", direction="maximize", kind="tpe", seed=0):
@@ -72,11 +81,12 @@ def test_infeasible_is_a_violated_constraint_not_a_failure(url, direction):
 def test_the_same_draw_on_the_same_history_repeats(tmp_path, kind):
     asked = []
     for name in ("one", "two"):
-        here = sampler(f"sqlite:///{tmp_path / name}.db", kind=kind)
+        url = new_database(tmp_path / f"{name}.db")
+        here = sampler(url, kind=kind)
         for draw in range(N_STARTUP + 3):
             number, params = here.ask("curve", draw, draw)
             here.tell(number, params["lo"])
-        asked.append([trial.params for trial in history(f"sqlite:///{tmp_path / name}.db")])
+        asked.append([trial.params for trial in history(url)])
     assert asked[0] == asked[1]
     assert len({tuple(params.items()) for params in asked[0]}) == N_STARTUP + 3
 
@@ -84,7 +94,7 @@ def test_the_same_draw_on_the_same_history_repeats(tmp_path, kind):
 def test_a_restart_goes_on_as_if_nothing_had_happened(tmp_path):
     found = []
     for restarts in (False, True):
-        url = f"sqlite:///{tmp_path / str(restarts)}.db"
+        url = new_database(tmp_path / f"{restarts}.db")
         here = sampler(url)
         for draw in range(N_STARTUP + 2):
             here = sampler(url) if restarts else here

@@ -154,7 +154,7 @@ def test_a_student_that_is_no_module_is_refused(folder):
 def test_devices():
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(TaskError, match="`train.device: gpu` is no device; use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(TaskError, match="gpu` is no device; use auto, cpu, cuda or cuda:N"):
         choose_device("gpu")
     with pytest.raises(TaskError, match=r"`train.device: cuda:99`, but this machine shows \d+ GPUs"):
         choose_device("cuda:99")

@@ -15,7 +15,7 @@ X = torch.arange(12.0).view(4, 3)
         [(x.bfloat16(), 0) for x in X],
         [(x.numpy(), 0) for x in X],
         [{"x": x, "id": x.tolist(), "labels": 0} for x in X],
-        [x for x in X],
+        list(X),
         [[int(v) for v in x] for x in X],
         [("text " + str(i), 0) for i in range(4)],
         [{"x": {"deep": x}} for x in X],

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from mapsearch.compare import compare
 from mapsearch.core.errors import LayerNotFound, TaskError
+from mapsearch.probe import compare
 
 
 class Block(nn.Module):

@@ -1,0 +1,140 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_tasks import Clusters, make_bench, make_plans, make_space
+
+from mapsearch.core.errors import StudyFailed
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Lost, RunResult, Started
+from mapsearch.core.spec import TrainSpec
+from mapsearch.executors.inline import InlineExecutor
+from mapsearch.executors.local import LocalExecutor
+from mapsearch.executors.worker import Setup
+
+HERE = Path(__file__).parents[1]
+TRAIN = TrainSpec(steps=12, batch_size=16)
+MAPPED = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
+RECIPES = (Recipe(), Recipe(logit_weight=1.0), MAPPED)
+SPACE = make_space(make_bench(Clusters()))
+
+
+def setup(task: str = "Clusters", **options: object) -> Setup:
+    return Setup(f"small_tasks.py:{task}", HERE, options, HERE, TRAIN, "cpu", SPACE)
+
+
+@pytest.fixture
+def open_executor() -> Iterator[object]:
+    opened = []
+
+    def open_one(here: Setup, n_workers: int = 1) -> LocalExecutor:
+        opened.append(LocalExecutor(here, n_workers))
+        return opened[-1]
+
+    yield open_one
+    for executor in opened:
+        executor.close()
+
+
+def results(executor, cohorts):
+    return {event.key: event for event in executor.run(cohorts) if isinstance(event, RunResult)}
+
+
+def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_executor, capfd):
+    one, two, three = make_plans(*RECIPES)
+    cohorts = [(one, two), (three,)]
+    inline = results(InlineExecutor(make_bench(Clusters()), SPACE, TRAIN), cohorts)
+    local = results(open_executor(setup(talk=True), 2), cohorts)
+    assert local.keys() == inline.keys() == {one.key, two.key, three.key}
+    for key, run in local.items():
+        assert run.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
+        assert run.scales == pytest.approx(inline[key].scales, rel=1e-5)
+        assert [loss for _, loss in run.curve] == pytest.approx([loss for _, loss in inline[key].curve], rel=1e-4)
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.count("a student is born") == 3
+
+
+def test_a_worker_that_is_killed_is_reported_and_replaced(open_executor):
+    executor = open_executor(setup())
+    long, short = make_plans(MAPPED, n_steps=100_000)[0], make_plans(*RECIPES)[1]
+    events, workers = [], []
+    for event in executor.run([(long,), (short,)]):
+        events += [event] if isinstance(event, Started | Lost | RunResult) else []
+        if isinstance(event, Started):
+            pid, _, device = event.worker.partition("@")
+            workers.append(int(pid))
+            assert device == "cpu"
+            if event.keys == (long.key,):
+                os.kill(int(pid), signal.SIGKILL)
+    assert [type(event) for event in events] == [Started, Lost, Started, RunResult]
+    assert events[1] == Lost((long.key,), "the worker process died (exit code -9)")
+    assert events[3].key == short.key
+    assert workers[0] != workers[1]
+
+    os.kill(workers[1], signal.SIGKILL)  # while it waits: what it is given next is lost, unless the death is seen first
+    other = make_plans(*RECIPES)[2]
+    events = [event for event in executor.run([(short,), (other,)]) if isinstance(event, Lost | RunResult)]
+    assert events[0] == Lost((short.key,), "the worker process died (exit code -9)") or events[0].key == short.key
+    assert isinstance(events[1], RunResult)
+    assert events[1].key == other.key
+    assert len(events) == 2
+
+
+def test_an_error_of_the_tasks_data_comes_back_with_its_line(open_executor):
+    (plan,) = make_plans(Recipe(logit_weight=1.0))
+    executor = open_executor(setup("LostFile"))
+    for _ in range(2):  # the worker lives on
+        started, lost = (event for event in executor.run([(plan,)]) if event is not None)
+        assert isinstance(started, Started)
+        assert lost.keys == (plan.key,)
+        assert lost.error.startswith("FileNotFoundError: points.bin is gone (small_tasks.py:")
+
+
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [
+        ("Cluster", r"could not load the task: .* has no class `Cluster`; did you mean `Clusters`\?"),
+        (
+            "NoTeacher",
+            r"could not load the task: `teacher\(\)` failed: OSError: the weights are not here \(small_tasks\.py:",
+        ),
+    ],
+)
+def test_a_task_that_cannot_be_loaded_fails_the_study(open_executor, task, error):
+    with pytest.raises(StudyFailed, match=error):
+        list(open_executor(setup(task)).run([make_plans(Recipe())]))
+
+
+def test_without_a_number_there_is_a_worker_per_core():
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert LocalExecutor(setup()).n_workers == n_cores
+
+
+CONTROLLER = """
+import sys
+from test_local import MAPPED, Started, LocalExecutor, make_plans, setup
+for event in LocalExecutor(setup(), 1).run([make_plans(MAPPED, n_steps=10**7)]):
+    if isinstance(event, Started):
+        print(event.worker, flush=True)
+"""
+
+
+def test_workers_leave_when_their_controller_is_killed():
+    path = os.pathsep.join([str(HERE), str(HERE / "executors"), str(HERE.parent)])
+    with subprocess.Popen(
+        [sys.executable, "-c", CONTROLLER],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as controller:
+        pid = controller.stdout.readline().decode().partition("@")[0]
+        assert pid.isdecimal()
+        controller.kill()
+        # the worker holds the pipe's other end: this returns, before the test's time is up, when it is gone
+        controller.stderr.read()

@@ -1,0 +1,111 @@
+"""The loop as a process that others stop: nothing is lost, nothing is done twice, nobody is left behind."""
+
+import os
+import random
+import signal
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from mapsearch.store.store import Store
+
+
+@pytest.fixture
+def begin(mapsearch, write_study, url):
+    """`begin()` -> `mapsearch run` of the study as a process; called again, the same command."""
+    return lambda: mapsearch("run", write_study(), "--storage", url)
+
+
+def state(url):
+    with Store.open(url) as store:
+        return store.study("tiny").state
+
+
+def end(process):
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_worker):
+    """SIGKILL the controller n times, each some runs further, and see that its workers leave."""
+    for _ in range(n):
+        goal = n_complete(url) + random.Random(seed).randint(1, 95 // n)
+        process = begin()
+        eventually(lambda goal=goal: n_complete(url) >= goal)
+        left = workers(url)
+        process.kill()
+        process.communicate()
+        eventually(lambda left=left: not any(map(is_worker, left)))
+
+
+def check_whole(url, finished, results):
+    trials, runs = results(url, without_seconds=True)
+    assert (trials, [replace(r, attempt=1) for r in runs]) == results(finished[1], without_seconds=True)
+    sampled = optuna.load_study(study_name="tiny", storage=url).trials
+    assert all(t.state != TrialState.RUNNING for t in sampled)
+    told = [t.user_attrs["trial"] for t in sampled if t.state == TrialState.COMPLETE]
+    assert sorted(told) == sorted({t.number for t in trials if t.sampler_number is not None})
+
+
+def complete_attempts(url):
+    with Store.open(url) as store, store._database.reading() as db:
+        rows = db.exec_driver_sql("SELECT trial, rung, seed FROM mapsearch_attempts WHERE state = 'complete'").all()
+    return rows
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2, 3))])
+def test_a_killed_controller_loses_nothing(
+    seed, begin, url, finished, results, n_complete, eventually, workers, is_worker
+):
+    n_kills = 2 if seed == 0 else 6
+    kill_at_random(seed, n_kills, begin, url, n_complete, eventually, workers, is_worker)
+    before = {r.key: r for r in results(url)[1] if r.state == "complete"}
+    assert end(begin())[0] == 0
+    after = {r.key: r for r in results(url)[1]}
+    assert {key: after[key] for key in before} == before, "a complete run was trained again"
+    assert len(complete_attempts(url)) == len(set(complete_attempts(url))) == len(after)
+    check_whole(url, finished, results)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_study_and_the_same_command_goes_on(
+    number, begin, url, finished, results, n_complete, eventually, is_worker, workers
+):
+    process = begin()
+    eventually(lambda: n_complete(url) >= 10 and workers(url))
+    left = workers(url)
+    os.killpg(process.pid, number)  # as a terminal does
+    code, said = end(process)
+    assert code == 130
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "error: stopped; all finished runs are saved, and the same command goes on"
+    assert state(url) == "stopped"
+    assert not any(map(is_worker, left))
+    assert not any(r.state == "running" for r in results(url)[1])
+    if number == signal.SIGINT:
+        assert end(begin())[0] == 0
+        check_whole(url, finished, results)
+
+
+def test_a_second_interrupt_stops_at_once(begin, url, n_complete, eventually, is_worker, workers):
+    process = begin()
+    eventually(lambda: n_complete(url) >= 5 and workers(url))
+    left = workers(url)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    assert end(process)[0] == 130
+    assert not any(map(is_worker, left))
+
+
+def test_a_second_controller_is_refused(begin, url, n_complete, eventually):
+    first = begin()
+    eventually(lambda: n_complete(url) >= 1)
+    os.kill(first.pid, signal.SIGSTOP)  # it must not come to its end meanwhile
+    code, said = end(begin())
+    os.kill(first.pid, signal.SIGCONT)
+    assert code == 2
+    assert f"error: study `tiny` is run by process {first.pid} on {os.uname().nodename} until at least" in said
+    first.send_signal(signal.SIGINT)
+    assert end(first)[0] == 130
