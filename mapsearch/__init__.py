@@ -23,7 +23,7 @@ _HOMES = {
     "show": "answers",
 }
 
-__all__ = [  # noqa: PLE0604  # one list to keep: the table above
+__all__ = [  # one list to keep: the table above
     *_HOMES
 ]
 

@@ -139,7 +139,8 @@ def verdict_table(verdict: Verdict, metric: str) -> Table:
     for row in verdict.against:
         interval = f"{row.low:+.4f} .. {row.high:+.4f}"
         table.add_row(
-            row.control, row.outcome, f"{row.difference:+.4f}", interval, f"{row.p_value:.3f}", str(row.n_seeds), str(row.trial)
+            row.control, row.outcome, f"{row.difference:+.4f}", interval, f"{row.p_value:.3f}", str(row.n_seeds),
+            str(row.trial),
         )  # fmt: skip
     return table
 

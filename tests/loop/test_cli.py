@@ -37,7 +37,7 @@ def do(monkeypatch, capsys, tmp_path):
 
 @pytest.fixture
 def refused(do):
-    """`refused(*arguments)` -> the lines on stderr of a command that must end with code 2, an error and no traceback."""
+    """`refused(*arguments)` -> the error lines of a command that must end with code 2, no result and no traceback."""
 
     def run(*arguments):
         code, out, err = do(*arguments)
@@ -381,6 +381,7 @@ def test_init_overwrites_nothing(refused, do):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("template", ["vision", "text"])
+@pytest.mark.timeout(900)
 def test_a_template_runs_as_it_is_written(do, template):
     do("init", "new", "--template", template)
     code, out, _ = do("run", "new/study.yaml")

@@ -89,23 +89,18 @@ def test_a_signal_stops_the_study_and_the_same_command_goes_on(
         check_whole(url, finished, results)
 
 
-def test_a_second_interrupt_stops_at_once(begin, url, n_complete, eventually, is_worker, workers):
-    process = begin()
+def test_a_second_controller_is_refused_and_a_second_interrupt_stops_at_once(
+    begin, url, n_complete, eventually, is_worker, workers
+):
+    first = begin()
     eventually(lambda: n_complete(url) >= 5 and workers(url))
     left = workers(url)
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    assert end(process)[0] == 130
-    assert not any(map(is_worker, left))
-
-
-def test_a_second_controller_is_refused(begin, url, n_complete, eventually):
-    first = begin()
-    eventually(lambda: n_complete(url) >= 1)
     os.kill(first.pid, signal.SIGSTOP)  # it must not come to its end meanwhile
     code, said = end(begin())
-    os.kill(first.pid, signal.SIGCONT)
     assert code == 2
     assert f"error: study `tiny` is run by process {first.pid} on {os.uname().nodename} until at least" in said
     first.send_signal(signal.SIGINT)
+    first.send_signal(signal.SIGTERM)
+    os.kill(first.pid, signal.SIGCONT)
     assert end(first)[0] == 130
+    assert not any(map(is_worker, left))

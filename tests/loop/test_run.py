@@ -21,8 +21,7 @@ QUICK = {"confirm": {"seeds": 2}}  # where the verdict does not matter
 @pytest.fixture
 def copied(finished, tmp_path):
     """A study file and a database of its own with the finished study in it."""
-    study, url = finished
-    folder = shutil.copytree(study.parent, tmp_path / "copy")
+    folder = shutil.copytree(finished[0].parent, tmp_path / "copy")
     return folder / "study.yaml", f"sqlite:///{folder / 'study.db'}"
 
 

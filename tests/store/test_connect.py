@@ -30,7 +30,7 @@ with Store.open(sys.argv[1]) as store:
         ("sqlite+nothing:///x.db", "no such database driver"),
         ("postgresql+pg8000://me:secret@localhost/x", r"me:\*\*\*@.*driver `pg8000` is not installed"),
         ("sqlite://", "a study must outlive its process"),
-        ("sqlite:////nowhere/at/all/study.db", "cannot be used: unable to open database file"),
+        ("sqlite:////nowhere/at/all/study.db", "the folder `/nowhere/at/all` does not exist"),
     ],
 )
 def test_an_unusable_url_is_refused(url: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -75,11 +76,13 @@ def test_a_study_survives_its_store(store: Store) -> None:
         assert other.studies() == store.studies()
 
 
-def test_the_same_spec_again_changes_nothing(store: Store) -> None:
+def test_the_same_spec_again_changes_only_where_it_lies(store: Store) -> None:
     store.set_state("digits", "complete")
     before = store.study("digits")
     store.create_study("digits", {"name": "digits", "seed": 0}, folder="/elsewhere", study_file="# other\n")
-    assert store.study("digits") == before
+    after = store.study("digits")
+    assert replace(after, folder=before.folder, updated_at=before.updated_at) == before
+    assert after.folder == "/elsewhere"
 
 
 def test_a_changed_study_file_lists_every_changed_key(store: Store) -> None:
@@ -260,6 +263,16 @@ def test_counts_are_exact_per_study(store: Store) -> None:
     assert store.release_runs("digits") == 0
     states = [run.state for run in store.runs("digits")]
     assert states == ["complete", "complete", "oom", "waiting", "waiting", "waiting"]
+
+
+def test_crashed_runs_wait_again_when_asked(store: Store) -> None:
+    plans = [plan(n) for n in range(2)]
+    store.plan_runs("digits", plans)
+    store.start_runs("digits", [p.key for p in plans], worker="w0")
+    store.finish_run("digits", RunResult(plans[0].key, "crashed", error="no file"), 1, None)
+    assert store.release_runs("digits", crashed=True) == 2
+    assert {run.state for run in store.runs("digits")} == {"waiting"}
+    assert store.start_runs("digits", [plans[0].key], worker="w1") == {plans[0].key: 2}
 
 
 def test_ten_thousand_trials_are_listed_in_few_queries(sqlite_url: str) -> None:
