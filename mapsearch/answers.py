@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mapsearch.core.errors import MapsearchError
 from mapsearch.core.records import Run, Study, Trial
 from mapsearch.report import study_json
 from mapsearch.store.store import Store
@@ -54,9 +55,20 @@ def export(
 
     study, trials, runs = read(name, storage)
     source = export_source(study, trials, runs, trial)
-    write(to, source, Path(path))
-    said = f"trial {source.trial} of {name} written to {path}"
-    return f"{said}; {_verify(study, to, Path(path), source, storage)}" if verify else said
+    write(to, source, path := Path(path))
+    chosen = (
+        "; the study has no verdict yet: this is its best trial so far"
+        if trial is None and "verdict" not in study.facts
+        else ""
+    )
+    said = f"trial {source.trial} of {name} written to {path}{chosen}"
+    if not verify:
+        return said
+    try:
+        return f"{said}; {_verify(study, to, path, source, storage)}"
+    except MapsearchError:
+        path.unlink()  # a file that failed is not left to be used
+        raise
 
 
 def _verify(study: Study, to: str, path: Path, source: Any, storage: str) -> str:
@@ -67,7 +79,7 @@ def _verify(study: Study, to: str, path: Path, source: Any, storage: str) -> str
     from mapsearch.tasks.loading import cache_folder, load_bench
 
     spec = StudySpec.model_validate({**study.spec, "folder": Path(study.folder)})
-    bench = load_bench(spec, cache_folder(storage))
+    bench = load_bench(spec, cache_folder(storage, spec.name))
     layers = study.facts["layers"]
     space = RecipeSpace(*(tuple(Layer.from_json(x) for x in layers[n]) for n in ("student", "teacher")))
     report = verify(path, to, source, bench, space, spec.train)

@@ -1,6 +1,7 @@
 """The command line: each command parses, calls one thing and prints. stdout is the result, stderr is progress."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -89,7 +90,7 @@ def check(study: Path, storage: str, as_json: bool) -> None:
     from mapsearch.tasks.loading import cache_folder, load_bench
 
     spec = _load(study)
-    report = run_check(load_bench(spec, cache_folder(storage)), spec)
+    report = run_check(load_bench(spec, cache_folder(storage, spec.name)), spec)
     if as_json:
         _print_json(report.to_json())
     else:
@@ -230,7 +231,8 @@ def main() -> None:
             raise
         _fail(error.problems, error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _fail(["stopped; all finished runs are saved, and the same command goes on"], 130)
+        click.echo("stopped; all finished runs are saved, and the same command goes on", err=True)
+        sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
     except Exception as error:
@@ -255,7 +257,8 @@ def _print(table: Any) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(table, soft_wrap=False) if console.is_terminal else Console(width=160).print(table)
+    piped = not console.is_terminal and "COLUMNS" not in os.environ
+    (Console(width=160) if piped else console).print(table)
 
 
 def _print_json(data: Any) -> None:

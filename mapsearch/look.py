@@ -12,12 +12,12 @@ from mapsearch.tasks.task import batch_size
 
 def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:
     """All layers of both networks, `student` and `teacher`, as seen on one training batch."""
-    return _layers(load_bench(spec, cache_folder(storage)), spec)
+    return _layers(load_bench(spec, cache_folder(storage, spec.name)), spec)
 
 
 def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     """The similarity of the layers that take part, measured now."""
-    bench = load_bench(spec, cache_folder(storage))
+    bench = load_bench(spec, cache_folder(storage, spec.name))
     found = _layers(bench, spec)
     student = choose_layers("student", bench.new_student(spec.seed), found["student"], spec.layers.student)
     teacher = choose_layers("teacher", bench.teacher, found["teacher"], spec.layers.teacher)

@@ -67,9 +67,11 @@ def similarity_sentence(similarity: Similarity) -> str:
 
 def noise_sentence(noise: Noise, when_flat: str) -> str:
     """What the noise stage found, and what the user may do about it."""
-    found = f"seed sd {noise.seed_sd:.3g}, between mappings {noise.mapping_sd:.3g}"
+    found = f"seed sd {noise.seed_sd:.3g}, between mappings on equal seeds {noise.mapping_sd:.3g}"
+    if noise.seed_sd == 0:
+        return f"{found}: the first rung is too short to tell anything; raise `train.steps` or `search.rungs`"
     if not noise.flat:
-        return f"{found}: mappings differ beyond seed noise"
+        return f"{found}: mappings differ by more than chance"
     advice = "" if when_flat == "stop" else "; `search.when_flat: stop` in the study file would save the search"
     return f"{found}: hand-made mappings cannot be told apart here, the mapping may not matter{advice}"
 
@@ -130,11 +132,12 @@ def plot_similarity(similarity: Similarity, path: str) -> None:
 def verdict_table(verdict: Verdict, metric: str) -> Table:
     """The nominee against each control."""
     table = Table(
-        title=f"nominee (trial {verdict.nominee}) minus control, {metric} on fresh seeds", title_justify="left"
+        title=f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better",
+        title_justify="left",
     )
     for name in ("control", "outcome"):
         table.add_column(name)
-    for name in ("difference", "95 % interval", "p (adjusted)", "seeds", "trial"):
+    for name in ("gain", "95 % interval", "p (adjusted)", "seeds", "trial"):
         table.add_column(name, justify="right")
     for row in verdict.against:
         interval = f"{row.low:+.4f} .. {row.high:+.4f}"
@@ -166,7 +169,8 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
     ranked = sorted(
         (t for t in proposals if t.value is not None), key=lambda t: (not confirmed[t.number], sign * (t.value or 0.0))
     )
-    for trial in [*ranked[:SHOWN_TRIALS], *(t for t in trials if t.control)]:
+    tuned = [] if ranked else [t for t in trials if t.proposer == "tune"]
+    for trial in [*tuned, *ranked[:SHOWN_TRIALS], *(t for t in trials if t.control)]:
         values = confirmed[trial.number]
         table.add_row(
             str(trial.number),
@@ -210,7 +214,7 @@ def studies_table(studies: Sequence[Study]) -> Table:
     table = Table()
     for name in ("study", "state"):
         table.add_column(name)
-    for name in ("trials", "runs done"):
+    for name in ("trials", "runs done of queued"):
         table.add_column(name, justify="right")
     table.add_column("verdict", overflow="fold")
     for study in studies:

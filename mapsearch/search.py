@@ -95,7 +95,7 @@ def matched_trials(nominee: Recipe, trials: Sequence[Trial], space: RecipeSpace,
     """Every hand-made mapping with the nominee's own loss, share and fading, numbered from `first`.
 
     So that the verdict is about the mapping: against controls at other settings a better share
-    would pass for a better mapping. A control that is the nominee's mapping is left out.
+    would pass for a better mapping. The nominee's own mapping is left out, and of equal ones all but the first.
     """
     matched: list[Trial] = []
     for trial in trials:
@@ -103,7 +103,8 @@ def matched_trials(nominee: Recipe, trials: Sequence[Trial], space: RecipeSpace,
         if trial.proposer != "control" or not mapping.pairs or trial.control == "article":
             continue
         recipe = replace(nominee, mapping=mapping)
-        if not same_mapping(mapping, nominee.mapping) and not space.problems(recipe):
+        known = (nominee.mapping, *(m.recipe.mapping for m in matched))
+        if not any(same_mapping(mapping, other) for other in known) and not space.problems(recipe):
             matched.append(Trial(first + len(matched), "matched", recipe, control=trial.control))
     return matched
 
@@ -112,6 +113,24 @@ def same_mapping(one: LayerMapping, other: LayerMapping) -> bool:
     """Whether two mappings teach alike: their weights differ by a common factor only."""
     a, b = one.normalised().pairs, other.normalised().pairs
     return len(a) == len(b) and all(x[:2] == y[:2] and math.isclose(x[2], y[2]) for x, y in zip(a, b, strict=True))
+
+
+def verdict_controls(trials: Sequence[Trial], nominee: Trial | None) -> tuple[dict[str, int], list[str]]:
+    """Which trial stands for each control in the verdict, and the controls that are the nominee's own mapping."""
+    controls = [t for t in trials if t.proposer == "control"]
+    matched = [t for t in trials if t.proposer == "matched"]
+    numbers = {t.control: t.number for t in controls if t.control in (*PLAIN, "article")}
+    own = []
+    for control in controls:
+        mapping = control.recipe.mapping
+        if control.control in numbers:
+            continue
+        if nominee is not None and same_mapping(mapping, nominee.recipe.mapping):
+            own.append(control.control)
+        twin = next((m for m in matched if same_mapping(mapping, m.recipe.mapping)), None)
+        if twin is not None:
+            numbers[control.control] = twin.number
+    return numbers, own
 
 
 def is_free(draw: int, share: float) -> bool:
@@ -165,10 +184,10 @@ def noise_table(trials: Sequence[Trial], runs: Sequence[Run]) -> Mapping[int, Ma
 
 
 def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
-    """The best quarter of all recipes with features, at least three."""
+    """The best quarter of all recipes with features, at least three; of equal recipes the first."""
     found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs]
-    best = sorted(found, key=lambda t: (-_good(t, direction), t.number))
-    return best[: max(3, math.ceil(len(found) / 4))]
+    best = sorted(found, key=lambda t: (-_good(t, direction), t.proposer == "control", t.number))
+    return _distinct(best)[: max(3, math.ceil(len(found) / 4))]
 
 
 def finalists(trials: Sequence[Trial], runs: Sequence[Run], n: int, direction: str) -> list[Trial]:
@@ -183,6 +202,11 @@ def incumbent(trials: Sequence[Trial], direction: str) -> Trial | None:
     """The best recipe with features so far, among those at settings that the study samples."""
     found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs and t.control != "article"]
     return max(found, key=lambda t: (_good(t, direction), -t.number), default=None)
+
+
+def _distinct(trials: Sequence[Trial]) -> list[Trial]:
+    first = {replace(t.recipe, mapping=t.recipe.mapping.normalised()): t for t in reversed(trials)}
+    return [t for t in trials if t in first.values()]
 
 
 def _good(trial: Trial, direction: str) -> float:

@@ -83,7 +83,11 @@ def compare_all(
     for name, d in differences.items():
         low, high = bca_interval(d)
         outcome = _outcome(low, high, p_values[name], len(d), band, margin)
-        found.append(Against(name, trials[name], outcome, float(d.mean()), low, high, p_values[name], len(d)))
+        found.append(
+            Against(
+                name, trials[name], outcome, _clean(float(d.mean())), _clean(low), _clean(high), p_values[name], len(d)
+            )
+        )
     return tuple(found)
 
 
@@ -189,6 +193,11 @@ def _outcome(low: float, high: float, p_value: float, n_seeds: int, band: float,
     return "TIES" if -band <= low and high <= band else "INCONCLUSIVE"
 
 
+def _clean(value: float) -> float:
+    """Without the dust of rounding, so that equal runs differ by 0 and not by 1e-17."""
+    return round(value, 12) + 0.0
+
+
 def _seed_sd(values: Iterable[Values]) -> float:
     variances = [stdev(v.values()) ** 2 for v in values if len(v) >= 2]
     return math.sqrt(fmean(variances)) if variances else 0.0
@@ -214,7 +223,8 @@ def _sentence(nominee: Trial, against: Sequence[Against]) -> str:
         if names:
             link = {"WORSE": "is WORSE than", "INCONCLUSIVE": "is INCONCLUSIVE against"}.get(outcome, outcome)
             said.append(f"{link} {', '.join(names)}")
-    return f"the best searched mapping (trial {nominee.number}) {'; '.join(said)}"
+    who = f"the hand-made mapping `{nominee.control}`" if nominee.control else "the best searched mapping"
+    return f"{who} (trial {nominee.number}) {'; '.join(said)}"
 
 
 def _recommendation(trials: Mapping[int, Trial], recommended: int | None) -> str:
@@ -223,4 +233,4 @@ def _recommendation(trials: Mapping[int, Trial], recommended: int | None) -> str
     trial = trials[recommended]
     what = f"{trial.control}, " if trial.control else ""
     why = "" if trial.recipe.mapping.pairs else ": no mapping is worth its cost here, use the cheap one"
-    return f"recommended: trial {recommended} ({what}{trial.recipe}), the cheapest within the tie band{why}"
+    return f"recommended: trial {recommended} ({what}{trial.recipe}), the cheapest within the tie band of the best{why}"

@@ -13,7 +13,7 @@ STEPS = {"distill", "probe", "check", "search", "verdict", "report", "exports", 
 BELOW_STEPS = CORE | SHELVES
 BELOW_RUN = BELOW_STEPS | STEPS | {"executors"}
 BESIDE_RUN = {"answers", "look", "starter", "live"}  # what a command calls: one question, one answer
-EVERYTHING = BELOW_RUN | BESIDE_RUN | {"run", "cli"}
+EVERYTHING = BELOW_RUN | BESIDE_RUN | {"loop", "run", "cli"}
 
 # Room -> the other rooms of ours that it may import; a room may always import itself.
 MAY_IMPORT = {
@@ -22,7 +22,8 @@ MAY_IMPORT = {
     **dict.fromkeys(STEPS, BELOW_STEPS),
     "executors": BELOW_STEPS | STEPS,
     "interrupt": set(),
-    "run": BELOW_RUN | {"interrupt"},
+    "loop": BELOW_RUN | {"interrupt"},
+    "run": BELOW_RUN | {"interrupt", "loop"},
     "answers": BELOW_RUN,
     "look": BELOW_STEPS | STEPS,
     "starter": CORE,

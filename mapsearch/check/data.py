@@ -66,21 +66,38 @@ def _labels(bench: Bench, batch: Any) -> Tensor | None:
     return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None
 
 
-def check_padding(book: Notebook, space: RecipeSpace, mask: Tensor | None, batch: Any) -> None:
-    """Whether the mask fits the token layers, or is missing where there is padding."""
-    tokens = [layer for layer in (*space.student, *space.teacher) if layer.kind == "tokens"]
-    if not tokens:
+def check_padding(book: Notebook, bench: Bench, space: RecipeSpace, batch: Any) -> None:
+    """Whether the mask fits the token layers and the logits, or is missing where there is padding."""
+    mask, n = bench.task.mask(batch), batch_size(batch)
+    positions = {
+        f"the tokens of `{x.path}`": x.positions for x in (*space.student, *space.teacher) if x.kind == "tokens"
+    }
+    with torch.no_grad():
+        logits = bench.task.logits(bench.task.forward(bench.teacher, batch))
+    positions |= {"the logits": tuple(logits.shape[1:-1])} if logits.ndim > 2 else {}
+    if not positions and mask is None:
         return
     if mask is None:
-        share = padding_share(batch)
+        share = max(padding_share(batch), _unlabelled_ends(bench, batch))
         problem = f"{share:.0%} of the positions look like padding, which must not be learnt"
         where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
         book.write(*(("error", "padding", f"{problem}; {where}") if share else ("ok", "padding", "none found")))
         return
-    strange = [layer for layer in tokens if tuple(mask.shape) != (batch_size(batch), *layer.positions)]
+    positions = positions or {"the positions": tuple(mask.shape[1:])}
+    strange = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
     if mask.dtype != torch.bool or strange:
-        layer = strange[0] if strange else tokens[0]
-        wanted = f"bool {[batch_size(batch), *layer.positions]} as the tokens of `{layer.path}`"
+        what, shape = next(iter((strange or positions).items()))
+        wanted = f"bool {[n, *shape]} as {what}"
         book.write("error", "padding", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}")
     else:
         book.write("ok", "padding", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
+
+
+def _unlabelled_ends(bench: Bench, batch: Any) -> float:
+    """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths."""
+    labels = _labels(bench, batch)
+    if labels is None or labels.ndim != 2:
+        return 0.0
+    lengths = (labels == UNLABELLED).flip(1).long().cumprod(1).sum(1)  # [B]
+    lengths = lengths[lengths < labels.shape[1]]  # a wholly unlabelled sequence is no padding
+    return float(lengths.sum() / labels.numel()) if len(lengths) and lengths.min() < lengths.max() else 0.0

@@ -95,7 +95,9 @@ def _compare(book: Notebook, name: str, teacher: float, student: float, sign: fl
         problem = f"must be better than the student, but got {both}; check weights and preprocessing"
         book.write("error", "teacher", problem)
     elif teacher == student:
-        book.write("warning", "teacher", f"no better than chance: {both}; check weights and preprocessing")
+        book.write(
+            "warning", "teacher", f"no better than the untrained student: {both}; check weights and preprocessing"
+        )
 
 
 def _said(metrics: dict[str, float]) -> str:

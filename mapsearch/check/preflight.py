@@ -57,9 +57,11 @@ def _check_together(
         return None
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
     with book.guard("padding", "`mask(batch)`"):
-        check_padding(book, space, bench.task.mask(batch), batch)
+        check_padding(book, bench, space, batch)
     with book.guard("self-test", "the teacher against itself"):
         check_itself(book, bench, spec, space.teacher)
+    if any(finding.what == "teacher" for finding in book.findings if finding.level == "error"):
+        return space  # what a broken teacher does to gradients says nothing about the layers
     recipes = check_pairs(book, spec, space)
     for recipe in recipes:
         with book.guard("gradients", f"a training step with {recipe.loss}"):

@@ -47,8 +47,8 @@ def forecast_text(spec: StudySpec, step_seconds: float, run_seconds: float, n_wo
     parts = ", ".join(f"{s.stage} {s.n_runs}" for s in stages)
     workers = "1 worker" if n_workers == 1 else f"{n_workers} workers"
     return (
-        f"forecast: about {n_runs} runs ({parts}), {n_steps / spec.train.steps:.0f} full-run equivalents, "
-        f"about {duration(seconds)} on {workers}"
+        f"forecast: about {n_runs} runs ({parts}) of {', '.join(str(spec.n_steps(rung)) for rung in range(3))} steps, "
+        f"{n_steps / spec.train.steps:.0f} full-run equivalents, at least {duration(seconds)} on {workers}"
     )
 
 

@@ -157,8 +157,8 @@ class Noise:
 class Against:
     """The nominee against one control, paired by seed.
 
-    `difference` is nominee minus control in the metric's good direction, `[low, high]` its 95 %
-    BCa bootstrap interval, `p_value` adjusted for all controls at once.
+    `difference` is the nominee's gain: nominee minus control, its sign turned for a metric that is
+    minimized; `[low, high]` its 95 % BCa bootstrap interval, `p_value` adjusted for all controls at once.
     """
 
     control: str

@@ -221,6 +221,8 @@ def parse_study(text: str, path: Path) -> StudySpec:
         data = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
     except yaml.YAMLError as error:
         raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if data is None:
+        raise SpecError(f"{path}: the study file is empty; `mapsearch init DIR` writes one to begin with")
     if not isinstance(data, dict):
         raise SpecError(f"{path}: a study file is a mapping of keys to values, but got {type(data).__name__}")
     problems = ["`folder` is no key of a study file; the task is looked up beside the file"] * ("folder" in data)
@@ -249,6 +251,7 @@ class _UniqueKeys(yaml.SafeLoader):
 def _problems(error: ValidationError) -> list[str]:
     """One line per place; a tuple emptied by its own bad items is not too short as well."""
     items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
+    items.sort(key=lambda item: item["type"] != "extra_forbidden")  # a misspelt key may be the cause of the others
     places = [item["loc"] for item in items]
     inner = {place[:depth] for place in places for depth in range(len(place))}
     return [_problem(item) for item in items if item["type"] != "too_short" or item["loc"] not in inner]

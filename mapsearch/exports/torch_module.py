@@ -41,6 +41,7 @@ def render(source: ExportSource) -> str:
         "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
         "constants": _constants(source),
         "parts": "".join(f"\n\n{inspect.getsource(part)}" for part in _parts(recipe)),
+        "mask": "mask=mask, " if any(layer.kind == "tokens" for layer in source.student) else "",
         **_class_lines(recipe),
     }
     tree = ast.parse(template.substitute(fields, imports=""))

@@ -30,8 +30,7 @@ class RecipeLoss(nn.Module):
         loss = RecipeLoss(recipe, student_layers, teacher_layers)
         optimizer = AdamW([*student.parameters(), *loss.parameters()])  # the projectors learn too
         loss.calibrate([(student_features, teacher_features, None)])
-        terms = loss.terms(task, s_logits, t_logits, s_features, t_features, progress=step / n_steps)
-        sum(terms.values()).backward()
+        loss(task, s_logits, t_logits, s_features, t_features, progress=step / n_steps).backward()
 
     Args:
         seed: seeds each projector by its pair, so that a pair starts alike in every recipe.
@@ -77,6 +76,20 @@ class RecipeLoss(nn.Module):
         if self.pairs and batches:
             losses = torch.stack([self.pair_losses(*batch) for batch in batches])  # [batches, P]
             self.scales.copy_(losses.mean(0).clamp(min=1e-8))
+
+    def forward(
+        self,
+        task: Tensor,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        student: Mapping[str, Tensor],
+        teacher: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+        progress: float = 0.0,
+    ) -> Tensor:
+        """The total loss of a batch, a scalar: the sum of its `terms`."""
+        terms = self.terms(task, student_logits, teacher_logits, student, teacher, mask, progress)
+        return torch.stack([*terms.values()]).sum()
 
     def terms(
         self,

@@ -6,9 +6,10 @@ Hosts compare a lease's end with their own clocks, which must agree to well with
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection, select, update
@@ -61,6 +62,12 @@ def drop_lease(db: Connection, study_id: str, holder: Holder) -> None:
     """Frees the study if this holder has it."""
     mine = (studies.c.id == study_id) & (studies.c.lease_owner == holder.owner)
     db.execute(update(studies).where(mine).values(lease_owner=None, lease_host=None, lease_pid=None, lease_until=None))
+
+
+def is_held(row: Mapping[Any, Any]) -> bool:
+    """Whether a live process holds the study of this row."""
+    lease = _Lease(row["name"], row["lease_owner"], row["lease_host"], row["lease_pid"], row["lease_until"])
+    return _is_live(lease, socket.gethostname())
 
 
 class _Lease(NamedTuple):

@@ -16,9 +16,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def study_of(row: Row) -> Study:
-    """The study of a row that carries its counts."""
-    return Study(**{field: row[field] for field in Study.__dataclass_fields__})
+def study_of(row: Row, *, held: bool) -> Study:
+    """The study of a row that carries its counts; one that says running and is held by nobody was stopped."""
+    fields = {field: row[field] for field in Study.__dataclass_fields__}
+    return Study(**{**fields, "state": "stopped"} if row["state"] == "running" and not held else fields)
 
 
 def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:

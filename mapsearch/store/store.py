@@ -13,7 +13,7 @@ from mapsearch.core.records import Run, RunKey, RunPlan, RunResult, Study, Study
 from mapsearch.store.changes import changed_keys
 from mapsearch.store.connect import connect
 from mapsearch.store.database import Database
-from mapsearch.store.lease import drop_lease, renew_lease, take_lease, this_process
+from mapsearch.store.lease import drop_lease, is_held, renew_lease, take_lease, this_process
 from mapsearch.store.rows import now, result_json, run_of, run_row, study_of, trial_of, trial_row
 from mapsearch.store.schema import attempts, events, runs, studies, trials
 
@@ -83,13 +83,13 @@ class Store:
             row = db.execute(_studies().where(studies.c.name == name)).mappings().one_or_none()
             if row is None:
                 raise self._database.not_found(db, name)
-            return study_of(row)
+            return study_of(row, held=is_held(row))
 
     def studies(self) -> list[Study]:
         """Every study, newest first."""
         with self._database.reading() as db:
             order = (studies.c.created_at.desc(), studies.c.name)
-            return [study_of(row) for row in db.execute(_studies().order_by(*order)).mappings()]
+            return [study_of(row, held=is_held(row)) for row in db.execute(_studies().order_by(*order)).mappings()]
 
     def set_state(self, name: str, state: StudyState) -> None:
         """Says how the study as a whole goes."""

@@ -1,5 +1,6 @@
 """From a study file's `task: file.py:Class` to a `Bench`: the task with its teacher and data in place."""
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
@@ -91,10 +92,17 @@ def load_bench(spec: StudySpec, cache_dir: Path) -> Bench:
     return open_bench(load_task(spec.task, spec.folder, spec.options, cache_dir), spec.train.device)
 
 
-def cache_folder(storage: str) -> Path:
-    """Where a task may keep what is dear to make: beside a SQLite database, else the working folder."""
+def cache_folder(storage: str, study: str) -> Path:
+    """Where a study's task may keep what is dear to make: beside a SQLite database, else in the working folder."""
     path = storage.removeprefix("sqlite:///")
-    return Path.cwd() if path == storage else Path(path).resolve().parent
+    beside = Path.cwd() if path == storage else Path(path).resolve().parent
+    return beside / "mapsearch-cache" / study
+
+
+def task_digest(spec: StudySpec) -> str:
+    """SHA-256 of the task's file, to notice that it changed; empty for a task of an installed package."""
+    path = spec.folder / spec.task.rpartition(":")[0]
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def load_task(reference: str, folder: Path, options: dict[str, Any], cache_dir: Path) -> Task:
@@ -120,10 +128,14 @@ def load_task(reference: str, folder: Path, options: dict[str, Any], cache_dir: 
     try:
         inspect.signature(cls).bind(**options)
     except TypeError as error:
-        raise TaskError(f"`options` of `{name}`: {error}; it takes {inspect.signature(cls)}") from None
+        known = list(inspect.signature(cls).parameters)
+        near = "".join(did_you_mean(key, known) for key in options if key not in known)
+        raise TaskError(f"`options` of `{name}`: {error}; it takes {inspect.signature(cls)}{near}") from None
     with user_code(f"`{name}(...)` of {place}"):
-        task = cls(**options)
-    task.cache_dir = cache_dir
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        task = cls.__new__(cls)
+        task.cache_dir = cache_dir  # before `__init__`, which may use it
+        task.__init__(**options)  # type: ignore[misc]
     return task
 
 
@@ -140,6 +152,8 @@ def user_code(what: str) -> Iterator[None]:
 
 def describe(error: BaseException) -> str:
     """One line: the error's type and text, and the innermost line of code it came from, if possible the user's."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)] or frames
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""

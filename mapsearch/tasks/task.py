@@ -21,7 +21,7 @@ class Task(ABC):
 
     A batch is what `collate` makes of samples: a tuple `(x, y, ...)` or a dict with `labels`, as
     Hugging Face models take it; both work without overriding anything. Datasets are map-style
-    (`len` and indexing). `cache_dir` is a folder beside the study database where a task may keep
+    (`len` and indexing). `cache_dir` is the study's own folder beside the database where a task may keep
     what is dear to make, such as a trained teacher.
     """
 

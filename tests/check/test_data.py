@@ -1,9 +1,12 @@
 import re
 
 import torch
+from torch import nn
 from torch.utils.data import TensorDataset
 
 from mapsearch.check import check
+from mapsearch.tasks.loading import open_bench
+from mapsearch.tasks.task import Task
 
 
 def said(report, level, what):
@@ -82,3 +85,57 @@ def test_a_mask_of_the_wrong_shape_or_type_is_refused(text, study):
     )
     report = check(text(mask=lambda self, batch: batch["attention_mask"]), study())
     assert "but got torch.int64 [16, 10]" in said(report, "error", "padding")
+
+
+class Tagger(nn.Module):
+    """A label for every step of a series: `[B, 1, L]` -> `[B, L, 3]`."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.blocks = nn.Sequential(*(nn.Sequential(nn.Conv1d(n, width, 3, padding=1), nn.Tanh()) for n in (1, width)))
+        self.head = nn.Conv1d(width, 3, 1)
+
+    def forward(self, x):
+        return self.head(self.blocks(x)).movedim(1, -1)
+
+
+class Series(Task):
+    def __init__(self, mask=None):
+        if mask is not None:
+            self.mask = mask
+
+    def teacher(self):
+        return Tagger(6)
+
+    def student(self):
+        return Tagger(4)
+
+    def train_data(self, n=80, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(n, 1, 12, generator=generator)
+        labels = (x[:, 0] > 0).long()
+        labels[torch.arange(12) >= torch.randint(6, 12, (n, 1), generator=generator)] = -100
+        return TensorDataset(x, labels)
+
+    def valid_data(self):
+        return self.train_data(40, seed=1)
+
+
+def padding_of(task, study):
+    report = check(open_bench(task, "cpu"), study())
+    return [(f.level, f.message) for f in report.findings if f.what == "padding"]
+
+
+def test_labels_that_end_unlabelled_without_a_mask_are_padding(study):
+    ((level, message),) = padding_of(Series(), study)
+    assert level == "error"
+    assert "of the positions look like padding, which must not be learnt" in message
+
+
+def test_a_mask_must_fit_the_logits_of_a_convolution_too(study):
+    ((level, message),) = padding_of(Series(lambda batch: (batch[1] != -100).float()), study)
+    assert level == "error"
+    assert "`mask(batch)` must be bool [16, 12] as the logits, but got torch.float32 [16, 12]" in message
+    ((level, message),) = padding_of(Series(lambda batch: batch[1] != -100), study)
+    assert level == "ok"
+    assert message.endswith("of the positions are padding: masked")

@@ -59,7 +59,9 @@ def unfrozen(network, scale=1.0):
 
 def test_a_teacher_no_better_than_the_student_is_a_warning(vision, study):
     good = vision().teacher
-    assert "no better than chance" in said(check(vision(student=lambda: unfrozen(good)), study()), "warning", "teacher")
+    assert "no better than the untrained student" in said(
+        check(vision(student=lambda: unfrozen(good)), study()), "warning", "teacher"
+    )
 
 
 def test_a_metric_that_is_not_measured_comes_with_close_matches(vision, study):

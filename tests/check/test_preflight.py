@@ -30,7 +30,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     topics = {finding.what for finding in report.findings}
     assert topics == {"data", "student", "teacher", "logits", "layers", "self-test", "pairs", "gradients", "memory"}
     assert re.match(
-        r"forecast: about \d+ runs \(tune 20, noise 10, .* about \d+ (s|min|h) on \d+ worker", report.forecast
+        r"forecast: about \d+ runs \(tune 20, noise 10, .* at least \d+ (s|min|h) on \d+ worker", report.forecast
     )
     assert json.loads(json.dumps(report.to_json()))["teacher"][0]["path"] == "blocks.0"
 

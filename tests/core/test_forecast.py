@@ -23,8 +23,8 @@ def test_noise_runs_that_the_search_does_anyway_are_not_counted_twice():
 
 def test_the_sentence():
     assert forecast_text(spec(), step_seconds=0.01, run_seconds=0.5, n_workers=2) == (
-        "forecast: about 198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90), "
-        "118 full-run equivalents, about 4 min on 2 workers"
+        "forecast: about 198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90) of 45, 120, 300 steps, "
+        "118 full-run equivalents, at least 4 min on 2 workers"
     )
 
 

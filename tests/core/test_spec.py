@@ -155,7 +155,7 @@ def test_numbers_that_yaml_takes_for_words_are_numbers():
         ("train:\n  lr: 1\n  lr: 2\n", "not valid YAML: line 3: key `lr` is given twice"),
         ("name: [", "not valid YAML: "),
         ("name: !!python/object:os.system x", "not valid YAML: could not determine a constructor"),
-        ("", "a study file is a mapping of keys to values, but got NoneType"),
+        ("", "the study file is empty; `mapsearch init DIR` writes one"),
         ("- name", "a study file is a mapping of keys to values, but got list"),
     ],
 )

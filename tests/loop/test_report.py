@@ -111,7 +111,7 @@ def test_values_in_the_noise_are_in_brackets(shown):
 @pytest.mark.parametrize(
     ("noise", "when_flat", "said"),
     [
-        (Noise(0.01, 0.05, False), "continue", "mappings differ beyond seed noise"),
+        (Noise(0.01, 0.05, False), "continue", "mappings differ by more than chance"),
         (Noise(0.01, 0.0, True), "continue", "`search.when_flat: stop` in the study file would save the search"),
         (Noise(0.01, 0.0, True), "stop", "the mapping may not matter"),
     ],
@@ -123,7 +123,7 @@ def test_the_sentence_on_noise(noise, when_flat, said):
 def test_the_verdict_as_a_table(shown):
     row = Against("uniform", 7, "TIES", 0.01, -0.02, 0.04, 0.5, 6)
     text = shown(report.verdict_table(Verdict("so", 3, 7, None, (row,)), "accuracy"))
-    assert "nominee (trial 3) minus control, accuracy on fresh seeds" in text
+    assert "gain of the nominee (trial 3), accuracy, + is better" in text
     for cell in ("uniform", "TIES", "+0.0100", "-0.0200 .. +0.0400", "0.500", "6", "7"):
         assert cell in text
 

@@ -48,8 +48,8 @@ def test_a_study_has_every_trial_and_run_once(finished, results):
     counts = {stage: sum(r.stage == stage for r in runs) for stage in ("tune", "search", "noise", "shortlist")}
     noisy = {t.control for t in trials} & {"uniform", "last", "first", "reverse", "random"}
     assert counts["tune"] == 2 * 3
-    assert counts["search"] == n["control"] - len(noisy) + 4
-    assert counts["noise"] == 2 * len(noisy)
+    assert counts["search"] == n["control"] + 4
+    assert counts["noise"] == len(noisy)
     confirmed = [r for r in runs if r.stage == "confirm"]
     assert len(confirmed) == 6 * len({r.trial for r in confirmed})
     assert {r.split for r in confirmed} == {"test"}

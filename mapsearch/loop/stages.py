@@ -1,0 +1,142 @@
+"""The stages of a study after it was checked and compared, each resumable: what is there is not done again."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from mapsearch import search
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import Noise, Note, Trial, Verdict
+from mapsearch.loop.desk import Desk, News, train
+from mapsearch.proposers.encoding import local_move, to_params, to_recipe
+from mapsearch.proposers.sampler import Sampler
+from mapsearch.report import noise_sentence
+from mapsearch.verdict import estimate_noise, judge, weak_teacher
+
+
+def tune(desk: Desk) -> Generator[News, None, Recipe]:
+    """Logit weight and temperature without features, frozen for the rest of the study."""
+    if not desk.trials:
+        desk.store.add_trials(desk.spec.name, search.tune_trials(desk.spec))
+    tune = [t for t in desk.trials if t.proposer == "tune"]
+    yield from train(desk, tune, search.plan(desk.spec, tune, search.TUNE, search.tune_seeds(desk.spec), "tune"))
+    logits = search.tuned_logits(desk.trials, desk.spec.direction, "kl")
+    yield Note("tune", f"frozen: {logits}")
+    return logits
+
+
+def noise(desk: Desk, logits: Recipe) -> Generator[News, None, Noise | None]:
+    """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
+    spec = desk.spec
+    if not any(t.proposer == "control" for t in desk.trials):
+        strong = search.tuned_logits(desk.trials, spec.direction, "dkd")
+        new = search.control_trials(spec, desk.space, desk.similarity, logits, strong, len(desk.trials))
+        params = [to_params(t.recipe, desk.space, spec.space) or {} for t in new]
+        desk.store.add_trials(spec.name, [replace(t, params=p) for t, p in zip(new, params, strict=True)])
+    controls = [t for t in desk.trials if t.proposer == "control"]
+    noisy = [t for t in controls if t.control in search.NOISE]
+    wanted = search.plan(spec, controls, search.SEARCH, search.search_seeds(spec), "search")
+    extra = search.plan(spec, noisy, search.SEARCH, search.noise_seeds(spec), "noise")
+    yield from train(desk, controls, wanted, extra)
+    noise = estimate_noise(search.noise_table(desk.trials, desk.runs))
+    if noise is not None:
+        yield Note("noise", noise_sentence(noise, spec.search.when_flat))
+    return noise
+
+
+def try_proposals(desk: Desk, logits: Recipe) -> Iterator[News]:
+    """Batches of proposals, each told to the sampler before the next is asked for."""
+    spec, store = desk.spec, desk.store
+    sampler = Sampler(
+        store.url, spec.name, spec.direction, spec.space, len(desk.space.student), len(desk.space.teacher),
+        spec.search.sampler, spec.seed,
+    )  # fmt: skip
+    sampler.forget_all_but(t.sampler_number for t in desk.trials if t.sampler_number is not None)
+    while True:
+        _tell(desk, sampler)
+        proposals = [t for t in desk.trials if t.proposer in ("curve", "free")]
+        waiting = [t for t in proposals if t.state == "waiting"]
+        if not waiting:
+            waiting = _propose(desk, sampler, logits, len(proposals))
+            store.add_trials(spec.name, waiting)
+        if not waiting:
+            return
+        plans = search.plan(spec, waiting, search.SEARCH, search.search_seeds(spec), "search")
+        yield from train(desk, waiting, [p for p in plans if p.recipe.mapping.pairs])
+
+
+def _propose(desk: Desk, sampler: Sampler, logits: Recipe, n_before: int) -> list[Trial]:
+    """The next batch: mostly depth curves, some free choices, every other of those a neighbour of the best."""
+    spec, trials = desk.spec, desk.trials
+    best = search.incumbent(trials, spec.direction)
+    z = desk.similarity.z()
+    batch: list[Trial] = []
+    for draw in range(n_before, min(n_before + spec.search.batch, spec.search.trials)):
+        number, asked = len(trials) + len(batch), None
+        if not search.is_free(draw, spec.space.free):
+            asked, params = sampler.ask("curve", draw, number)
+        elif best is not None and search.is_free(draw, spec.space.free / 2):
+            params = local_move(best.recipe, desk.space, spec.seed + draw)
+        else:
+            asked, params = sampler.ask("free", draw, number)
+        recipe = to_recipe(params, desk.space, z, logits)
+        batch.append(
+            Trial(number, "curve" if "lo" in params else "free", recipe or logits, params=params, sampler_number=asked)
+        )
+    return batch
+
+
+def _tell(desk: Desk, sampler: Sampler) -> None:
+    """Tell the sampler every result it can learn from, once: our row came first, so a crash loses nothing."""
+    untold = desk.store.untold(desk.spec.name)
+    for trial in untold:
+        value = trial.value if trial.state == "complete" else None
+        if trial.state == "crashed":
+            if trial.sampler_number is not None:
+                sampler.forget(trial.sampler_number)
+        elif trial.sampler_number is not None:
+            sampler.tell(trial.sampler_number, value)
+        elif trial.params:
+            number = sampler.add(trial.params, value, trial.number)
+            desk.store.set_sampler_number(desk.spec.name, trial.number, number)
+    desk.store.mark_told(desk.spec.name, [trial.number for trial in untold])
+
+
+def shortlist(desk: Desk) -> Iterator[News]:
+    """The best quarter, longer and on two seeds."""
+    spec = desk.spec
+    best = search.shortlist([t for t in desk.trials if t.proposer != "matched"], spec.direction)
+    yield Note("shortlist", f"{len(best)} recipes go on: trials {', '.join(str(t.number) for t in best)}")
+    yield from train(desk, [], search.plan(spec, best, search.TUNE, search.tune_seeds(spec), "shortlist"))
+
+
+def confirm(desk: Desk) -> Generator[News, None, int | None]:
+    """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
+    spec, store = desk.spec, desk.store
+    known = [t for t in desk.trials if t.proposer != "matched"]
+    best = search.finalists(known, desk.runs, spec.confirm.finalists, spec.direction)
+    if best and not any(t.proposer == "matched" for t in desk.trials):
+        store.add_trials(spec.name, search.matched_trials(best[0].recipe, known, desk.space, len(known)))
+    matched = [t for t in desk.trials if t.proposer == "matched"]
+    plain = [t for t in known if t.control in (*search.PLAIN, "article") and t not in best]
+    plans = search.plan(
+        spec, [*best, *plain, *matched], search.FULL, search.confirm_seeds(spec), "confirm", split="test"
+    )
+    if best:
+        yield Note("confirm", f"nominee: trial {best[0].number}, {best[0].recipe}")
+    yield from train(desk, matched, plans)
+    return best[0].number if best else None
+
+
+def give_verdict(desk: Desk, nominee: int | None, noise: Noise | None) -> Verdict:
+    """The nominee against every control, stored as the study's result."""
+    store, spec = desk.store, desk.spec
+    trials, runs = desk.trials, desk.runs
+    controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
+    teacher = store.study(spec.name).facts["teacher"][spec.metric]
+    cautions = weak_teacher(teacher, trials, runs, spec.direction)
+    if own:
+        cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
+    verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)
+    store.record_facts(spec.name, verdict=verdict.to_json())
+    store.set_state(spec.name, "complete")
+    return verdict
