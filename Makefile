@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 PY := $(shell for py in python3.11 python3.12 python3.13 python3; do \
 	$$py -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$py && break; done)
-PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+PIP := $(VENV)/bin/python -m pip -qq --disable-pip-version-check
 
 .PHONY: demo test slow lint types check clean
 

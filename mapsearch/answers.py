@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from mapsearch.core.errors import MapsearchError
-from mapsearch.core.records import Run, Study, Trial
+from mapsearch.core.records import DEFAULT_STORAGE, Run, Study, Trial
 from mapsearch.report import study_json
 from mapsearch.store.store import Store
-
-DEFAULT_STORAGE = "sqlite:///mapsearch.db"
 
 
 def read(name: str, storage: str) -> tuple[Study, list[Trial], list[Run]]:

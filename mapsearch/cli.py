@@ -11,9 +11,9 @@ import click
 
 from mapsearch import __version__
 from mapsearch.core.errors import MapsearchError, did_you_mean
+from mapsearch.core.records import DEFAULT_STORAGE
 
 EXAMPLE = "\b\nExample:\n  "
-DEFAULT_STORAGE = "sqlite:///mapsearch.db"
 
 storage_option = click.option(
     "--storage",

@@ -1,6 +1,5 @@
 """STEP: run plans -> runs. Trains a cohort of students on the same batches and yields how it goes."""
 
-import copy
 import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -122,27 +121,27 @@ def _train(
         for step, batch in enumerate(train_batches(bench, train.batch_size, seed, n_steps)):
             if not members:
                 return
-            started = perf_counter()
+            started = _now(bench)
             taught = teach(batch)
-            taught_seconds = (perf_counter() - started) / len(members)
+            taught_seconds = (_now(bench) - started) / len(members)
             for member in tuple(members):
-                started = perf_counter()
+                started = _now(bench)
                 ended = _try_step(bench, train, member, batch, taught, step)
-                member.seconds += perf_counter() - started + taught_seconds
+                member.seconds += _now(bench) - started + taught_seconds
                 ended = ended or (_not_finite(member) if _is_logged(step, n_steps) else None)
                 if ended is not None:
                     members.remove(member)
                     yield ended
                 elif _is_logged(step, n_steps):
                     yield Progress(member.plan.key, step + 1, n_steps, member.curve[-1][1])
-        yield from _measure(bench, members)
+        yield from _measure(bench, members, train.batch_size)
 
 
-def _measure(bench: Bench, members: Sequence[_Member]) -> Iterator[RunResult]:
+def _measure(bench: Bench, members: Sequence[_Member], size: int) -> Iterator[RunResult]:
     if not members:
         return
     try:
-        found = evaluate(bench, [member.student for member in members], bench.split(members[0].plan.split))
+        found = evaluate(bench, [member.student for member in members], bench.split(members[0].plan.split), size)
     except _OUT_OF_MEMORY:
         raise
     except Exception as error:
@@ -179,7 +178,7 @@ def _open_member(
     student = bench.new_student(plan.seed)
     loss = RecipeLoss(plan.recipe, space.student, space.teacher, plan.seed).to(bench.device)
     paths = plan.recipe.mapping.student_layers
-    copied = _calibrate(bench, loss, copy.deepcopy(student), plan, train, teach) if paths else ()
+    copied = _calibrate(bench, loss, student, plan, train, teach) if paths else ()
     taps = stack.enter_context(FeatureTaps(student, paths, copied))
     parameters = [p for p in [*student.parameters(), *loss.parameters()] if p.requires_grad]
     optimizer: Optimizer
@@ -194,7 +193,8 @@ def _open_member(
 def _calibrate(
     bench: Bench, loss: RecipeLoss, student: nn.Module, plan: RunPlan, train: TrainSpec, teach: Callable[[Any], _Taught]
 ) -> tuple[str, ...]:
-    """Freeze the loss scales on a copy of the student; which layers are overwritten in place comes out."""
+    """Freeze the loss scales; the student stays as it was. Layers overwritten in place come out."""
+    before = {name: value.clone() for name, value in student.state_dict().items()}
     paths = plan.recipe.mapping.student_layers
     seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]] = []
     overwritten: set[str] = set()
@@ -207,6 +207,7 @@ def _calibrate(
             taught = teach(batch)
             seen.append((taps.take(), taught.features, taught.mask))
         loss.calibrate(seen)
+    student.load_state_dict(before)  # the running statistics of batch norm have moved
     return tuple(overwritten)
 
 
@@ -227,7 +228,7 @@ def _try_step(
 ) -> RunResult | None:
     try:
         return _step(bench, train, member, batch, taught, step)
-    except _OUT_OF_MEMORY:
+    except (*_OUT_OF_MEMORY, torch.AcceleratorError):  # after the latter the process is of no more use
         raise
     except Exception as error:
         return member.result("crashed", error=describe(error))
@@ -246,10 +247,13 @@ def _step(bench: Bench, train: TrainSpec, member: _Member, batch: Any, taught: _
         member.first_loss = float(total.detach())
         gradients = term_gradients(terms, member.student, member.loss)
         member.shares = shares(gradients, member.loss)
-        dead = dead_terms(gradients, member.loss) if math.isfinite(member.first_loss) else []
+        alive = {name: g for name, g in gradients.items() if float(terms[name].detach()) > 0}  # a zero loss is no fault
+        dead = dead_terms(alive, member.loss) if math.isfinite(member.first_loss) else []
         if dead:
             return member.result("invalid", error=dead[0])
-    total.backward()  # type: ignore[no-untyped-call]
+    # SGD steps as far as its gradients are large: without this a feature share would act as a learning rate
+    task_part = 1 - plan.recipe.feature_share if train.optimizer == "sgd" and plan.recipe.feature_share < 1 else 1.0
+    (total / task_part).backward()  # type: ignore[no-untyped-call]
     norm = clip_grad_norm_([p for group in member.optimizer.param_groups for p in group["params"]], train.max_grad_norm)
     member.optimizer.step()
     member.schedule.step()
@@ -258,6 +262,13 @@ def _step(bench: Bench, train: TrainSpec, member: _Member, batch: Any, taught: _
     if _is_logged(step, plan.n_steps):
         member.curve.append((step + 1, float(total.detach())))
     return None
+
+
+def _now(bench: Bench) -> float:
+    """Seconds, with all work on a GPU done: else the first member to wait would pay for the others."""
+    if bench.device.type == "cuda":
+        torch.cuda.synchronize(bench.device)
+    return perf_counter()
 
 
 def _is_logged(step: int, n_steps: int) -> bool:

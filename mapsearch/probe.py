@@ -92,12 +92,13 @@ def measure(
         raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got {sums.n_samples}")
     values = tuple(tuple(row) for row in sums.values().tolist())
     s_paths, t_paths = (tuple(layer.path for layer in layers) for layers in (student_layers, teacher_layers))
-    return Similarity(s_paths, t_paths, values, sums.noise_floor(), "cka", sums.n_samples, ROWS)
+    return Similarity(s_paths, t_paths, values, sums.noise_floor(), "cka", sums.n_samples, ROWS, sums.spread_floor())
 
 
 def compare_bench(bench: Bench, spec: StudySpec, student: Sequence[Layer], teacher: Sequence[Layer]) -> Similarity:
     """The similarity of a study's layers over its training samples, with a student fresh under the study's seed."""
-    batches = ordered_batches(bench, bench.train, max(64, spec.train.batch_size), spec.similarity.samples)
+    # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
+    batches = ordered_batches(bench, bench.train, max(64, spec.train.batch_size), spec.similarity.samples, spec.seed)
     model = bench.new_student(spec.seed)
     return measure(bench.teacher, model, batches, teacher, student, bench.task.forward, bench.task.mask, spec.seed)
 

@@ -30,7 +30,7 @@ def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> di
         "n_runs": len(runs),
         "teacher": study.facts.get("teacher"),
         "verdict": verdict,
-        "trials": [_trial_json(trial, overhead.get(trial.number)) for trial in trials],
+        "trials": [_trial_json(trial, overhead.get(trial.number), runs) for trial in trials],
         "cost": {
             "device_seconds": sum(run.result.seconds for run in runs if run.result),
             "full_run_equivalents": sum(run.n_steps for run in runs if run.state == "complete") / n_full,
@@ -54,8 +54,8 @@ def similarity_sentence(similarity: Similarity) -> str:
     """What the similarity says, in one sentence."""
     if similarity.is_flat:
         return (
-            f"similarity cannot rank layers here: no row spreads beyond the noise floor {similarity.noise_floor:.3f} "
-            f"({similarity.n_samples} samples)"
+            "similarity cannot rank layers here: no row spreads beyond what shuffled samples show, "
+            f"{similarity.spread_floor:.3f} ({similarity.n_samples} samples)"
         )
     best = [max(range(len(row)), key=lambda t, row=row: row[t]) for row in similarity.values]  # type: ignore[misc]
     pairs = ", ".join(
@@ -113,7 +113,7 @@ def plot_similarity(similarity: Similarity, path: str) -> None:
     axes.set_xlabel("teacher layer")
     axes.set_ylabel("student layer")
     axes.set_title(
-        f"debiased {similarity.measure.upper()}, {similarity.n_samples} samples\n"
+        f"debiased {similarity.measure.upper()}, untrained student, {similarity.n_samples} samples\n"
         f"red line: noise floor {similarity.noise_floor:.3f}, values in brackets lie under it",
         fontsize=9,
     )
@@ -178,7 +178,7 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
             f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
             f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
             f"{overhead[trial.number]:.2f}x" if trial.number in overhead else "-",
-            str(trial.recipe) if trial.state != "infeasible" else f"infeasible: {trial.recipe}",
+            str(trial.recipe) + "".join(f"\n{trial.state}: {text}" for text in troubles(trial, runs)[:1]),
         )
     return table
 
@@ -238,7 +238,13 @@ def study_summary(study: Study) -> dict[str, Any]:
     }
 
 
-def _trial_json(trial: Trial, overhead: float | None) -> dict[str, Any]:
+def troubles(trial: Trial, runs: Sequence[Run]) -> list[str]:
+    """What went wrong in a trial's runs, and the pairs that teach next to nothing or drown the rest; each once."""
+    results = [run.result for run in runs if run.trial == trial.number and run.result]
+    return list(dict.fromkeys(text for result in results for text in (result.error, *result.notes) if text))
+
+
+def _trial_json(trial: Trial, overhead: float | None, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "number": trial.number,
         "proposer": trial.proposer,
@@ -248,4 +254,5 @@ def _trial_json(trial: Trial, overhead: float | None) -> dict[str, Any]:
         "recipe": trial.recipe.to_json(),
         "params": trial.params,
         "overhead": overhead,
+        "troubles": troubles(trial, runs),
     }

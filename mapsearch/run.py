@@ -17,7 +17,7 @@ from mapsearch import __version__
 from mapsearch.check import check, demand
 from mapsearch.core.errors import NoDatabase, StudyBusy, StudyFailed, StudyNotFound
 from mapsearch.core.layers import Layer
-from mapsearch.core.records import Note, Verdict
+from mapsearch.core.records import DEFAULT_STORAGE, Note, Verdict
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -32,7 +32,6 @@ from mapsearch.report import similarity_sentence
 from mapsearch.store.store import Store
 from mapsearch.tasks.loading import Bench, cache_folder, load_bench, task_digest
 
-DEFAULT_STORAGE = "sqlite:///mapsearch.db"
 CHANGED_TASK = (
     "caution: the task file is not the one this study began with; if data or networks changed, give a new name"
 )
@@ -64,6 +63,7 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
     if not _is_known(storage, spec):  # bad input is refused before anything is stored
         bench = load_bench(spec, cache_dir)
         found = yield from _check_and_compare(bench, spec)
+        bench = bench if inline else None  # the workers need its memory
     with Store.open(storage) as store:
         store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
         store.acquire(spec.name)

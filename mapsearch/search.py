@@ -180,7 +180,8 @@ def by_seed(runs: Sequence[Run], rung: int) -> dict[int, dict[int, float]]:
 def noise_table(trials: Sequence[Trial], runs: Sequence[Run]) -> Mapping[int, Mapping[int, float]]:
     """The first rung's values of the noise controls: trial -> seed -> metric."""
     table = by_seed(runs, SEARCH)
-    return {t.number: table[t.number] for t in trials if t.control in NOISE and t.number in table}
+    found = [t for t in trials if t.control in NOISE and t.proposer == "control" and t.number in table]
+    return {t.number: table[t.number] for t in _distinct(found)}
 
 
 def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
@@ -193,7 +194,9 @@ def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
 def finalists(trials: Sequence[Trial], runs: Sequence[Run], n: int, direction: str) -> list[Trial]:
     """The shortlisted recipes by their mean at the shortlist rung, best first; the first is the nominee."""
     sign = 1.0 if direction == "maximize" else -1.0
-    means = {number: fmean(values.values()) for number, values in by_seed(runs, TUNE).items()}
+    broken = {run.trial for run in runs if run.rung == TUNE and run.state != "complete"}
+    table = by_seed(runs, TUNE)
+    means = {number: fmean(values.values()) for number, values in table.items() if number not in broken}
     ranked = [t for t in trials if t.number in means and t.recipe.mapping.pairs]
     return sorted(ranked, key=lambda t: (-sign * means[t.number], t.number))[:n]
 

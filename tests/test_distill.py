@@ -1,4 +1,5 @@
 import gc
+import warnings
 import weakref
 
 import pytest
@@ -234,3 +235,35 @@ def test_the_verdicts_split_is_measured_on_other_samples():
         *_, run = distill(bench, space, TRAIN, (here,))
         losses.append(run.metrics["loss"])
     assert losses[0] != losses[1]
+
+
+class NormedClusters(Clusters):
+    def student(self):
+        student = super().student()
+        for module in student.modules():
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.utils.parametrizations.weight_norm(module)
+        return student
+
+
+class OldNormedClusters(Clusters):
+    def student(self):
+        student = super().student()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # deprecated, and in many checkpoints
+            torch.nn.utils.weight_norm(next(m for m in student.modules() if isinstance(m, torch.nn.Linear)))
+        return student
+
+
+@pytest.mark.parametrize("task", [NormedClusters, OldNormedClusters])
+def test_a_student_that_cannot_be_deep_copied_is_trained(task):
+    assert results(task(), features())[0].state == "complete"
+
+
+def test_under_sgd_a_feature_share_is_no_learning_rate():
+    """With features that have faded, the student learns as fast at a share of 0.9 as at 0.1."""
+    train = TRAIN.model_copy(update={"optimizer": "sgd", "lr": 0.02, "max_grad_norm": 1e6})
+    loss = {share: results(Clusters(), features(share=share, anneal=1e-9), train=train)[0].metrics["loss"]
+            for share in (0.1, 0.9)}  # fmt: skip
+    untrained = results(Clusters(), NONE, train=train.model_copy(update={"lr": 1e-9}))[0].metrics["loss"]
+    assert untrained - loss[0.9] > 0.5 * (untrained - loss[0.1]) > 0

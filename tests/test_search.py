@@ -174,12 +174,13 @@ def test_by_seed_holds_complete_runs_of_the_rung():
 
 def test_noise_is_measured_on_hand_made_mappings():
     trials = [
-        trial(1, 0.1, control="uniform"),
-        trial(2, 0.1, control="article"),
+        replace(trial(1, 0.1, control="uniform"), proposer="control"),
+        replace(trial(2, 0.1, control="article"), proposer="control"),
         trial(3, 0.1),
-        trial(4, 0.1, control="last"),
+        replace(trial(4, 0.1, control="last"), proposer="control"),
     ]
-    assert search.noise_table(trials, [run(1), run(2), run(3)]) == {1: {0: 0.5}}
+    trials.append(replace(trials[0], number=5, control="first"))  # the same recipe once more is no second mapping
+    assert search.noise_table(trials, [run(1), run(2), run(3), run(5)]) == {1: {0: 0.5}}
 
 
 @pytest.mark.parametrize(("n", "kept"), [(2, 2), (8, 3), (40, 10)])
@@ -213,3 +214,16 @@ def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
     assert search.incumbent(trials, "maximize").number == 2
     assert search.incumbent(trials, "minimize").number == 1
     assert search.incumbent([], "maximize") is None
+
+
+def test_a_recipe_that_failed_on_one_seed_is_no_finalist():
+    trials = [trial(1, 0.1), trial(2, 0.1)]
+    runs = [run(1, 0, 0.95, rung=search.TUNE), run(1, 1, rung=search.TUNE, state="diverged")]
+    runs += [run(2, seed, 0.9, rung=search.TUNE) for seed in (0, 1)]
+    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [2]
+
+
+def test_of_equal_values_a_proposal_goes_before_a_control_and_equal_recipes_count_once():
+    control = replace(trial(1, 0.5, control="uniform"), proposer="control")
+    twin = replace(trial(2, 0.5), recipe=control.recipe)
+    assert [t.number for t in search.shortlist([control, twin, trial(3, 0.5)], "maximize")] == [2, 3]

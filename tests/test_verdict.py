@@ -120,7 +120,7 @@ def test_a_clear_effect_is_found_against_every_control():
         (around(0.0), 0.02, "TIES"),
         (around(0.0, 10), 0.02, "INCONCLUSIVE"),
         ([0.0] * 6, 0.0, "TIES"),
-        ([0.0] * 2, 0.01, "TIES"),
+        ([0.0] * 2, 0.01, "INCONCLUSIVE"),
         ([0.02] * 6, 0.01, "BEATS"),
         ([-0.02] * 6, 0.01, "WORSE"),
     ],
@@ -299,3 +299,21 @@ def test_a_margin_that_was_given_makes_small_differences_ties():
     (free,) = compare_all(nominee, {"uniform": control}, {"uniform": 3}, band=0.02)
     (tied,) = compare_all(nominee, {"uniform": control}, {"uniform": 3}, band=0.02, margin=0.02)
     assert (free.outcome, tied.outcome) == ("BEATS", "TIES")
+
+
+def test_a_nominee_that_failed_on_a_fresh_seed_beats_nobody_and_is_not_recommended():
+    good = [
+        Run(number, 2, seed, "confirm", "test", 10, "complete", 1, level + WOBBLE[seed], None)
+        for number, level in ((0, 0.5), (3, 0.9))
+        for seed in SEEDS
+    ]
+    diverged = Run(3, 2, 99, "confirm", "test", 10, "diverged", 1, None, None)
+    assert judge(TRIALS, good, 3, {"none": 0}, "maximize", None, None).recommended == 3
+    found = judge(TRIALS, [*good, diverged], 3, {"none": 0}, "maximize", None, None)
+    assert (found.nominee, found.recommended, found.against) == (None, 0, ())
+    assert "trial 3) failed on some fresh seeds" in found.warnings[0]
+
+
+def test_one_unsteady_recipe_does_not_make_everything_a_tie():
+    found = verdict({0: around(0.5, 20), 1: around(0.7, 0.1), 2: around(0.7, 0.1), 3: around(0.72, 0.1)})
+    assert [row.outcome for row in found.against if row.control in ("logits", "uniform")] == ["BEATS", "BEATS"]

@@ -1,6 +1,7 @@
 """What the preflight of a study found: findings, the layers that take part, and a forecast."""
 
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 from mapsearch.core.layers import Layer
@@ -41,6 +42,10 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.level == "error")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data; a metric that is not a number becomes None, which JSON can hold."""
         layers = {name: [layer.to_json() for layer in getattr(self, name)] for name in ("student", "teacher")}
-        return {**asdict(self), **layers}
+        metrics = {
+            name: {key: value if isfinite(value) else None for key, value in getattr(self, name).items()}
+            for name in ("teacher_metrics", "student_metrics")
+        }
+        return {**asdict(self), **layers, **metrics}

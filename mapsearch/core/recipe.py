@@ -23,7 +23,7 @@ class Recipe:
     + feature_share * sum_st W[s, t] * loss_st / scale_st`, with `W` normalised to sum to one.
 
     `feature_share` is in [0, 1]; the article's 0.8 / 0.2 is `feature_share=0.8`. `anneal` is the
-    fraction of the schedule after which the feature term has faded to zero, in (0, 1].
+    fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
     `temperature` softens both networks' logits, > 0.
 
     Raises:
@@ -39,13 +39,13 @@ class Recipe:
     logit_loss: LogitLossName = "kl"
     logit_weight: float = 0.0
     temperature: float = 1.0
-    anneal: float = 1.0
+    anneal: float | None = 1.0
 
     def __post_init__(self) -> None:
         problems = [
             f"`{field}`: {rule} must hold, but got {getattr(self, field)!r}"
             for field, rule, low, high in _RANGES
-            if not _within(getattr(self, field), low, high)
+            if not (_within(getattr(self, field), low, high) or (field, getattr(self, field)) == ("anneal", None))
         ]
         for field, names in _CHOICES.items():
             if getattr(self, field) not in names:
@@ -59,7 +59,8 @@ class Recipe:
         if problems:
             raise MappingError(*problems)
         for field, *_ in _RANGES:  # 1 and 1.0 are equal recipes, so they must have one fingerprint
-            object.__setattr__(self, field, float(getattr(self, field)) + 0.0)
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, float(getattr(self, field)) + 0.0)
 
     @property
     def uses_logits(self) -> bool:

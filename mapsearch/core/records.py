@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from mapsearch.core.recipe import Recipe
 
+DEFAULT_STORAGE = "sqlite:///mapsearch.db"
+"""The study database when nothing else is said: a file in the working folder."""
+
 StudyState = Literal["running", "stopped", "complete", "failed"]
 TrialState = Literal["waiting", "complete", "infeasible", "crashed"]
 RunState = Literal["waiting", "running", "complete", "diverged", "oom", "crashed", "invalid", "stopped"]

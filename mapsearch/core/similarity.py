@@ -11,6 +11,7 @@ class Similarity:
 
     Debiased values may lie slightly below zero. `noise_floor` is the 95 % quantile of the absolute
     value over the same features with their rows shuffled: what unrelated features would show.
+    `spread_floor` is the same quantile of the widest spread within any student layer's row.
     `features` says how a layer's output became one row per sample.
     """
 
@@ -21,18 +22,23 @@ class Similarity:
     measure: str
     n_samples: int
     features: str
+    spread_floor: float = 0.0
 
     @property
     def is_flat(self) -> bool:
-        """Whether no student layer tells the teacher layers apart by more than the noise floor."""
-        return all(max(row) - min(row) <= self.noise_floor for row in self.values)
+        """Whether no student layer tells the teacher layers apart by more than shuffled samples would."""
+        return all(self._is_noise(row) for row in self.values)
+
+    def _is_noise(self, row: tuple[float, ...]) -> bool:
+        return max(row) - min(row) <= self.spread_floor
 
     def z(self) -> list[list[float]]:
-        """The values standardised within each student layer, `[S, T]`; zeros where a row is constant."""
+        """The values standardised within each student layer, `[S, T]`; zeros where a row spreads no more than noise."""
         rows = []
         for row in self.values:
             mean, deviation = fmean(row), pstdev(row)
-            rows.append([(value - mean) / deviation if deviation > 1e-12 else 0.0 for value in row])
+            tells = deviation > 1e-12 and not self._is_noise(row)
+            rows.append([(value - mean) / deviation if tells else 0.0 for value in row])
         return rows
 
     def to_json(self) -> dict[str, Any]:

@@ -99,13 +99,13 @@ class _Worker:
             [sys.executable, "-m", "mapsearch.executors.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             process_group=0,  # Ctrl-C in a terminal is for the controller alone, who then stops its workers
-            env={**os.environ, "OMP_NUM_THREADS": str(setup.train.threads), "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, **_environment(setup)},
         )
         theirs.close()
         self.pid = self.process.pid
         self.cohort: Cohort = ()
         self.ready = self.has_worked = False
-        self.connection.send(setup)
+        self.connection.send(replace(setup, device=setup.device.partition(":")[0]))  # its only GPU, or the CPU
 
     def give(self, cohort: Cohort) -> None:
         self.cohort, self.ready = cohort, False
@@ -119,6 +119,16 @@ class _Worker:
         self.cohort, self.ready, self.has_worked = (), True, True
         if keys:
             yield Lost(keys, message.error or "the worker gave no result")
+
+
+def _environment(setup: Setup) -> dict[str, str]:
+    """Threads, the import path, and of several GPUs only the worker's own: user code may say just `cuda`."""
+    variables = {"OMP_NUM_THREADS": str(setup.train.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
+    gpu = setup.device.partition("cuda:")[2]
+    if gpu:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        variables["CUDA_VISIBLE_DEVICES"] = visible.split(",")[int(gpu)] if visible else gpu
+    return variables
 
 
 def _devices(name: str) -> list[str]:

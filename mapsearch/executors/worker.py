@@ -55,8 +55,8 @@ def main(connection: Connection) -> None:
             try:
                 for event in distill(bench, setup.space, setup.train, cohort):
                     connection.send(event)
-            except ConnectionError:  # not any OSError: the task's data may lack a file
-                raise
+            except (ConnectionError, torch.AcceleratorError):  # not any OSError: the task's data may lack a file
+                raise  # after an error of the accelerator no later run of this process would work
             except Exception as failure:
                 error = describe(failure)
             connection.send(Ready(error))

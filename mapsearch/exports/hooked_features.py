@@ -70,7 +70,7 @@ class FeatureDistillation(nn.Module):
         teacher: nn.Module,
         pairs: Sequence[tuple[Any, ...]],
         loss: Callable[..., Tensor],
-        anneal: float,
+        anneal: float | None,
     ) -> None:
         super().__init__()
         self.pairs, self.loss, self.anneal = pairs, loss, anneal
@@ -93,7 +93,7 @@ class FeatureDistillation(nn.Module):
             s, t = projector(student[s_path], teacher[t_path])
             covers = mask is not None and mask.shape == (s.shape[0], *s.shape[2:])
             losses.append(multiplier * self.loss(s, t, mask if covers else None))
-        fade = 0.5 * (1 + cos(pi * min(1.0, progress / self.anneal)))
+        fade = 1.0 if self.anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / self.anneal)))
         return fade * torch.stack(losses).sum()
 
     def close(self) -> None:

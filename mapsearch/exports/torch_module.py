@@ -66,7 +66,9 @@ def _constants(source: ExportSource) -> str:
         lines.append(f"LOGIT_MULTIPLIER = {(1 - recipe.feature_share) * recipe.logit_weight!r}")
         lines.append(f"TEMPERATURE = {recipe.temperature!r}")
     if recipe.mapping.pairs:
-        lines.append(f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero")
+        lines.append(
+            f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero; None: never"
+        )
         lines.append(
             "\n# student layer, teacher layer, multiplier, kind, student width (None: not projected), teacher width"
         )

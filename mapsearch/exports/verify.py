@@ -114,7 +114,7 @@ def _measure(bench: Bench, train: TrainSpec, source: ExportSource, attach: Attac
         parameters = [p for p in student.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         norm = math.sqrt(math.fsum(float(g.double().square().sum()) for g in gradients if g is not None))
-        faded = _total(bench, train, source, student, attached, progress=source.recipe.anneal / 2)
+        faded = _total(bench, train, source, student, attached, progress=(source.recipe.anneal or 1.0) / 2)
         return float(loss.detach()), norm, float(faded.detach())
     finally:
         attached.close()

@@ -140,7 +140,8 @@ def _kind(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None
         return "map" if tensor.ndim in (4, 5) else None
     if not _n_parameters(module):
         return "map" if before == "map" else "tokens"
-    return "map" if _holds(module, _CHANNELS_SECOND) and not _holds(module, (nn.Linear,)) else "tokens"
+    on_channels = any(isinstance(m, nn.Linear) and m.out_features == tensor.shape[2] for m in module.modules())
+    return "map" if _holds(module, _CHANNELS_SECOND) and not on_channels else "tokens"
 
 
 def _holds(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:

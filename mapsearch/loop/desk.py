@@ -91,6 +91,8 @@ def _execute(desk: Desk, plans: Sequence[RunPlan]) -> Iterator[News]:
                 attempts |= store.start_runs(name, event.keys, event.worker)
             elif isinstance(event, RunResult):
                 store.finish_run(name, event, attempts[event.key], event.metrics.get(metric))
+                if event.error:
+                    yield Note(event.state, f"trial {event.key[0]}, seed {event.key[2]}: {event.error}")
             elif isinstance(event, Progress):
                 yield event
             elif isinstance(event, Lost):

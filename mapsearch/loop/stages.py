@@ -20,7 +20,8 @@ def tune(desk: Desk) -> Generator[News, None, Recipe]:
     tune = [t for t in desk.trials if t.proposer == "tune"]
     yield from train(desk, tune, search.plan(desk.spec, tune, search.TUNE, search.tune_seeds(desk.spec), "tune"))
     logits = search.tuned_logits(desk.trials, desk.spec.direction, "kl")
-    yield Note("tune", f"frozen: {logits}")
+    edge = logits.logit_weight == max(desk.spec.space.logit_weight)
+    yield Note("tune", f"frozen: {logits}{'; the largest weight tried: widen `space.logit_weight`' if edge else ''}")
     return logits
 
 
@@ -48,7 +49,7 @@ def try_proposals(desk: Desk, logits: Recipe) -> Iterator[News]:
     spec, store = desk.spec, desk.store
     sampler = Sampler(
         store.url, spec.name, spec.direction, spec.space, len(desk.space.student), len(desk.space.teacher),
-        spec.search.sampler, spec.seed,
+        spec.search.sampler, spec.seed, store.study(spec.name).created_at,
     )  # fmt: skip
     sampler.forget_all_but(t.sampler_number for t in desk.trials if t.sampler_number is not None)
     while True:
@@ -113,7 +114,11 @@ def confirm(desk: Desk) -> Generator[News, None, int | None]:
     """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
     spec, store = desk.spec, desk.store
     known = [t for t in desk.trials if t.proposer != "matched"]
-    best = search.finalists(known, desk.runs, spec.confirm.finalists, spec.direction)
+    numbers = store.study(spec.name).facts.get("finalists")
+    if numbers is None:  # chosen once, before any run of this stage is seen
+        chosen = search.finalists(known, desk.runs, spec.confirm.finalists, spec.direction)
+        store.record_facts(spec.name, finalists=(numbers := [t.number for t in chosen]))
+    best = [known[number] for number in numbers]
     if best and not any(t.proposer == "matched" for t in desk.trials):
         store.add_trials(spec.name, search.matched_trials(best[0].recipe, known, desk.space, len(known)))
     matched = [t for t in desk.trials if t.proposer == "matched"]
@@ -134,6 +139,9 @@ def give_verdict(desk: Desk, nominee: int | None, noise: Noise | None) -> Verdic
     controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
     teacher = store.study(spec.name).facts["teacher"][spec.metric]
     cautions = weak_teacher(teacher, trials, runs, spec.direction)
+    absent = {t.control for t in trials if t.control} - set(controls) - set(own)
+    if absent and nominee is not None:
+        cautions.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")
     if own:
         cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
     verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)

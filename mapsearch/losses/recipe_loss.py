@@ -19,6 +19,10 @@ FEATURE_LOSSES = {"nmse": nmse, "cosine": cosine, "attention": attention}
 LOGIT_LOSSES = {"kl": kl, "dkd": dkd}
 
 
+LEAST_SCALE = 1e-3
+"""A pair that is nearly equal at the start must not be blown up by dividing through next to nothing."""
+
+
 class RecipeLoss(nn.Module):
     """`total = (1 - share) * (task_weight * task + logit_weight * KL) + share * sum_st W[s, t] * loss_st / scale_st`.
 
@@ -56,6 +60,8 @@ class RecipeLoss(nn.Module):
 
     def fade(self, progress: float) -> float:
         """Factor of the feature part at a fraction of the schedule: cosine from 1 to 0 at `recipe.anneal`."""
+        if self.recipe.anneal is None:
+            return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress / self.recipe.anneal)))
 
     def pair_losses(
@@ -75,7 +81,7 @@ class RecipeLoss(nn.Module):
         """Freeze `scales` at the mean raw loss over (student features, teacher features, mask) batches."""
         if self.pairs and batches:
             losses = torch.stack([self.pair_losses(*batch) for batch in batches])  # [batches, P]
-            self.scales.copy_(losses.mean(0).clamp(min=1e-8))
+            self.scales.copy_(losses.mean(0).clamp(min=LEAST_SCALE))
 
     def forward(
         self,
@@ -119,5 +125,5 @@ class RecipeLoss(nn.Module):
 def _projector(recipe: Recipe, student: Layer, teacher: Layer, seed: int) -> Projector:
     learned = recipe.projector == "linear" and recipe.loss != "attention"
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(zlib.crc32(f"{seed}: {student.path} <- {teacher.path}".encode()))
+        torch.default_generator.manual_seed(zlib.crc32(f"{seed}: {student.path} <- {teacher.path}".encode()))
         return Projector(student.kind or "vector", student.width if learned else None, teacher.width)

@@ -21,7 +21,7 @@ class CkaSums:
     Nguyen, Raghu and Kornblith 2021, eq. 2-3 (minibatch form).
     """
 
-    def __init__(self, n_student: int, n_teacher: int, n_shuffles: int = 16, seed: int = 0) -> None:
+    def __init__(self, n_student: int, n_teacher: int, n_shuffles: int = 32, seed: int = 0) -> None:
         self.n_samples = 0
         self._cross = torch.zeros(n_student, n_teacher, dtype=torch.float64)
         self._shuffled = torch.zeros(n_shuffles, n_student, n_teacher, dtype=torch.float64)
@@ -55,6 +55,11 @@ class CkaSums:
     def noise_floor(self) -> float:
         """The 95 % quantile of the absolute value over all pairs with the teacher's rows shuffled."""
         return float(self._divide(self._shuffled).abs().quantile(0.95))
+
+    def spread_floor(self) -> float:
+        """The 95 % quantile over shuffles of the widest spread (largest minus smallest) within any student layer."""
+        shuffled = self._divide(self._shuffled)  # [shuffles, S, T]
+        return float((shuffled.amax(2) - shuffled.amin(2)).amax(1).quantile(0.95))
 
     def _divide(self, cross: Tensor) -> Tensor:
         norms = (self._student[:, None] * self._teacher[None, :]).sqrt()

@@ -48,7 +48,7 @@ def mapping_controls(
 
 def article(uniform: LayerMapping, logits: Recipe) -> Recipe:
     """The folklore: uniform spacing, 0.8 features and 0.2 outputs, never faded."""
-    return replace(logits, mapping=uniform, feature_share=0.8)
+    return replace(logits, mapping=uniform, feature_share=0.8, anneal=None)
 
 
 def _only(legal: list[list[bool]], weights: list[list[float]]) -> list[list[float]]:

@@ -12,10 +12,14 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
+from mapsearch.core.errors import StoreError
 from mapsearch.core.spec import SpaceSpec
 from mapsearch.proposers.encoding import RISE, Params
 
 Space = Literal["curve", "free"]
+
+MARK = "mapsearch:created_at"
+"""User attribute by which an Optuna study is known as that of our study."""
 
 N_STARTUP = 10
 """Finished trials before TPE models anything; the controls count."""
@@ -27,6 +31,9 @@ class Sampler:
     One process per study uses it. Trials told here are those the sampler can learn from: complete
     ones by value, infeasible ones as a violated constraint. A plain failure would be forgotten and
     proposed again.
+
+    Raises:
+        StoreError: the database holds another Optuna study of that name.
     """
 
     def __init__(
@@ -39,14 +46,20 @@ class Sampler:
         n_teacher: int,
         kind: Literal["tpe", "random"],
         seed: int,
+        created_at: str,
     ) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = distributions(choices, n_student, n_teacher)
         self._kind, self._seed = kind, seed
         storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+        if name in optuna.get_all_study_names(storage):
+            known = optuna.load_study(study_name=name, storage=storage)
+            if known.user_attrs.get(MARK) != created_at and known.get_trials(deepcopy=False):
+                raise StoreError(f"the database holds another Optuna study `{name}`; give the study file a new `name`")
         self._study = optuna.create_study(
             storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler(seed=seed)
         )
+        self._study.set_user_attr(MARK, created_at)
 
     def ask(self, space: Space, draw: int, trial: int) -> tuple[int, Params]:
         """A new number and parameters for that mapsearch trial; the same `draw` on the same history repeats them."""

@@ -1,5 +1,6 @@
 """Nouns as rows of the study database, and back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -56,9 +57,19 @@ def run_of(row: Row) -> Run:
     return Run(**{**fields, "result": _result_of(key, row["result"]) if row["result"] else None})
 
 
+def _finite(value: Any) -> Any:
+    """The value with numbers that JSON cannot hold as None, inside lists too."""
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def result_json(result: RunResult) -> dict[str, Any]:
     """Plain data of a result; its key stands in columns of its own."""
-    return {field: value for field, value in asdict(result).items() if field != "key"}
+    fields = {field: value for field, value in asdict(result).items() if field != "key"}
+    return {field: _finite(value) for field, value in fields.items()}  # a diverged run must not stop the study
 
 
 def _result_of(key: tuple[int, int, int], data: dict[str, Any]) -> RunResult:

@@ -1,5 +1,6 @@
 """Batches of a dataset in a reproducible order, and the metrics of models over them."""
 
+import random
 from collections.abc import Iterator, Sequence
 from math import nan
 from typing import Any
@@ -30,12 +31,19 @@ def train_batches(bench: Bench, size: int, seed: int, n_steps: int) -> Iterator[
         yield _batch(bench, bench.train, chosen)
 
 
-def ordered_batches(bench: Bench, data: Any, size: int, limit: int | None = None) -> Iterator[Any]:
-    """Batches on the device, in the order of the data; with a limit, that many samples spread over all of it."""
+def ordered_batches(
+    bench: Bench, data: Any, size: int, limit: int | None = None, seed: int | None = None
+) -> Iterator[Any]:
+    """Batches on the device, in the order of the data, or with a seed in a shuffled one.
+
+    With a limit, that many samples spread over all of the data.
+    """
     n = len(data)
-    chosen = range(n) if limit is None or limit >= n else [i * n // limit for i in range(limit)]
+    chosen = list(range(n)) if limit is None or limit >= n else [i * n // limit for i in range(limit)]
+    if seed is not None:
+        random.Random(seed).shuffle(chosen)
     for start in range(0, len(chosen), size):
-        yield _batch(bench, data, list(chosen[start : start + size]))
+        yield _batch(bench, data, chosen[start : start + size])
 
 
 @torch.no_grad()

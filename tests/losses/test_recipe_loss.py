@@ -132,3 +132,9 @@ def test_scales_travel_with_the_state():
     other.load_state_dict(loss.state_dict())
     assert torch.equal(other.scales, loss.scales)
     assert other.scales.ne(1).all()
+
+
+def test_none_never_fades():
+    recipe = Recipe(LayerMapping((Pair("s.0", "t.0", 1.0),)), feature_share=0.8, anneal=None)
+    layers = [(Layer(f"{name}.0", "Linear", "vector", (4,), 1),) for name in "st"]
+    assert [RecipeLoss(recipe, *layers).fade(p) for p in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]

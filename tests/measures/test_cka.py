@@ -124,3 +124,15 @@ def test_the_noise_floor_is_small_positive_and_repeats():
     assert 0 < floor(1024) < floor(64) < 0.3
     assert floor(256) == floor(256)
     assert floor(256) != floor(256, seed=1)
+
+
+def test_independent_features_spread_within_the_floor():
+    n_within = 0
+    for seed in range(10):
+        generator, sums = torch.Generator().manual_seed(seed), CkaSums(3, 8, seed=seed)
+        for _ in range(4):
+            s, t = (list(torch.randn(n, 64, 16, generator=generator)) for n in (3, 8))
+            sums.add(s, t)
+        values = sums.values()
+        n_within += bool((values.amax(1) - values.amin(1) <= sums.spread_floor()).all())
+    assert n_within >= 8  # 9.5 expected

@@ -26,7 +26,7 @@ def new_database(path):
 
 
 def sampler(url, name="study", direction="maximize", kind="tpe", seed=0):
-    return Sampler(url, name, direction, SpaceSpec(), 2, 4, kind, seed)
+    return Sampler(url, name, direction, SpaceSpec(), 2, 4, kind, seed, "2026-11-22")
 
 
 def history(url, name="study"):

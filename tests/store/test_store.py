@@ -303,3 +303,13 @@ def test_events_are_kept_in_order(store: Store) -> None:
     ]
     times = [at for at, _, _ in store.events("digits")]
     assert times == sorted(times)
+
+
+def test_a_run_with_numbers_that_are_not_finite_is_written_down(store: Store) -> None:
+    store.plan_runs("digits", [plan(0)])
+    attempt = store.start_runs("digits", [(0, 0, 0)], worker="w0")[(0, 0, 0)]
+    nan = float("nan")
+    result = RunResult((0, 0, 0), "diverged", first_loss=nan, scales=(nan, 1.0), error="term `task` is nan")
+    assert store.finish_run("digits", result, attempt, None)
+    (run,) = store.runs("digits")
+    assert run.result == replace(result, first_loss=None, scales=(None, 1.0))  # type: ignore[arg-type]
