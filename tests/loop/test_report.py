@@ -15,7 +15,7 @@ from mapsearch.core.records import Against, Noise, Run, RunResult, Trial, Verdic
 from mapsearch.core.similarity import Similarity
 
 MAPPING = LayerMapping((Pair("s.0", "t.1", 1.0),))
-SIMILARITY = Similarity(("s.0", "s.1"), ("t.0", "t.1"), ((0.9, 0.2), (0.02, 0.7)), 0.1, "cka", 64, "rows")
+SIMILARITY = Similarity(("s.0", "s.1"), ("t.0", "t.1"), ((0.9, 0.2), (0.02, 0.7)), 0.1, "cka", 64, "rows", 0.05)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_sentence_on_similarity():
     assert report.similarity_sentence(SIMILARITY) == (
         "most alike: s.0 ~ t.0 (0.90), s.1 ~ t.1 (0.70); noise floor 0.100, 64 samples"
     )
-    flat = Similarity(("s.0",), ("t.0", "t.1"), ((0.05, 0.01),), 0.1, "cka", 64, "rows")
+    flat = Similarity(("s.0",), ("t.0", "t.1"), ((0.05, 0.01),), 0.1, "cka", 64, "rows", 0.05)
     assert "cannot rank layers here" in report.similarity_sentence(flat)
 
 
