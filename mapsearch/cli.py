@@ -266,5 +266,5 @@ def _print_json(data: Any) -> None:
 
 
 def _next(command: str, storage: str = DEFAULT_STORAGE) -> None:
-    place = "" if storage == DEFAULT_STORAGE else f"   (--storage {storage})"
+    place = "" if storage == DEFAULT_STORAGE else "   (with the same --storage)"  # the URL may hold a password
     click.echo(f"next: {command}{place}", err=True)
