@@ -178,7 +178,11 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
             f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
             f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
             f"{overhead[trial.number]:.2f}x" if trial.number in overhead else "-",
-            str(trial.recipe) + "".join(f"\n{trial.state}: {text}" for text in troubles(trial, runs)[:1]),
+            str(trial.recipe)
+            + "".join(
+                f"\n{'note' if trial.state == 'complete' else trial.state}: {text}"
+                for text in troubles(trial, runs)[:1]
+            ),
         )
     return table
 
