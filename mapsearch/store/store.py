@@ -175,11 +175,15 @@ class Store:
     def release_runs(self, name: str, *, crashed: bool = False) -> int:
         """Lets every run that is under way wait again, its attempt lost; gives how many there were.
 
-        `crashed` lets those that have crashed wait again as well: what made them crash was put right.
+        `crashed` lets the crashed runs of a stage wait again in which no run has come through: the stage
+        that ended the study, whose cause was put right. Stages that are closed stay as they were judged.
         """
         with self._database.writing_to(name) as (db, study_id):
-            states = ("running", "crashed") if crashed else ("running",)
-            these = (runs.c.study_id == study_id) & runs.c.state.in_(states)
+            own = runs.c.study_id == study_id
+            these = own & (runs.c.state == "running")
+            if crashed:
+                closed = select(runs.c.stage).where(own, runs.c.state == "complete")
+                these = these | (own & (runs.c.state == "crashed") & runs.c.stage.not_in(closed))
             released = db.execute(update(runs).where(these).values(state="waiting")).rowcount
             _lose(db, (attempts.c.study_id == study_id))
             return released

@@ -313,3 +313,14 @@ def test_a_run_with_numbers_that_are_not_finite_is_written_down(store: Store) ->
     assert store.finish_run("digits", result, attempt, None)
     (run,) = store.runs("digits")
     assert run.result == replace(result, first_loss=None, scales=(None, 1.0))  # type: ignore[arg-type]
+
+
+def test_crashed_runs_of_a_stage_that_went_on_stay_as_they_were_judged(store: Store) -> None:
+    plans = [plan(0), plan(1), replace(plan(2), stage="shortlist")]
+    store.plan_runs("digits", plans)
+    store.start_runs("digits", [p.key for p in plans], worker="w0")
+    store.finish_run("digits", RunResult(plans[0].key, "complete"), 1, 0.5)
+    for crashed in plans[1:]:
+        store.finish_run("digits", RunResult(crashed.key, "crashed", error="no file"), 1, None)
+    assert store.release_runs("digits", crashed=True) == 1
+    assert [run.state for run in store.runs("digits")] == ["complete", "crashed", "waiting"]
