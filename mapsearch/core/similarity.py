@@ -1,43 +1,56 @@
 """How alike the layers of two networks are, with the floor under which it is noise."""
 
 from dataclasses import asdict, dataclass
+from math import hypot
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, Literal
+
+MeasureName = Literal["cka", "rbf_cka", "distance_correlation", "rsa", "mutual_knn", "procrustes", "svcca"]
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """A matrix `values[S][T]` of debiased similarity, about 0 for unrelated features and 1 for equal ones.
+    """A matrix `values[S][T]`, about 0 for unrelated features and 1 for equal ones.
 
     Debiased values may lie slightly below zero. `noise_floor` is the 95 % quantile of the absolute
     value over the same features with their rows shuffled: what unrelated features would show.
     `spread_floor` is the same quantile of the widest spread within any student layer's row.
-    `features` says how a layer's output became one row per sample.
+    `standard_errors[S][T]` are a jackknife's over blocks of samples, None where there were too few.
+    `features` says how a layer's output became rows, `estimator` how rows became values, `digest`
+    (12 hex digits) which samples in which order both networks saw, `notes` what else must be known.
     """
 
     student_layers: tuple[str, ...]
     teacher_layers: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
     noise_floor: float
-    measure: str
+    measure: MeasureName
     n_samples: int
     features: str
     spread_floor: float = 0.0
+    standard_errors: tuple[tuple[float, ...], ...] | None = None
+    estimator: str = ""
+    digest: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_flat(self) -> bool:
-        """Whether no student layer tells the teacher layers apart by more than shuffled samples would."""
-        return all(self._is_noise(row) for row in self.values)
+        """Whether no student layer tells the teacher layers apart by more than chance."""
+        return not any(self._tells(s) for s in range(len(self.values)))
 
-    def _is_noise(self, row: tuple[float, ...]) -> bool:
-        return max(row) - min(row) <= self.spread_floor
+    def _tells(self, s: int) -> bool:
+        """Whether a row spreads more than shuffled samples would, and than the errors of its ends allow."""
+        row = self.values[s]
+        low, high = row.index(min(row)), row.index(max(row))
+        errors = self.standard_errors[s] if self.standard_errors else [0.0] * len(row)
+        return row[high] - row[low] > max(self.spread_floor, 1.96 * hypot(errors[low], errors[high]))
 
     def z(self) -> list[list[float]]:
-        """The values standardised within each student layer, `[S, T]`; zeros where a row spreads no more than noise."""
+        """The values standardised within each student layer, `[S, T]`; zeros where a row tells nothing."""
         rows = []
-        for row in self.values:
+        for s, row in enumerate(self.values):
             mean, deviation = fmean(row), pstdev(row)
-            tells = deviation > 1e-12 and not self._is_noise(row)
+            tells = deviation > 1e-12 and self._tells(s)
             rows.append([(value - mean) / deviation if tells else 0.0 for value in row])
         return rows
 
@@ -48,11 +61,14 @@ class Similarity:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Similarity":
         """The similarity that `to_json` wrote."""
+        errors = data.get("standard_errors")
         return cls(
             **{
                 **data,
                 "student_layers": tuple(data["student_layers"]),
                 "teacher_layers": tuple(data["teacher_layers"]),
                 "values": tuple(tuple(row) for row in data["values"]),
+                "standard_errors": errors and tuple(tuple(row) for row in errors),
+                "notes": tuple(data.get("notes", ())),
             }
         )
