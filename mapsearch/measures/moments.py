@@ -81,7 +81,7 @@ def procrustes(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def whitening(own: Tensor) -> Tensor:
-    """`[d, k]`: the directions that hold 99 % of a layer's variance, each over its deviation; none where it is constant."""
+    """`[d, k]`: the directions of 99 % of a layer's variance, each over its deviation; none where it is constant."""
     ascending, vectors = torch.linalg.eigh(covariance(own))
     variances, directions = ascending.flip(0).clamp(min=0), vectors.flip(1)
     k = int((variances.cumsum(0) < VARIANCE_KEPT * variances.sum()).sum()) + 1 if variances[0] > 0 else 0
