@@ -103,26 +103,39 @@ def check(study: Path, storage: str, as_json: bool) -> None:
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch similarity my-study/study.yaml --plot similarity.png")
-@study_argument
+@click.argument("source", metavar="STUDY.yaml|FILE.json", type=click.Path(path_type=Path))
 @storage_option
 @json_option
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the matrix as PNG or SVG.")
-def similarity(study: Path, storage: str, as_json: bool, plot: Path | None) -> None:
-    """Measure how alike the layers are, with the floor below which it is noise."""
-    from mapsearch import report
-    from mapsearch.look import similarity_of
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line per pair of layers.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG or SVG.")
+@click.option(
+    "--against",
+    metavar="FILE.json",
+    type=click.Path(path_type=Path),
+    help="Compare with an earlier similarity, a file that --json wrote.",
+)
+def similarity(
+    source: Path, storage: str, as_json: bool, as_csv: bool, plot: Path | None, against: Path | None
+) -> None:
+    """Measure how alike the layers are, with the floor below which it is noise.
 
-    if plot is not None and plot.suffix not in (".png", ".svg"):
-        raise click.UsageError(f"--plot must end with .png or .svg, but got `{plot}`")
-    found = similarity_of(_load(study), storage)
+    A study is measured now; a FILE.json, which --json wrote, is shown as it is.
+    """
+    if as_csv and (as_json or against):
+        raise click.UsageError(f"--csv cannot go with {'--json' if as_json else '--against'}; choose one")
+    from mapsearch import report
+    from mapsearch.comparison import compare_similarities, read_similarity
+
     if plot is not None:
-        report.plot_similarity(found, str(plot))
-    if as_json:
-        _print_json(found.to_json())
-        return
-    _print(report.similarity_table(found))
-    click.echo(report.similarity_sentence(found))
-    _next(f"mapsearch run {study}")
+        report.demand_picture(plot)
+    before = read_similarity(against) if against else None
+    found = read_similarity(source) if source.suffix.lower() == ".json" else _measure(source, storage)
+    if before is None:
+        _show_similarity(found, as_json, as_csv, plot)
+    else:
+        _show_comparison(compare_similarities(before, found), as_json, plot)
+    if not (as_json or as_csv) and source.suffix.lower() != ".json":
+        _next(f"mapsearch run {source}")
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch run my-study/study.yaml --storage sqlite:///studies.db")
@@ -251,6 +264,40 @@ def _load(path: Path) -> Any:
     from mapsearch.core.spec import load_study
 
     return load_study(path)
+
+
+def _measure(study: Path, storage: str) -> Any:
+    from mapsearch.look import similarity_of
+
+    return similarity_of(_load(study), storage)
+
+
+def _show_similarity(found: Any, as_json: bool, as_csv: bool, plot: Path | None) -> None:
+    from mapsearch import report
+
+    if plot is not None:
+        report.plot_similarity(found, plot)
+    if as_json:
+        _print_json(found.to_json())
+    elif as_csv:
+        click.echo(report.similarity_csv(found), nl=False)
+    else:
+        _print(report.similarity_table(found))
+        for line in (*report.similarity_details(found), report.similarity_sentence(found)):
+            click.echo(line)
+
+
+def _show_comparison(found: Any, as_json: bool, plot: Path | None) -> None:
+    from mapsearch import report
+
+    if plot is not None:
+        report.plot_comparison(found, plot)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _print(report.comparison_table(found))
+        for line in (*(f"note: {note}" for note in found.notes), report.comparison_sentence(found)):
+            click.echo(line)
 
 
 def _print(table: Any) -> None:

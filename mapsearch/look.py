@@ -1,5 +1,7 @@
 """What the networks of a study look like before anything is run: their layers and their similarity."""
 
+from dataclasses import replace
+
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
@@ -21,7 +23,8 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     found = _layers(bench, spec)
     student = choose_layers("student", bench.new_student(spec.seed), found["student"], spec.layers.student)
     teacher = choose_layers("teacher", bench.teacher, found["teacher"], spec.layers.teacher)
-    return compare_bench(bench, spec, student, teacher)
+    found = compare_bench(bench, spec, student, teacher)
+    return replace(found, notes=(*found.notes, "the student is untrained"))
 
 
 def _layers(bench: Bench, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:
