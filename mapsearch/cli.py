@@ -129,13 +129,24 @@ def similarity(
     if plot is not None:
         report.demand_picture(plot)
     before = read_similarity(against) if against else None
-    found = read_similarity(source) if source.suffix.lower() == ".json" else _measure(source, storage)
-    if before is None:
-        _show_similarity(found, as_json, as_csv, plot)
+    measured = source.suffix.lower() != ".json"
+    found = _measure(source, storage) if measured else read_similarity(source)
+    faces: tuple[Any, Any, Any] = (report.plot_similarity, report.similarity_table, report.similarity_lines)
+    if before is not None:
+        found = compare_similarities(before, found)
+        faces = report.plot_comparison, report.comparison_table, report.comparison_lines
+    draw, table, lines = faces
+    if plot is not None:
+        draw(found, plot)
+    if as_csv:
+        click.echo(report.similarity_csv(found), nl=False)
+    elif as_json:
+        _print_json(found.to_json())
     else:
-        _show_comparison(compare_similarities(before, found), as_json, plot)
-    if not (as_json or as_csv) and source.suffix.lower() != ".json":
-        _next(f"mapsearch run {source}")
+        _print(table(found))
+        click.echo("\n".join(lines(found)))
+        if measured:
+            _next(f"mapsearch run {source}")
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch run my-study/study.yaml --storage sqlite:///studies.db")
@@ -270,34 +281,6 @@ def _measure(study: Path, storage: str) -> Any:
     from mapsearch.look import similarity_of
 
     return similarity_of(_load(study), storage)
-
-
-def _show_similarity(found: Any, as_json: bool, as_csv: bool, plot: Path | None) -> None:
-    from mapsearch import report
-
-    if plot is not None:
-        report.plot_similarity(found, plot)
-    if as_json:
-        _print_json(found.to_json())
-    elif as_csv:
-        click.echo(report.similarity_csv(found), nl=False)
-    else:
-        _print(report.similarity_table(found))
-        for line in (*report.similarity_details(found), report.similarity_sentence(found)):
-            click.echo(line)
-
-
-def _show_comparison(found: Any, as_json: bool, plot: Path | None) -> None:
-    from mapsearch import report
-
-    if plot is not None:
-        report.plot_comparison(found, plot)
-    if as_json:
-        _print_json(found.to_json())
-    else:
-        _print(report.comparison_table(found))
-        for line in (*(f"note: {note}" for note in found.notes), report.comparison_sentence(found)):
-            click.echo(line)
 
 
 def _print(table: Any) -> None:

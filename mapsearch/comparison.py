@@ -79,6 +79,8 @@ def _shape_problem(found: Similarity) -> str:
     for key, layers in names.items():
         if not layers or len(set(layers)) < len(layers):
             return f"`{key}` must be names, each once"
+    if not isfinite(found.noise_floor) or not isfinite(found.spread_floor):
+        return "`noise_floor` and `spread_floor` must be finite numbers"
     shape = [len(found.teacher_layers)] * len(found.student_layers)
     for key, matrix in {"values": found.values, "standard_errors": found.standard_errors}.items():
         if matrix is None:

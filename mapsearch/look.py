@@ -23,8 +23,8 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     found = _layers(bench, spec)
     student = choose_layers("student", bench.new_student(spec.seed), found["student"], spec.layers.student)
     teacher = choose_layers("teacher", bench.teacher, found["teacher"], spec.layers.teacher)
-    found = compare_bench(bench, spec, student, teacher)
-    return replace(found, notes=(*found.notes, "the student is untrained"))
+    similarity = compare_bench(bench, spec, student, teacher)
+    return replace(similarity, notes=(*similarity.notes, "the student is untrained"))
 
 
 def _layers(bench: Bench, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:

@@ -3,9 +3,9 @@
 Nothing here loads torch; scipy and matplotlib load when a similarity is shown or drawn.
 """
 
-from mapsearch.report.comparison import comparison_sentence, comparison_table
+from mapsearch.report.comparison import comparison_lines, comparison_sentence, comparison_table
 from mapsearch.report.pictures import demand_picture, plot_comparison, plot_similarity
-from mapsearch.report.similarity import similarity_csv, similarity_details, similarity_sentence
+from mapsearch.report.similarity import similarity_csv, similarity_lines, similarity_sentence
 from mapsearch.report.study import (
     findings_table,
     layers_table,
@@ -21,6 +21,7 @@ from mapsearch.report.study import (
 from mapsearch.report.terminal import similarity_table
 
 __all__ = [
+    "comparison_lines",
     "comparison_sentence",
     "comparison_table",
     "demand_picture",
@@ -31,7 +32,7 @@ __all__ = [
     "plot_comparison",
     "plot_similarity",
     "similarity_csv",
-    "similarity_details",
+    "similarity_lines",
     "similarity_sentence",
     "similarity_table",
     "studies_table",

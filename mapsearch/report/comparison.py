@@ -23,6 +23,11 @@ def comparison_sentence(comparison: Comparison) -> str:
     )
 
 
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """What makes the two hard to compare, a line each, and what changed."""
+    return [*(f"note: {note}" for note in comparison.notes), comparison_sentence(comparison)]
+
+
 def comparison_table(comparison: Comparison) -> Table:
     """The best teacher of every student layer, in both similarities."""
     table = Table(title="best teacher of each student layer", title_justify="left")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mapsearch.core.comparison import Comparison
 from mapsearch.report.cells import draw_boxes, draw_cells, draw_matrix, label_layers
-from mapsearch.report.comparison import comparison_sentence
+from mapsearch.report.comparison import comparison_lines
 from mapsearch.report.heat_map import LEAST_TEXT, cell_size
 from mapsearch.report.margins import (
     LEAST_BAR,
@@ -43,9 +43,15 @@ def draw_comparison(comparison: Comparison) -> Figure:
     all_marks = Marks(
         *(getattr(shown[0][1], kind) | getattr(shown[1][1], kind) for kind in ("noise", "best", "assigned"))
     )
-    lines = [comparison_sentence(comparison), *(f"note: {note}" for note in comparison.notes)]
     width = max(cell * len(before.teacher_layers) * (1 if stacked else 3) + 1, LEAST_TEXT)
-    write_caption(panels[0], "two similarities of student and teacher layers", lines, legend(all_marks), width, lift=22)
+    write_caption(
+        panels[0],
+        "two similarities of student and teacher layers",
+        comparison_lines(comparison),
+        legend(all_marks),
+        width,
+        lift=22,
+    )
     return figure
 
 

@@ -45,13 +45,13 @@ def demand_picture(path: Path | str) -> None:
     """Say at once, before anything slow, that a picture could not be written there.
 
     Raises:
-        MapsearchError: another ending, no such folder, or matplotlib is not installed.
+        MapsearchError: another ending, the folder is not there, or matplotlib is not installed.
     """
     path = Path(path)
     if _kind(path) not in FORMATS:
         raise MapsearchError(f"a picture must end with .png or .svg, but got `{path}`")
     if not path.parent.is_dir():
-        raise MapsearchError(f"{path}: there is no folder `{path.parent}`; make it, or choose another file")
+        raise MapsearchError(f"{path}: cannot be written: No such file or directory; choose another file")
     if find_spec("matplotlib") is None:
         raise MapsearchError(f"{path}: `matplotlib` is not installed; `pip install 'mapsearch[plots]'`")
 

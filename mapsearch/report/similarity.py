@@ -40,6 +40,11 @@ def similarity_details(similarity: Similarity) -> list[str]:
     ]
 
 
+def similarity_lines(similarity: Similarity) -> list[str]:
+    """How sure it is, and last what it says."""
+    return [*similarity_details(similarity), similarity_sentence(similarity)]
+
+
 def _error_sentence(similarity: Similarity) -> str:
     """The standard errors of all cells in short."""
     if similarity.standard_errors is None:
