@@ -77,7 +77,8 @@ def _draw_difference(axes: Axes, comparison: Comparison, cell: float) -> None:
     draw_boxes(axes, [at], "largest-change")
     draw_difference_bar(axes, norm, COLOURS)
     grey = "; grey: within 1.96 joint standard errors" if hatched else ""
-    write_above(axes, f"after - before; box: largest change{grey}", 5, PANEL)
+    scales = "" if before.measure == comparison.after.measure else " (of two scales: no gain or loss)"
+    write_above(axes, f"after - before{scales}; box: largest change{grey}", 5, PANEL)
 
 
 def _within_errors(comparison: Comparison) -> list[Cell]:

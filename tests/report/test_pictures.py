@@ -111,3 +111,8 @@ def test_a_comparison_has_three_panels(similarity, drawn, S, T):
 def test_nothing_is_grey_where_errors_are_not_known(similarity, drawn):
     texts, _ = drawn(compare_similarities(similarity(2, 3, errors=0), similarity(2, 3)), plot_comparison)
     assert "after - before; box: largest change" in texts
+
+
+def test_values_of_two_measures_are_not_called_gain_or_loss(similarity, drawn):
+    comparison = compare_similarities(similarity(2, 3), similarity(2, 3, measure="procrustes"))
+    assert any("of two scales: no gain or loss" in text for text in drawn(comparison, plot_comparison)[0])
