@@ -48,7 +48,7 @@ def similarity_lines(similarity: Similarity) -> list[str]:
 def _error_sentence(similarity: Similarity) -> str:
     """The standard errors of all cells in short."""
     if similarity.standard_errors is None:
-        return "standard errors are not known: too few samples"
+        return "standard errors are not known"
     errors = flat(similarity.standard_errors)
     s, t = divmod(errors.index(max(errors)), len(similarity.teacher_layers))
     pair = f"{similarity.student_layers[s]} ~ {similarity.teacher_layers[t]}"
