@@ -104,7 +104,7 @@ def _class_lines(recipe: Recipe) -> dict[str, str]:
         attach = f"        self.features = FeatureDistillation(student, teacher, PAIRS, {recipe.loss}, ANNEAL)\n"
         terms += "        total = total + self.features(mask, progress)\n"
         close = "        self.features.close()\n"
-        formula += f" + fade * sum multiplier * {recipe.loss}"
+        formula += f"\n    + fade * sum multiplier * {recipe.loss}"
     return {"attach": attach, "terms": terms, "close": close, "formula": formula}
 
 
@@ -120,12 +120,17 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
 
 
 def _with_helpers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The function and those it calls by a plain name."""
+    """The function and those of ours that it calls by a plain name, also from within a comprehension."""
     found = [function]
     for caller in found:  # grows while it is walked
-        called = inspect.getclosurevars(caller).globals.values()
-        found += [value for value in called if inspect.isfunction(value) and value not in found]
+        names = dict.fromkeys(x.id for x in ast.walk(ast.parse(inspect.getsource(caller))) if isinstance(x, ast.Name))
+        called = [caller.__globals__[name] for name in names if name in caller.__globals__]
+        found += [x for x in called if inspect.isfunction(x) and _is_ours(x) and x not in found]
     return found
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return function.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _imports(block: str, names: set[str]) -> str:
