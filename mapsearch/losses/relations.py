@@ -10,6 +10,7 @@ its mean is the same for every batch size.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from mapsearch.losses.views import products, samples
 
@@ -38,17 +39,28 @@ def relational_distance(student: Tensor, teacher: Tensor, mask: Tensor | None = 
     return F.smooth_l1_loss(s, t, reduction="sum") / max(1, n * (n - 1))
 
 
-def relational_angle(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
+def relational_angle(student: Tensor, teacher: Tensor, mask: Tensor | None = None, *, part_size: int = 2**22) -> Tensor:
     """Relational distillation of angles: Huber loss between the cosines at the corners of all triangles; in [0, 1.5].
 
     `mean over i, j, k of huber(cos_s[i, j, k] - cos_t[i, j, k])`, the angle at sample `j` between the
     directions to `i` and `k`, all different. Source: Park et al. 2019, section 3.2.2 (`L_RKD-A`). The cosines
-    come from distances, so no `[B, B, D]` is made. Trap: its definition has `B^3` angles: 1 MB each copy at
-    a batch of 64, 67 MB at 256, four of them kept.
+    come from distances, so no `[B, B, D]` is made; those of large batches are gone through a part of the corners
+    at a time, each computed again for its gradient. Trap: its definition has `B^3` angles, so that time
+    grows with the cube of the batch.
     """
     n = student.shape[0]
-    s, t = (_cosines(_squared_distances(samples(x, mask))) for x in (student, teacher))
-    return F.smooth_l1_loss(s, t, reduction="sum") / max(1, n * (n - 1) * (n - 2))
+    s, t = (_squared_distances(samples(x, mask)) for x in (student, teacher))
+    n_corners = max(1, part_size // n**2)
+    if n <= n_corners:
+        total = _angle_loss(s, s, t, t)
+    else:
+        parts = zip(torch.split(s, n_corners), torch.split(t, n_corners), strict=True)
+        sums = [
+            checkpoint(_angle_loss, s_part, s, t_part, t, use_reentrant=False, preserve_rng_state=False)
+            for s_part, t_part in parts
+        ]
+        total = torch.stack(sums).sum()
+    return total / max(1, n * (n - 1) * (n - 2))
 
 
 def pkt(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -84,23 +96,29 @@ def _squared_distances(rows: Tensor) -> Tensor:
     return (norms[:, None] + norms - 2 * inner).clamp(min=0)
 
 
-def _apart(squared: Tensor) -> Tensor:
+def _apart(squared: Tensor, all_squared: Tensor) -> Tensor:
     """Which samples are not equal up to rounding: only they have a distance with a gradient, and a direction."""
-    return squared > 1e-6 * squared.detach().mean()
+    return squared > 1e-6 * all_squared.detach().mean()
 
 
 def _relative_distances(rows: Tensor) -> Tensor:
     n, squared = len(rows), _squared_distances(rows)
-    apart = _apart(squared)
+    apart = _apart(squared, squared)
     distances = squared.masked_fill(~apart, 1.0).sqrt().masked_fill(~apart, 0.0)
     return distances / (distances.sum() / max(1, n * (n - 1))).clamp(min=1e-12)
 
 
-def _cosines(squared: Tensor) -> Tensor:
-    """Squared distances `[B, B]` -> cosines `[j, i, k]` of the angle at `j`; 0 where a corner falls on another."""
-    apart = _apart(squared)
-    inverse = squared.masked_fill(~apart, 1.0).rsqrt().masked_fill(~apart, 0.0)
-    inner = (squared[:, :, None] + squared[:, None, :] - squared) / 2  # the law of cosines
+def _angle_loss(student_part: Tensor, student: Tensor, teacher_part: Tensor, teacher: Tensor) -> Tensor:
+    """The sum over the angles at some corners, from squared distances `[corners, B]` and `[B, B]`."""
+    s, t = _cosines(student_part, student), _cosines(teacher_part, teacher)
+    return F.smooth_l1_loss(s, t, reduction="sum")
+
+
+def _cosines(part: Tensor, squared: Tensor) -> Tensor:
+    """Cosines `[j, i, k]` of the angle at `j`; 0 where a corner falls on another."""
+    apart = _apart(part, squared)
+    inverse = part.masked_fill(~apart, 1.0).rsqrt().masked_fill(~apart, 0.0)
+    inner = (part[:, :, None] + part[:, None, :] - squared) / 2  # the law of cosines
     return inner * (inverse[:, :, None] * inverse[:, None, :])
 
 

@@ -135,6 +135,14 @@ def test_cka_of_unrelated_features_is_about_one_for_every_batch_size():
         assert np.mean(values) == pytest.approx(1.0, abs=0.05)
 
 
+def test_angles_gone_through_in_parts_are_the_same():
+    s, t = randn(9, 5).requires_grad_(), randn(9, 8, seed=1)
+    values = [relational_angle(s, t), relational_angle(s, t, part_size=200)]
+    gradients = [torch.autograd.grad(value, s)[0] for value in values]
+    assert float(values[1].detach()) == pytest.approx(float(values[0].detach()), rel=1e-5)
+    assert torch.allclose(*gradients, atol=1e-7)
+
+
 def test_all_triangles_are_looked_at_once():
     n, rows = 4, randn(4, 2)
     flat = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
