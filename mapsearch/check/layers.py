@@ -53,9 +53,13 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
     """For each loss and projector of the study that some pair allows, a recipe that uses one pair per student layer."""
     recipes = []
     for loss, projector in product(spec.space.loss, spec.space.projector):
-        legal, least = space.legal(loss, projector), LOSS_TRAITS[loss].least_samples
-        if spec.train.batch_size < least:
-            given = f"{least} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
+        legal, traits = space.legal(loss, projector), LOSS_TRAITS[loss]
+        if not traits.projected and projector != spec.space.projector[0]:
+            continue  # the same once more
+        if spec.train.batch_size < traits.least_samples:
+            given = (
+                f"{traits.least_samples} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
+            )
             book.write("error", "pairs", f"{loss} needs batches of at least {given}")
             continue
         if not any(map(any, legal)):
@@ -89,7 +93,8 @@ def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName,
     n_wider = sum(s.width != t.width for s, t in pairs)
     hidden = [t.width if projector == "mlp" else 0 for _, t in pairs]
     sizes = sorted((s.width + 1) * t.width + h * (t.width + 1) for (s, t), h in zip(pairs, hidden, strict=True))
-    return f"{said}, {n_wider} of other width; a {projector} projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
+    kind = "an mlp" if projector == "mlp" else f"a {projector}"
+    return f"{said}, {n_wider} of other width; {kind} projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
 
 
 def _spaced(space: RecipeSpace, legal: list[list[bool]]) -> LayerMapping:
