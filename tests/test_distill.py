@@ -221,9 +221,9 @@ def test_shares_of_the_gradient_are_told_and_extremes_noted():
     assert all(0.01 < share < 0.95 for share in found[0].gradient_shares)
     assert found[0].notes == ()
     assert [note.split(":")[0] for note in found[1].notes] == [
-        "pair `blocks.0 <- blocks.1` is inert", "pair `blocks.1 <- blocks.3` is inert",
+        "term `blocks.0 <- blocks.1` is inert", "term `blocks.1 <- blocks.3` is inert",
     ]  # fmt: skip
-    assert found[2].notes == ("pair `blocks.1 <- blocks.3` is dominating: 100.00% of the gradient",)
+    assert found[2].notes == ("term `blocks.1 <- blocks.3` is dominating: 100.00% of the gradient",)
 
 
 def test_the_verdicts_split_is_measured_on_other_samples():

@@ -1,5 +1,6 @@
 """The one place that decides which pairs and recipes are legal, and says why not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapsearch.core.errors import did_you_mean
@@ -28,6 +29,10 @@ class RecipeSpace:
         """Which pairs may be matched by that loss, `[S, T]`."""
         return [[not pair_problem(s, t, loss, projector) for t in self.teacher] for s in self.student]
 
+    def fusable(self) -> list[list[bool]]:
+        """Which teacher layers may be mixed with which, `[T, T]`."""
+        return [[not fuse_problem((one, other)) for other in self.teacher] for one in self.teacher]
+
     def problems(self, recipe: Recipe) -> list[str]:
         """Why the recipe cannot be distilled here; empty when it can."""
         students = {layer.path: layer for layer in self.student}
@@ -43,6 +48,9 @@ class RecipeSpace:
             if not missing:
                 why = pair_problem(students[pair.student], teachers[pair.teacher], recipe.loss, recipe.projector)
                 problems += [f"pair `{pair.student} <- {pair.teacher}`: {why}"] if why else []
+        for term in recipe.feature_terms:
+            why = fuse_problem([teachers[path] for path in term.teachers if path in teachers])
+            problems += [f"row `{term.name}`: {why}"] if why else []
         return problems
 
 
@@ -66,4 +74,23 @@ def pair_problem(student: Layer, teacher: Layer, loss: FeatureLossName, projecto
         return "" if student.positions else f"attention transfer needs maps or tokens ({shapes}); use nmse or cosine"
     if projector == "none" and student.width != teacher.width:
         return f"without a projector the widths must be equal ({shapes}); use the linear projector"
+    return ""
+
+
+def fuse_problem(teachers: Sequence[Layer]) -> str:
+    """Why the features of these teacher layers cannot be mixed into one, or the empty string.
+
+    They must be of one kind and width. Maps may differ in size (the mixture has the smallest grid),
+    tokens must be the same tokens.
+    """
+    for layer in teachers[1:]:
+        first = teachers[0]
+        same_axes = len(layer.positions) == len(first.positions)
+        same_places = same_axes and (layer.kind == "map" or layer.positions == first.positions)
+        if (layer.kind, layer.width) != (first.kind, first.width) or not same_places:
+            shapes = ", ".join(f"`{x.path}` {x.kind} {list(x.shape)}" for x in (first, layer))
+            return (
+                f"features that are mixed must share kind, width and tokens, but got {shapes}; "
+                "choose teacher layers of one shape, or `aggregation: sum`"
+            )
     return ""

@@ -26,7 +26,7 @@ def edit(path, **changes):
 
 
 def test_the_recipe_comes_back_to_the_last_bit(source, path):
-    assert read(path) == (source.recipe, source.scales)
+    assert read(path) == (source.recipe, source.scales, source.norms)
 
 
 def test_multipliers_stand_there_for_other_trainers(source, path):

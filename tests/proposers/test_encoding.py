@@ -16,7 +16,14 @@ from mapsearch.proposers.sampler import distributions
 
 CHOICES = SpaceSpec()
 BASE = Recipe(logit_weight=1.0, temperature=4.0)
-SHARED = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 1.0}
+SHARED = {
+    "feature_share": 0.5,
+    "loss": "nmse",
+    "projector": "linear",
+    "aggregation": "sum",
+    "balance": "frozen",
+    "anneal": 1.0,
+}
 STRAIGHT = {
     "lo": 0.0,
     "rise": 1.0,
