@@ -69,7 +69,7 @@ class Mixture(nn.Module):
     def forward(self, stacked: Tensor) -> Tensor:
         """The mixture `[B, ...]` of stacked features `[n * B, ...]`; its gradient reaches the weights only."""
         weights = self.weights()
-        if torch.is_grad_enabled():
+        if self.shift is not None and torch.is_grad_enabled():
             self.travelled += weights.detach()
         features = stacked.detach().view(len(weights), -1, *stacked.shape[1:])
         factors = (weights / self.norms).view(-1, *[1] * stacked.ndim)
@@ -82,7 +82,7 @@ class Mixture(nn.Module):
         grid = [min(sizes) for sizes in zip(*(feature.shape[2:] for feature in features), strict=True)]
         pools: dict[int, Callable[[Tensor, Any], Tensor]]
         pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
-        return [pools[len(grid)](feature.float(), grid) for feature in features]
+        return [x.float() if list(x.shape[2:]) == grid else pools[len(grid)](x.float(), grid) for x in features]
 
 
 @torch.no_grad()

@@ -166,7 +166,7 @@ class RecipeLoss(nn.Module):
 
     def _anchors(self) -> Tensor | float:
         """What the learned mixtures pay for leaving `W`, `[P]`."""
-        return torch.stack([mixture.anchor() for _, mixture in self._rows()]) if self.mixtures else 0.0
+        return torch.stack([m.anchor() for _, m in self._rows()]) if self.recipe.aggregation == "mix" else 0.0
 
     def _feature_losses(self, taught: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
         loss = FEATURE_LOSSES[self.recipe.loss]
