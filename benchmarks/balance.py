@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -64,6 +65,7 @@ def measure(n_seeds: int, steps: int) -> dict[str, dict[str, list[RunResult]]]:
     names = [(regime, name, recipe) for regime, own in recipes().items() for name, recipe in own.items()]
     results: dict[str, dict[str, list[RunResult]]] = {}
     for seed in range(n_seeds):
+        print(f"seed {seed + 1} of {n_seeds}: {len(names)} runs of {steps} steps", file=sys.stderr, flush=True)
         plans = [RunPlan(i, recipe, 2, seed, "confirm", "test", steps) for i, (*_, recipe) in enumerate(names)]
         for event in distill(bench, space, train, plans):
             if isinstance(event, RunResult):
