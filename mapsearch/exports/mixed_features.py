@@ -46,8 +46,8 @@ class MixedDistillation(nn.Module):
             assert isinstance(mixture, Mixture)
             path, paths, _, _, multiplier, scale, _ = row
             s, stacked = projector(student[path], mixture.stack([teacher[p] for p in paths]))
-            covers = mask is not None and mask.shape == (s.shape[0], *s.shape[2:])
-            value = self.loss(s, mixture(stacked), mask if covers else None)
+            own = mask if mask is not None and mask.shape == (s.shape[0], *s.shape[2:]) else None
+            value = self.loss(s, mixture(stacked, own), own)
             losses.append(multiplier * (value + scale * mixture.anchor()))
         return fade(self.anneal, progress) * torch.stack(losses).sum()
 

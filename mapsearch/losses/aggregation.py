@@ -1,5 +1,6 @@
 """Several teacher features as one: what a row of `W` is matched with when its pairs are not summed."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -44,13 +45,13 @@ class Mixture(nn.Module):
         self.start: Tensor
         self.travelled: Tensor
         self.register_buffer("norms", torch.tensor(norms))
-        self.register_buffer("start", torch.tensor(parts).log(), persistent=False)
+        self.register_buffer("start", torch.tensor([math.log(part) for part in parts]), persistent=False)
         self.register_buffer("travelled", torch.zeros(len(parts)))  # the sum of `a` over all training steps
         self.shift = nn.Parameter(torch.zeros(len(parts))) if learned and len(parts) > 1 else None
 
     def weights(self) -> Tensor:
         """`a`, one weight per teacher layer, now."""
-        return self.start.exp() if self.shift is None else torch.softmax(self.start + self.SPEED * self.shift, 0)
+        return self._logs().exp()
 
     def average(self) -> Tensor:
         """`a` averaged over the training steps so far; before the first, as it starts."""
@@ -59,21 +60,29 @@ class Mixture(nn.Module):
 
     def anchor(self) -> Tensor:
         """What leaving `W` costs: `PULL * KL(a || W)`; zero while the weights are fixed."""
-        weights = self.weights()
-        return self.PULL * (weights * (weights.log() - self.start)).sum()
+        logs = self._logs()
+        return self.PULL * (logs.exp() * (logs - self.start)).sum()
 
     def stack(self, features: Sequence[Tensor]) -> Tensor:
         """The features one after the other, `[n * B, ...]`, so that a projector lays all out alike in one call."""
         return torch.cat(self.aligned(features))
 
-    def forward(self, stacked: Tensor) -> Tensor:
-        """The mixture `[B, ...]` of stacked features `[n * B, ...]`; its gradient reaches the weights only."""
+    def forward(self, stacked: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mixture `[B, C, *positions]` of stacked features `[n * B, C, *positions]`.
+
+        Its gradient reaches the weights only. `mask` is bool `[B, *positions]`: padding comes out as zero.
+        """
         weights = self.weights()
         if self.shift is not None and torch.is_grad_enabled():
             self.travelled += weights.detach()
         features = stacked.detach().view(len(weights), -1, *stacked.shape[1:])
+        if mask is not None:  # padding may hold NaN, which would reach the weights through a gradient of zero
+            features = features.masked_fill(~mask.unsqueeze(1), 0.0)
         factors = (weights / self.norms).view(-1, *[1] * stacked.ndim)
         return (factors * features).sum(0)  # a matrix product would be in bfloat16 under autocast
+
+    def _logs(self) -> Tensor:
+        return self.start if self.shift is None else torch.log_softmax(self.start + self.SPEED * self.shift, 0)
 
     def aligned(self, features: Sequence[Tensor]) -> list[Tensor]:
         """The features in float32, maps on the smallest grid among them."""

@@ -176,9 +176,8 @@ class RecipeLoss(nn.Module):
             features = [teacher[path] for path in term.teachers]
             given = mixtures[i].stack(features) if mixtures else features[0]
             s, t = self.projectors[i](feature, given)
-            t = mixtures[i](t) if mixtures else t
-            fits = mask is not None and mask.shape == (s.shape[0], *s.shape[2:])
-            values.append(loss(s, t, mask if fits else None))
+            own = mask if mask is not None and mask.shape == (s.shape[0], *s.shape[2:]) else None
+            values.append(loss(s, mixtures[i](t, own) if mixtures else t, own))
         return torch.stack(values) if values else self.scales.new_zeros(0)
 
 

@@ -121,6 +121,31 @@ def test_padding_does_not_enter_norms_and_a_constant_layer_stays_as_it_is():
     assert found[0][1] == 1.0
 
 
+def test_padding_reaches_neither_the_loss_nor_the_learned_weights():
+    layers = tuple(Layer(f"{i}", "Block", "tokens", (3, 2), 1) for i in range(2))
+    mapping = LayerMapping((Pair("0", "0", 1.0), Pair("0", "1", 1.0)))
+    mask, found = torch.tensor([[True, True, False]] * 4), []
+    for rubbish in (0.0, float("nan")):
+        loss = RecipeLoss(Recipe(mapping, aggregation="mix", feature_share=1.0), layers, layers)
+        teacher = {path: randn(4, 3, 2, seed=i) for i, path in enumerate("01")}
+        for feature in teacher.values():
+            feature[~mask] = rubbish
+        student = {"0": randn(4, 3, 2, seed=5)}
+        loss.calibrate([(student, teacher, mask)])
+        value = loss(torch.tensor(0.0), None, None, student, teacher, mask)
+        value.backward()
+        found.append((float(value.detach()), *loss.mixtures[0].shift.grad.tolist()))
+    assert found[0] == found[1]
+    assert found[0][1] != 0
+
+
+def test_a_faint_weight_does_not_spoil_the_others():
+    student, teacher = features()
+    loss = loss_of("mix", LayerMapping((Pair("s.0", "t.0", 1.0), Pair("s.0", "t.1", 1e-60))))
+    total(loss, student, teacher).backward()
+    assert loss.mixtures[0].shift.grad.isfinite().all()
+
+
 def test_learned_weights_go_to_the_easier_layer_are_held_back_and_averaged():
     student, teacher = features()
     mapping = LayerMapping((Pair("s.0", "t.1", 1.0), Pair("s.0", "t.2", 1.0)))
