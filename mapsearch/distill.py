@@ -57,19 +57,22 @@ class _Member:
     seconds: float = 0.0
 
     def result(self, state: Any, **fields: Any) -> RunResult:
-        scales = tuple(self.loss.scales.tolist())
+        loss = self.loss
         return RunResult(
-            self.plan.key, state, seconds=self.seconds, curve=tuple(self.curve), scales=scales,
-            gradient_shares=self.shares, first_loss=self.first_loss, notes=self._notes(), **fields,
+            self.plan.key, state, seconds=self.seconds, curve=tuple(self.curve), scales=tuple(loss.scales.tolist()),
+            norms=loss.norms, mixed_weights=loss.mixed_weights, gradient_shares=self.shares,
+            first_loss=self.first_loss, notes=self._notes(), **fields,
         )  # fmt: skip
 
     def _notes(self) -> tuple[str, ...]:
         said = ((INERT, "inert"), (DOMINATING, "dominating"))
-        return tuple(
-            f"pair `{name}` is {said[share > INERT][1]}: {share:.2%} of the gradient"
+        notes = [
+            f"term `{name}` is {said[share > INERT][1]}: {share:.2%} of the gradient"
             for name, share in zip(self.loss.names, self.shares, strict=False)
             if share < INERT or share > DOMINATING
-        )
+        ]
+        shut = zip(self.loss.names, self.loss.gate.dropped(), strict=True) if self.loss.gate is not None else ()
+        return (*notes, *(f"term `{name}` opposed the task in {part:.0%} of the steps" for name, part in shut if part))
 
 
 def distill(

@@ -73,17 +73,23 @@ def tuned_logits(trials: Sequence[Trial], direction: str, loss: LogitLossName) -
 def control_trials(
     spec: StudySpec, space: RecipeSpace, similarity: Similarity, logits: Recipe, strong: Recipe, first: int
 ) -> list[Trial]:
-    """All controls at the search's settings, numbered from `first`, on top of the two tuned logit recipes."""
+    """All controls at the search's settings, numbered from `first`, on top of the two tuned logit recipes.
+
+    A mapping whose rows cannot be mixed, such as `all` across widths, is summed.
+    """
     legal = space.legal(spec.space.loss[0], spec.space.projector[0])
     mappings = mapping_controls(space, similarity, legal, spec.seed)
     settings = {
         "loss": spec.space.loss[0],
         "projector": spec.space.projector[0],
+        "aggregation": spec.space.aggregation[0],
+        "balance": spec.space.balance[0],
         "anneal": spec.space.anneal[-1],
         "feature_share": min(max(CONTROL_SHARE, spec.space.feature_share[0]), spec.space.feature_share[1]),
     }
     recipes = plain_controls(logits, strong)
     recipes |= {name: replace(logits, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
+    recipes = {name: replace(r, aggregation="sum") if space.problems(r) else r for name, r in recipes.items()}
     if "uniform" in mappings:
         recipes["article"] = article(mappings["uniform"], logits)
     return [

@@ -1,6 +1,8 @@
 import gc
+import re
 import warnings
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -33,6 +35,10 @@ def features(*pairs, share=0.5, **fields):
     return Recipe(LayerMapping(tuple(Pair(*pair, 1.0) for pair in pairs)), feature_share=share, **fields)
 
 
+STEERED = (
+    features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), aggregation="fuse", balance="gate", logit_weight=1.0),
+    features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), aggregation="mix", balance="uncertainty"),
+)
 MANY_TO_ONE = features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), loss="cosine", logit_weight=1.0)
 
 
@@ -44,14 +50,16 @@ def results(task, *recipes, train=TRAIN, student="auto", **plan):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_a_member_of_a_cohort_comes_out_as_if_trained_alone(optimizer):
-    recipes = (NONE, LOGITS, features(), MANY_TO_ONE)
+    recipes = (NONE, LOGITS, features(), MANY_TO_ONE, *STEERED)
     task, train = Clusters(dropout=0.3, jitter=0.1), TRAIN.model_copy(update={"optimizer": optimizer})
     together = results(task, *recipes, train=train)
     for number, recipe in enumerate(recipes):
         alone = results(task, recipe, train=train)[0]
         assert together[number].metrics == pytest.approx(alone.metrics, rel=1e-5)
         assert together[number].first_loss == pytest.approx(alone.first_loss, rel=1e-6)
-        assert together[number].scales == pytest.approx(alone.scales, rel=1e-6)
+        for of in ("scales", "norms", "mixed_weights", "gradient_shares"):
+            assert getattr(together[number], of) == pytest.approx(getattr(alone, of), rel=1e-6), of
+        assert together[number].notes == alone.notes
         for (step, loss), (step_alone, loss_alone) in zip(together[number].curve, alone.curve, strict=True):
             assert (step, loss) == (step_alone, pytest.approx(loss_alone, rel=1e-5))
 
@@ -221,9 +229,30 @@ def test_shares_of_the_gradient_are_told_and_extremes_noted():
     assert all(0.01 < share < 0.95 for share in found[0].gradient_shares)
     assert found[0].notes == ()
     assert [note.split(":")[0] for note in found[1].notes] == [
-        "pair `blocks.0 <- blocks.1` is inert", "pair `blocks.1 <- blocks.3` is inert",
+        "term `blocks.0 <- blocks.1` is inert", "term `blocks.1 <- blocks.3` is inert",
     ]  # fmt: skip
-    assert found[2].notes == ("pair `blocks.1 <- blocks.3` is dominating: 100.00% of the gradient",)
+    assert found[2].notes == ("term `blocks.1 <- blocks.3` is dominating: 100.00% of the gradient",)
+
+
+def test_a_mixed_run_tells_what_it_divided_by_and_what_it_learned():
+    summed, fused, mixed = results(
+        Clusters(), MANY_TO_ONE, *(replace(MANY_TO_ONE, aggregation=kind) for kind in ("fuse", "mix"))
+    ).values()
+    assert [len(run.scales) for run in (summed, fused, mixed)] == [2, 1, 1]
+    assert [len(run.gradient_shares) for run in (summed, fused, mixed)] == [2, 1, 1]
+    assert (summed.norms, summed.mixed_weights, fused.mixed_weights) == ((), (), ())
+    assert fused.norms == mixed.norms
+    assert len(fused.norms) == 2
+    assert fused.first_loss == mixed.first_loss, "weights are learned from the mapping's"
+    assert sum(mixed.mixed_weights) == pytest.approx(1)
+    assert mixed.mixed_weights != pytest.approx((0.5, 0.5), abs=1e-4)
+
+
+def test_what_the_gate_held_back_is_noted():
+    run = results(Clusters(), features(balance="gate", logit_weight=1.0))[0]
+    assert run.state == "complete"
+    assert all(re.fullmatch(r"term `.* <- .*` opposed the task in \d+% of the steps", note) for note in run.notes)
+    assert run.notes
 
 
 def test_the_verdicts_split_is_measured_on_other_samples():

@@ -98,6 +98,18 @@ def test_control_shares_stay_in_the_sampled_range():
     assert (uniform.feature_share, uniform.anneal, uniform.loss) == (0.6, 0.5, "cosine")
 
 
+def test_a_control_whose_rows_cannot_be_mixed_is_summed():
+    wide = replace(SPACE, teacher=(*SPACE.teacher[:3], Layer("t.3", "B", "vector", (16,), 1)))
+    spec = StudySpec(name="x", task="x.py:X", space={"aggregation": ("fuse", "sum"), "balance": ("gate",)})
+    by_name = {t.control: t.recipe for t in search.control_trials(spec, wide, SIMILARITY, LOGITS, STRONG, first=0)}
+    assert {name for name, recipe in by_name.items() if recipe.aggregation == "fuse"} == {
+        "uniform", "last", "first", "reverse", "random", "similarity", "placebo",
+    }  # fmt: skip
+    assert by_name["all"].aggregation == "sum"
+    assert {by_name[name].balance for name in ("all", "uniform")} == {"gate"}
+    assert {by_name[name].balance for name in ("none", "logits", "article")} == {"frozen"}
+
+
 def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
     trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
     by_name = {t.control: t for t in trials}

@@ -79,6 +79,22 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
     return recipes
 
 
+def check_mixtures(book: Notebook, spec: StudySpec, space: RecipeSpace) -> None:
+    """Say which teacher layers rows can mix, if the study wants that."""
+    wanted = ", ".join(name for name in spec.space.aggregation if name != "sum")
+    if not wanted:
+        return
+    groups = dict.fromkeys(
+        tuple(path for path, fits in zip(space.teacher_layers, row, strict=True) if fits) for row in space.fusable()
+    )
+    if all(len(group) == 1 for group in groups):
+        problem = "no two teacher layers share kind, width and tokens, so a row keeps one; `sum` would use more"
+        book.write("warning", "pairs", f"{wanted}: {problem}")
+    else:
+        names = " | ".join(", ".join(f"`{path}`" for path in group) for group in groups)
+        book.write("ok", "pairs", f"{wanted}: a row mixes teacher layers of one group: {names}")
+
+
 def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName, projector: ProjectorName) -> str:
     every = product(enumerate(space.student), enumerate(space.teacher))
     pairs = [(student, teacher) for (s, student), (t, teacher) in every if legal[s][t]]

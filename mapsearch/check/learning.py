@@ -43,7 +43,7 @@ def check_gradients(
     if not gradients["task"].student > 0:
         book.write("warning", "gradients", "term `task` sends no gradient to the student on this batch: unlabelled?")
     if not dead:
-        said = f"logits and {len(steps.loss.names)} pairs reach the student and their projectors"
+        said = f"logits and {len(steps.loss.names)} feature terms reach the student and their projectors"
         book.write("ok", "gradients", f"{recipe.loss}: {said}")
 
 
@@ -65,7 +65,7 @@ def check_itself(book: Notebook, bench: Bench, spec: StudySpec, layers: tuple[La
     mask, mapping = bench.task.mask(batch), LayerMapping(tuple(Pair(path, path, 1.0) for path in paths))
     for name in ("nmse", "cosine"):
         loss = RecipeLoss(Recipe(mapping, name, "none", feature_share=1.0), layers, layers).to(bench.device)
-        values = dict(zip(loss.names, loss.pair_losses(passes[0], passes[1], mask).tolist(), strict=True))
+        values = dict(zip(loss.names, loss.feature_losses(passes[0], passes[1], mask).tolist(), strict=True))
         _write_itself(book, name, {pair: value for pair, value in values.items() if not abs(value) <= TOLERANCE})
     same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
     constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]

@@ -6,7 +6,7 @@ from torch import nn
 
 from mapsearch.check.cost import forecast
 from mapsearch.check.data import check_data, check_padding
-from mapsearch.check.layers import check_layers, check_pairs
+from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
 from mapsearch.check.networks import check_logits, check_metrics, check_student, check_teacher
 from mapsearch.check.notebook import Notebook
@@ -63,6 +63,7 @@ def _check_together(
     if any(finding.what == "teacher" for finding in book.findings if finding.level == "error"):
         return space  # what a broken teacher does to gradients says nothing about the layers
     recipes = check_pairs(book, spec, space)
+    check_mixtures(book, spec, space)
     for recipe in recipes:
         with book.guard("gradients", f"a training step with {recipe.loss}"):
             check_gradients(book, bench, spec, space, recipe, batch, s_layers.overwritten)

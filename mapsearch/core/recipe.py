@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from mapsearch.core.errors import MappingError, did_you_mean
 from mapsearch.core.mapping import LayerMapping
+from mapsearch.core.terms import FeatureTerm, pair_terms, row_terms
 
 FeatureLossName = Literal[
     "nmse",
@@ -25,7 +26,8 @@ FeatureLossName = Literal[
 ]
 LogitLossName = Literal["kl", "dkd", "standardised_kl", "mse"]
 ProjectorName = Literal["linear", "mlp", "none"]
-AggregationName = Literal["sum"]
+AggregationName = Literal["sum", "fuse", "mix"]
+BalanceName = Literal["frozen", "uncertainty", "gate"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Recipe:
 
     `total = (1 - feature_share) * (task_weight * task + logit_weight * temperature^2 * KL)
     + feature_share * sum_st W[s, t] * loss_st / scale_st`, with `W` normalised to sum to one.
+
+    That is `aggregation="sum"`: each pair is matched on its own. `fuse` mixes the teacher features of
+    a row by its weights and matches the mixture once; `mix` also learns those weights. `balance` says
+    what happens to the terms' weights during training: `frozen` nothing, `uncertainty` learns a
+    variance per term, `gate` holds back feature gradients that oppose the task's.
 
     `feature_share` is in [0, 1]; the article's 0.8 / 0.2 is `feature_share=0.8`. `anneal` is the
     fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
@@ -53,6 +60,7 @@ class Recipe:
     logit_weight: float = 0.0
     temperature: float = 1.0
     anneal: float | None = 1.0
+    balance: BalanceName = "frozen"
 
     def __post_init__(self) -> None:
         problems = [
@@ -76,6 +84,11 @@ class Recipe:
                 object.__setattr__(self, field, float(getattr(self, field)) + 0.0)
 
     @property
+    def feature_terms(self) -> tuple[FeatureTerm, ...]:
+        """What is matched at once: pairs when they are summed, else whole rows."""
+        return pair_terms(self.mapping) if self.aggregation == "sum" else row_terms(self.mapping)
+
+    @property
     def uses_logits(self) -> bool:
         """Whether the teacher's logits are needed."""
         return self.logit_weight > 0 and self.feature_share < 1
@@ -88,7 +101,10 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """12 hex digits, the same for equal recipes on every machine."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:12]
+        data = self.to_json()
+        if data["balance"] == "frozen":  # younger than the other fields: recipes without it keep their fingerprint
+            del data["balance"]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
         """`{pairs, loss, …}`; `from_json` gives an equal recipe back."""
@@ -115,8 +131,10 @@ class Recipe:
         logits = f"logits {self.logit_weight:g} at temperature {self.temperature:g}" if self.uses_logits else ""
         if self.logit_loss != "kl" and logits:
             logits = f"{self.logit_loss} {logits}"
-        features = f"{self.mapping} ({self.loss}, share {self.feature_share:.2g})" if self.mapping.pairs else ""
-        return ", ".join(part for part in (features, logits) if part) or "task only"
+        kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
+        features = f"{self.mapping} ({kind}, share {self.feature_share:.2g})" if self.mapping.pairs else ""
+        said = ", ".join(part for part in (features, logits) if part) or "task only"
+        return said if self.balance == "frozen" else f"{said}, balance {self.balance}"
 
 
 _RANGES = (
@@ -131,6 +149,7 @@ _CHOICES = {
     "projector": get_args(ProjectorName),
     "aggregation": get_args(AggregationName),
     "logit_loss": get_args(LogitLossName),
+    "balance": get_args(BalanceName),
 }
 
 

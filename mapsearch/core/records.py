@@ -91,8 +91,11 @@ class RunResult:
     """How one run ended.
 
     `seconds` is the student's own training time plus its part of the shared teacher passes.
-    `curve` holds (step, loss). `scales` and `gradient_shares` are per pair, in the order of the
-    recipe's pairs; a share is the pair's part of the summed gradient norms of all loss terms.
+    `curve` holds (step, loss). `scales` and `gradient_shares` are per feature term, in the order of
+    `recipe.feature_terms`; a share is the term's part of the summed gradient norms of all loss terms.
+    `norms` and `mixed_weights` are per pair, in the order of the recipe's pairs: what each teacher
+    feature was divided by before it was mixed (empty where pairs are summed), and the learned `W`
+    averaged over the steps (empty where nothing is learned).
     `first_loss` is the total loss of the first batch, which an export must reproduce.
     """
 
@@ -102,6 +105,8 @@ class RunResult:
     seconds: float = 0.0
     curve: tuple[tuple[int, float], ...] = ()
     scales: tuple[float, ...] = ()
+    norms: tuple[float, ...] = ()
+    mixed_weights: tuple[float, ...] = ()
     gradient_shares: tuple[float, ...] = ()
     first_loss: float | None = None
     error: str = ""

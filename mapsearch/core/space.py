@@ -1,6 +1,7 @@
 """The one place that decides which pairs and recipes are legal, and says why not."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapsearch.core.errors import did_you_mean
@@ -33,6 +34,10 @@ class RecipeSpace:
         """Which pairs may be matched by that loss, `[S, T]`."""
         return [[not pair_problem(s, t, loss, projector) for t in self.teacher] for s in self.student]
 
+    def fusable(self) -> list[list[bool]]:
+        """Which teacher layers may be mixed with which, `[T, T]`."""
+        return [[not fuse_problem((one, other)) for other in self.teacher] for one in self.teacher]
+
     def problems(self, recipe: Recipe) -> list[str]:
         """Why the recipe cannot be distilled here; empty when it can."""
         students = {layer.path: layer for layer in self.student}
@@ -48,6 +53,9 @@ class RecipeSpace:
             if not missing:
                 why = pair_problem(students[pair.student], teachers[pair.teacher], recipe.loss, recipe.projector)
                 problems += [f"pair `{pair.student} <- {pair.teacher}`: {why}"] if why else []
+        for term in recipe.feature_terms:
+            why = fuse_problem([teachers[path] for path in term.teachers if path in teachers])
+            problems += [f"row `{term.name}`: {why}"] if why else []
         return problems
 
 
@@ -113,3 +121,22 @@ def patch_grid(tokens: Layer, grid: Layer) -> tuple[int, int] | None:
     if n_leading > MOST_LEADING or 2 * n_leading >= n_patches:
         return None
     return scale * height, scale * width
+
+
+def fuse_problem(teachers: Sequence[Layer]) -> str:
+    """Why the features of these teacher layers cannot be mixed into one, or the empty string.
+
+    They must be of one kind and width. Maps may differ in size (the mixture has the smallest grid),
+    tokens must be the same tokens.
+    """
+    for layer in teachers[1:]:
+        first = teachers[0]
+        same_axes = len(layer.positions) == len(first.positions)
+        same_places = same_axes and (layer.kind == "map" or layer.positions == first.positions)
+        if (layer.kind, layer.width) != (first.kind, first.width) or not same_places:
+            shapes = ", ".join(f"`{x.path}` {x.kind} {list(x.shape)}" for x in (first, layer))
+            return (
+                f"features that are mixed must share kind, width and tokens, but got {shapes}; "
+                "choose teacher layers of one shape, or `aggregation: sum`"
+            )
+    return ""

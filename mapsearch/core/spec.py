@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from mapsearch.core.errors import SpecError, did_you_mean
-from mapsearch.core.recipe import FeatureLossName, ProjectorName
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
 from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -112,6 +112,8 @@ class SpaceSpec(_Frozen):
 
     loss: Annotated[tuple[FeatureLossName, ...], Field(min_length=1)] = ("nmse", "cosine")
     projector: Annotated[tuple[ProjectorName, ...], Field(min_length=1)] = ("linear",)
+    aggregation: Annotated[tuple[AggregationName, ...], Field(min_length=1)] = ("sum",)
+    balance: Annotated[tuple[BalanceName, ...], Field(min_length=1)] = ("frozen",)
     feature_share: Range = (0.1, 0.9)
     anneal: Annotated[tuple[Share, ...], Field(min_length=1)] = (0.5, 1.0)
     logit_weight: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.3, 1.0, 3.0)

@@ -83,20 +83,29 @@ class FeatureDistillation(nn.Module):
     def forward(self, mask: Tensor | None = None, progress: float = 0.0) -> Tensor:
         """The feature part of the batch both networks have just seen; half a cosine fades it until `anneal`."""
         student, teacher = self.student.take(), self.teacher.take()
-        for path, feature in student.items():
-            if torch.is_grad_enabled() and not feature.requires_grad:
-                raise RuntimeError(
-                    f"student layer `{path}` carries no gradient: frozen, no_grad or reentrant checkpointing"
-                )
+        demand_gradient(student)
         losses = []
         for (s_path, t_path, multiplier, *_), projector in zip(self.pairs, self.projectors, strict=True):
             assert isinstance(projector, Projector)
             s, t = projector(student[s_path], teacher[t_path])
             losses.append(multiplier * self.loss(s, t, mask, **projector.learned))
-        fade = 1.0 if self.anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / self.anneal)))
-        return fade * torch.stack(losses).sum()
+        return fade(self.anneal, progress) * torch.stack(losses).sum()
 
     def close(self) -> None:
         """Remove the hooks from both networks."""
         self.student.remove()
         self.teacher.remove()
+
+
+def demand_gradient(features: dict[str, Tensor]) -> None:
+    """Make sure that what is taught can learn."""
+    for path, feature in features.items():
+        if torch.is_grad_enabled() and not feature.requires_grad:
+            raise RuntimeError(
+                f"student layer `{path}` carries no gradient: frozen, no_grad or reentrant checkpointing"
+            )
+
+
+def fade(anneal: float | None, progress: float) -> float:
+    """Factor of the feature part: half a cosine from one to zero at `anneal`; None never fades."""
+    return 1.0 if anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / anneal)))

@@ -4,7 +4,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import nn
 
@@ -16,13 +15,16 @@ from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.losses.recipe_loss import RecipeLoss
 
 _KEYS = ("study", "trial", "seed", "n_steps", "first_loss", "recipe", "scales", "multipliers")
+_MIXED_KEYS = ("norms", "mixed_weights")
+"""Per pair: there are norms where teacher features are mixed, and mixed weights where they were learned."""
 
 
 def render(source: ExportSource) -> str:
     """The YAML text; `read` gives the same recipe and scales back, to the last bit.
 
-    `scales` and `multipliers` are per pair, in the order of `recipe.pairs`; a multiplier is
-    `feature_share * W / scale`, which other trainers can take as it is.
+    `scales` and `multipliers` are per feature term: per pair in the order of `recipe.pairs`, or per student
+    layer where teacher features are mixed, then each divided by its norm. A multiplier is
+    `feature_share * weight / scale`, which other trainers can take as it is.
     """
     data = {
         "study": source.study,
@@ -34,12 +36,13 @@ def render(source: ExportSource) -> str:
         "scales": list(source.scales),
         "multipliers": list(multipliers(source.recipe, source.scales)),
     }
+    data |= {key: list(values) for key in _MIXED_KEYS if (values := getattr(source, key))}
     header = "".join(f"# {' '.join(line.split())}\n" for line in source.provenance)
     return header + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
 
 
-def read(path: Path) -> tuple[Recipe, tuple[float, ...]]:
-    """The recipe and the scales of its pairs.
+def read(path: Path) -> tuple[Recipe, tuple[float, ...], tuple[float, ...]]:
+    """The recipe, the scales of its feature terms and the norms of its pairs (none where pairs are summed).
 
     Raises:
         ExportError: the file cannot be read, breaks the format, or contradicts itself.
@@ -51,15 +54,19 @@ def read(path: Path) -> tuple[Recipe, tuple[float, ...]]:
         raise ExportError(*(f"{path}: recipe: {problem}" for problem in error.problems)) from None
     except (TypeError, ValueError, AttributeError) as error:  # not even of the right form
         raise ExportError(f"{path}: `recipe` is not what `mapsearch export` writes: {error}") from None
-    scales = _numbers(path, data, "scales", recipe)
-    given = _numbers(path, data, "multipliers", recipe)
-    for pair, value, wanted in zip(recipe.mapping.pairs, given, multipliers(recipe, scales), strict=True):
+    terms, summed = recipe.feature_terms, recipe.aggregation == "sum"
+    scales = _numbers(path, data, "scales", len(terms), "pair" if summed else "student layer")
+    given = _numbers(path, data, "multipliers", len(terms), "pair" if summed else "student layer")
+    n_pairs = len(recipe.mapping.pairs)
+    norms = _numbers(path, data, "norms", 0 if summed else n_pairs, "pair")
+    _numbers(path, data, "mixed_weights", n_pairs if recipe.aggregation == "mix" else 0, "pair")
+    for term, value, wanted in zip(terms, given, multipliers(recipe, scales), strict=True):
         if not math.isclose(value, wanted, rel_tol=1e-6):
             raise ExportError(
-                f"{path}: the multiplier of `{pair.student} <- {pair.teacher}` must be feature_share * weight / scale "
+                f"{path}: the multiplier of `{term.name}` must be feature_share * weight / scale "
                 f"= {wanted:g} with weights that sum to one, but got {value:g}; export it again"
             )
-    return recipe, scales
+    return recipe, scales, norms
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -69,9 +76,9 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
         ExportError: the file breaks the format.
         MappingError: its recipe is not legal in the space.
     """
-    recipe, scales = read(path)
+    recipe, scales, norms = read(path)
     loss = RecipeLoss(recipe, space.student, space.teacher)
-    loss.scales.copy_(torch.tensor(scales))
+    loss.restore(scales, norms)
     return AttachedRecipe(loss, student, teacher)
 
 
@@ -85,17 +92,18 @@ def _load(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ExportError(f"{path}: a mapping of keys to values must be given, but got {type(data).__name__}")
     problems = [f"{path}: `{key}` is missing; export it again" for key in _KEYS if key not in data]
-    problems += [f"{path}: unknown key `{key}`{did_you_mean(str(key), _KEYS)}" for key in data if key not in _KEYS]
+    known = (*_KEYS, *_MIXED_KEYS)
+    problems += [f"{path}: unknown key `{key}`{did_you_mean(str(key), known)}" for key in data if key not in known]
     if problems:
         raise ExportError(*problems)
     return data
 
 
-def _numbers(path: Path, data: dict[str, Any], key: str, recipe: Recipe) -> tuple[float, ...]:
-    """One positive number per pair."""
-    values, n_pairs = data[key], len(recipe.mapping.pairs)
-    if not isinstance(values, list) or len(values) != n_pairs or not all(_is_positive(value) for value in values):
-        raise ExportError(f"{path}: `{key}` must be {n_pairs} finite numbers > 0, one per pair, but got {values!r}")
+def _numbers(path: Path, data: dict[str, Any], key: str, n: int, each: str) -> tuple[float, ...]:
+    """One positive number per term or pair."""
+    values = data.get(key, [])
+    if not isinstance(values, list) or len(values) != n or not all(_is_positive(value) for value in values):
+        raise ExportError(f"{path}: `{key}` must be {n} finite numbers > 0, one per {each}, but got {values!r}")
     return tuple(float(value) for value in values)
 
 

@@ -15,9 +15,9 @@ class ExportSource:
     """One trial of a study, as its reference run trained it.
 
     The reference run is the trial's complete run at the highest rung with the lowest seed. `scales`
-    and `first_loss` are that run's; `scales` has one value per pair, in the order of
-    `recipe.mapping.normalised().pairs`. `values` are the metric of all complete runs at that rung.
-    `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a sentence.
+    and `first_loss` are that run's; `scales` has one value per term, in the order of `recipe.feature_terms`;
+    `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
+    runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a sentence.
     """
 
     study: str
@@ -26,6 +26,8 @@ class ExportSource:
     student: tuple[Layer, ...]
     teacher: tuple[Layer, ...]
     scales: tuple[float, ...]
+    norms: tuple[float, ...]
+    mixed_weights: tuple[float, ...]
     seed: int
     n_steps: int
     first_loss: float
@@ -38,10 +40,13 @@ class ExportSource:
     @property
     def provenance(self) -> tuple[str, ...]:
         """Where the file comes from, in lines for its header."""
+        pairs = zip(self.recipe.mapping.pairs, self.mixed_weights, strict=False)
+        mixed = ", ".join(f"{weight:.3g} {pair.student} <- {pair.teacher}" for pair, weight in pairs)
         n_runs = f"{len(self.values)} run{'s' * (len(self.values) > 1)} of {self.n_steps} steps"
         return (
             f"study: {self.study}, trial {self.trial}, reference seed {self.seed}",
             f"recipe: {self.recipe}",
+            *([f"learned weights, averaged over the reference run: {mixed}"] if mixed else []),
             f"verdict: {self.verdict}",
             f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
             f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
@@ -50,9 +55,9 @@ class ExportSource:
 
 
 def multipliers(recipe: Recipe, scales: Sequence[float]) -> tuple[float, ...]:
-    """What each pair's raw loss is multiplied with before it fades: `feature_share * W / scale`, `[P]`."""
-    pairs = recipe.mapping.normalised().pairs
-    return tuple(recipe.feature_share * pair.weight / scale for pair, scale in zip(pairs, scales, strict=True))
+    """What each term's raw loss is multiplied with before it fades: `feature_share * weight / scale`, `[P]`."""
+    terms = recipe.feature_terms
+    return tuple(recipe.feature_share * term.weight / scale for term, scale in zip(terms, scales, strict=True))
 
 
 def export_source(
@@ -80,7 +85,7 @@ def export_source(
     return ExportSource(
         study.name, number, trial.recipe,
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
-        result.scales, reference.seed, reference.n_steps, result.first_loss,
+        result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
         verdict["sentence"], study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
         environment["mapsearch"], environment["torch"],
     )  # fmt: skip

@@ -10,14 +10,18 @@ from typing import Any
 
 from torch import nn
 
+from mapsearch.core.errors import ExportError
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
-from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks
+from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
+from mapsearch.exports.mixed_features import MixedDistillation
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.features.taps import feature_of
+from mapsearch.losses.aggregation import Mixture, fused_layer
 from mapsearch.losses.projectors import Projector, projector_arguments
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.views import covering
 
 _STANDARD_IMPORTS = """
 import math
@@ -36,7 +40,20 @@ from torch.utils.hooks import RemovableHandle
 
 
 def render(source: ExportSource) -> str:
-    """The Python text: constants and a `DistillationLoss`, and of our code just what this recipe uses."""
+    """The Python text: constants and a `DistillationLoss`, and of our code just what this recipe uses.
+
+    A learned mixture is written as one: it learns again, as in the confirmed run, whose averaged weights
+    stand in the header for those who want them fixed.
+
+    Raises:
+        ExportError: the recipe's balance changes weights or gradients during training.
+    """
+    if source.recipe.balance != "frozen":
+        raise ExportError(
+            f"target `torch` writes frozen multipliers, but trial {source.trial} has `balance: "
+            f"{source.recipe.balance}`, which steers its terms while it trains; export it to `mapsearch`, "
+            "or choose another with --trial"
+        )
     recipe, template = source.recipe, Template(Path(__file__).with_suffix(".py.tmpl").read_text(encoding="utf-8"))
     fields = {
         "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
@@ -70,20 +87,51 @@ def _constants(source: ExportSource) -> str:
         lines.append(
             f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero; None: never"
         )
-        lines.append("\n# student layer, teacher layer, multiplier, and the arguments of the pair's Projector")
-        lines += ["PAIRS = [", *_pair_lines(source), "]"]
+        lines += _pair_lines(source) if recipe.aggregation == "sum" else _row_lines(source)
     return "\n".join(lines)
 
 
 def _pair_lines(source: ExportSource) -> list[str]:
+    lines = []
+    for term, factor, shape in zip(
+        source.recipe.feature_terms, multipliers(source.recipe, source.scales), _shapes(source), strict=True
+    ):
+        values = (term.student, term.teachers[0], factor, *shape)
+        lines.append(f"    ({', '.join(_literal(value) for value in values)}),")
+    return [
+        "\n# student layer, teacher layer, multiplier, and the arguments of the pair's Projector",
+        "PAIRS = [",
+        *lines,
+        "]",
+    ]
+
+
+def _row_lines(source: ExportSource) -> list[str]:
+    lines, norms = [], list(source.norms)
+    for term, factor, scale, shape in zip(
+        source.recipe.feature_terms, multipliers(source.recipe, source.scales), source.scales, _shapes(source),
+        strict=True,
+    ):  # fmt: skip
+        own = tuple(norms.pop(0) for _ in term.teachers)
+        row = (term.student, term.teachers, term.parts, own, factor, scale, shape)
+        lines += ["    (", *(f"        {_literal(value)}," for value in row), "    ),"]
+    about = "# student layer; teacher layers, their weights, what each is divided by; multiplier, scale; projector"
+    learned = f"LEARNED = {source.recipe.aggregation == 'mix'}  # whether the weights of a row are learned"
+    return [learned, f"\n{about}", "ROWS = [", *lines, "]"]
+
+
+def _shapes(source: ExportSource) -> list[tuple[Any, ...]]:
+    """The arguments of each term's `Projector`."""
     recipe = source.recipe
     s_layers, t_layers = ({layer.path: layer for layer in layers} for layers in (source.student, source.teacher))
-    lines = []
-    for pair, factor in zip(recipe.mapping.normalised().pairs, multipliers(recipe, source.scales), strict=True):
-        shape = projector_arguments(recipe.loss, recipe.projector, s_layers[pair.student], t_layers[pair.teacher])
-        values = (pair.student, pair.teacher, factor, *_without_defaults(shape))
-        lines.append(f"    ({', '.join(_literal(value) for value in values)}),")
-    return lines
+    return [
+        _without_defaults(
+            projector_arguments(
+                recipe.loss, recipe.projector, s_layers[term.student], fused_layer([t_layers[x] for x in term.teachers])
+            )
+        )
+        for term in recipe.feature_terms
+    ]
 
 
 def _without_defaults(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -101,7 +149,10 @@ def _class_lines(recipe: Recipe) -> dict[str, str]:
         terms += f"        total = total + LOGIT_MULTIPLIER * {value}\n"
         formula += f" + LOGIT_MULTIPLIER * {LOGIT_LOSSES[recipe.logit_loss].__name__}"
     if recipe.mapping.pairs:
-        attach = f"        self.features = FeatureDistillation(student, teacher, PAIRS, {recipe.loss}, ANNEAL)\n"
+        kind, rows = (
+            ("FeatureDistillation", "PAIRS") if recipe.aggregation == "sum" else ("MixedDistillation", "ROWS, LEARNED")
+        )
+        attach = f"        self.features = {kind}(student, teacher, {rows}, {recipe.loss}, ANNEAL)\n"
         terms += "        total = total + self.features(mask, progress)\n"
         close = "        self.features.close()\n"
         formula += f"\n    + fade * sum multiplier * {recipe.loss}"
@@ -113,10 +164,11 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
     parts: list[Callable[..., Any]] = []
     if recipe.mapping.pairs:
         loss = FEATURE_LOSSES[recipe.loss]
-        parts += [FeatureDistillation, LayerHooks, *_with_helpers(feature_of), Projector, *_with_helpers(loss)]
+        parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
+        parts += [LayerHooks, demand_gradient, fade, *_with_helpers(feature_of), Projector, *_with_helpers(loss)]
     if recipe.uses_logits:
         parts += _with_helpers(LOGIT_LOSSES[recipe.logit_loss])
-    return parts
+    return list(dict.fromkeys(parts))
 
 
 def _with_helpers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
@@ -145,6 +197,8 @@ def _imports(block: str, names: set[str]) -> str:
 
 def _literal(value: object) -> str:
     """`repr` with double quotes, as formatters write it."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
     text = repr(value)
     return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
 

@@ -79,7 +79,7 @@ def verify(
     """
     load = target_named(target).load
     loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(bench.device)
-    loss.scales.copy_(torch.tensor(source.scales))
+    loss.restore(source.scales, source.norms)
 
     def exported(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
         attached = load(path, space, student, teacher).to(bench.device)

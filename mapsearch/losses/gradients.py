@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from mapsearch.core.errors import CheckFailed
 from mapsearch.losses.recipe_loss import RecipeLoss
 
 INERT, DOMINATING = 0.001, 0.95
-"""Shares of the gradient below and above which a pair is worth a warning."""
+"""Shares of the gradient below and above which a feature term is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,12 @@ class TermGradient:
 
 
 def term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: RecipeLoss) -> dict[str, TermGradient]:
-    """The gradient of each term on its own; the graph is kept for the step that follows."""
+    """The gradient of each term on its own, past any gate; the graph is kept for the step that follows."""
+    with loss.gate.opened() if loss.gate is not None else nullcontext():
+        return _term_gradients(terms, student, loss)
+
+
+def _term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: RecipeLoss) -> dict[str, TermGradient]:
     parameters = [p for p in student.parameters() if p.requires_grad]
     projectors = dict(zip(loss.names, loss.projectors, strict=True))
     found = {}
@@ -40,13 +46,13 @@ def term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: Recipe
 
 
 def shares(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> tuple[float, ...]:
-    """Each pair's part of the summed gradient norms of all terms, in the order of the pairs."""
+    """Each feature term's part of the summed gradient norms of all terms, in the order of `feature_terms`."""
     total = math.fsum(g.student for g in gradients.values())
     return tuple(gradients[name].student / total if total > 0 else 0.0 for name in loss.names)
 
 
 def dead_terms(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> list[str]:
-    """One line for each pair or logit term that teaches nothing: its gradient is zero or not finite."""
+    """One line for each feature or logit term that teaches nothing: its gradient is zero or not finite."""
     problems = []
     for name in ("logits", *loss.names):
         gradient = gradients.get(name)
@@ -71,7 +77,7 @@ def check_optimizer(loss: nn.Module, optimizer: Optimizer) -> None:
     missing = [name for name, p in loss.named_parameters() if id(p) not in held]
     if missing:
         raise CheckFailed(
-            f"projector parameters must be in the optimizer, but {len(missing)} are not "
+            f"the parameters of the loss must be in the optimizer, but {len(missing)} are not "
             f"(`{missing[0]}` first); pass `[*student.parameters(), *loss.parameters()]`"
         )
 

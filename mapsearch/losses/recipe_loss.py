@@ -12,6 +12,9 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import FeatureLossName, LogitLossName, Recipe
 from mapsearch.core.space import RecipeSpace
+from mapsearch.core.terms import FeatureTerm
+from mapsearch.losses.aggregation import Mixture, fused_layer, measure_norms
+from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
 from mapsearch.losses.features import attention, cosine, mse, nmse, vid
 from mapsearch.losses.logits import dkd, kl, logit_mse, standardised_kl
@@ -47,7 +50,9 @@ class RecipeLoss(nn.Module):
 
     `W` sums to one and `scale_st` is the pair's loss at the start, measured by `calibrate` and then
     frozen, so that a share means the same for every loss, layer and architecture. KL carries its
-    temperature^2. The feature part fades with `fade(progress)`.
+    temperature^2. The feature part fades with `fade(progress)`. Where the recipe's aggregation is not
+    `sum`, a row of `W` is one term, with one projector and scale (see `Mixture`); its balance may
+    change the weights or gradients of terms during training (see `Uncertainty` and `Gate`).
 
     Example:
         loss = RecipeLoss(recipe, student_layers, teacher_layers)
@@ -56,7 +61,7 @@ class RecipeLoss(nn.Module):
         loss(task, s_logits, t_logits, s_features, t_features, progress=step / n_steps).backward()
 
     Args:
-        seed: seeds each projector by its pair, so that a pair starts alike in every recipe.
+        seed: seeds each projector by its term, so that a term starts alike in every recipe.
 
     Raises:
         MappingError: the recipe is not legal between these layers.
@@ -68,14 +73,35 @@ class RecipeLoss(nn.Module):
         if problems:
             raise MappingError(*problems)
         self.recipe = recipe
-        self.pairs = recipe.mapping.normalised().pairs
-        self.names = tuple(f"{pair.student} <- {pair.teacher}" for pair in self.pairs)
+        self.feature_terms = recipe.feature_terms
+        self.names = tuple(term.name for term in self.feature_terms)
         s_layers, t_layers = {x.path: x for x in student}, {x.path: x for x in teacher}
+        targets = [fused_layer([t_layers[path] for path in term.teachers]) for term in self.feature_terms]
         self.projectors = nn.ModuleList(
-            _projector(recipe, s_layers[p.student], t_layers[p.teacher], seed) for p in self.pairs
+            _projector(recipe, s_layers[term.student], target, f"{seed}: {term.name}")
+            for term, target in zip(self.feature_terms, targets, strict=True)
         )
+        self.mixtures = nn.ModuleList(
+            Mixture(target.kind or "vector", term.parts, [1.0] * len(term.parts), learned=recipe.aggregation == "mix")
+            for term, target in zip(self.feature_terms, targets, strict=True)
+            if recipe.aggregation != "sum"
+        )
+        n_terms = len(self.names)
+        self.gate = Gate(n_terms) if recipe.balance == "gate" else None
+        self.uncertainty = Uncertainty(1 + recipe.uses_logits + n_terms) if recipe.balance == "uncertainty" else None
         self.scales: Tensor
-        self.register_buffer("scales", torch.ones(len(self.pairs)))
+        self.register_buffer("scales", torch.ones(n_terms))
+
+    @property
+    def norms(self) -> tuple[float, ...]:
+        """What each pair's teacher feature is divided by before it is mixed; empty where pairs are summed."""
+        return tuple(norm for _, mixture in self._rows() for norm in mixture.norms.tolist())
+
+    @property
+    def mixed_weights(self) -> tuple[float, ...]:
+        """The learned `W` of each pair averaged over the training steps, summing to one; empty unless `mix`."""
+        rows = self._rows() if self.recipe.aggregation == "mix" else []
+        return tuple(term.weight * part for term, mixture in rows for part in mixture.average().tolist())
 
     def fade(self, progress: float) -> float:
         """Factor of the feature part at a fraction of the schedule: cosine from 1 to 0 at `recipe.anneal`."""
@@ -83,24 +109,29 @@ class RecipeLoss(nn.Module):
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress / self.recipe.anneal)))
 
-    def pair_losses(
+    def feature_losses(
         self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
     ) -> Tensor:
-        """The raw loss of every pair, `[P]`, from features by layer path."""
-        loss = FEATURE_LOSSES[self.recipe.loss]
-        values = []
-        for pair, projector in zip(self.pairs, self.projectors, strict=True):
-            assert isinstance(projector, Projector)
-            s, t = projector(student[pair.student], teacher[pair.teacher])
-            values.append(loss(s, t, mask, **projector.learned))
-        return torch.stack(values) if values else self.scales.new_zeros(0)
+        """The raw loss of every feature term, `[P]`, from features by layer path."""
+        return self._feature_losses(self._taught(student), teacher, mask)
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None]]) -> None:
-        """Freeze `scales` at the mean raw loss over (student features, teacher features, mask) batches."""
-        if self.pairs and batches:
-            losses = torch.stack([self.pair_losses(*batch) for batch in batches])  # [batches, P]
-            self.scales.copy_(losses.mean(0).clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
+        """Freeze what mixtures divide by, then `scales` at the mean raw loss, over (student, teacher, mask) batches."""
+        if not (self.feature_terms and batches):
+            return
+        for term, mixture in self._rows():
+            measure_norms(mixture, [([teacher[path] for path in term.teachers], mask) for _, teacher, mask in batches])
+        losses = torch.stack([self.feature_losses(*batch) for batch in batches])  # [batches, P]
+        self.scales.copy_(losses.mean(0).clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
+
+    @torch.no_grad()
+    def restore(self, scales: Sequence[float], norms: Sequence[float]) -> None:
+        """Take over what `calibrate` froze in an earlier run: its `scales` and `norms`."""
+        self.scales.copy_(torch.tensor(scales))
+        left = list(norms)
+        for term, mixture in self._rows():
+            mixture.norms.copy_(torch.tensor([left.pop(0) for _ in term.teachers]))
 
     def forward(
         self,
@@ -126,22 +157,55 @@ class RecipeLoss(nn.Module):
         mask: Tensor | None = None,
         progress: float = 0.0,
     ) -> dict[str, Tensor]:
-        """The weighted terms by name: `task`, `logits` and one per pair; their sum is the loss."""
-        recipe = self.recipe
-        terms = {"task": (1 - recipe.feature_share) * recipe.task_weight * task}
+        """The weighted terms by name: `task`, `logits` and one per feature term; their sum is the loss."""
+        recipe, names = self.recipe, ["task"]
+        weights, losses = [(1 - recipe.feature_share) * recipe.task_weight], [task]
         if recipe.uses_logits:
             assert teacher_logits is not None
-            value = LOGIT_LOSSES[recipe.logit_loss](student_logits, teacher_logits, recipe.temperature, mask)
-            terms["logits"] = (1 - recipe.feature_share) * recipe.logit_weight * value
-        if self.pairs:
-            share = recipe.feature_share * self.fade(progress)
-            losses = self.pair_losses(student, teacher, mask) / self.scales
-            for name, pair, value in zip(self.names, self.pairs, losses, strict=True):
-                terms[name] = share * pair.weight * value
-        return terms
+            names.append("logits")
+            weights.append((1 - recipe.feature_share) * recipe.logit_weight)
+            losses.append(LOGIT_LOSSES[recipe.logit_loss](student_logits, teacher_logits, recipe.temperature, mask))
+        if self.feature_terms:
+            taught, share = self._taught(student), recipe.feature_share * self.fade(progress)
+            if self.gate is not None:
+                taught = self.gate(taught, torch.stack(_weighted(weights, losses)).sum())
+            names += self.names
+            weights += [share * term.weight for term in self.feature_terms]
+            losses += (self._feature_losses(taught, teacher, mask) / self.scales + self._anchors()).unbind()
+        weigh = _weighted if self.uncertainty is None else self.uncertainty
+        return dict(zip(names, weigh(weights, losses), strict=True))
+
+    def _taught(self, student: Mapping[str, Tensor]) -> list[Tensor]:
+        return [student[term.student] for term in self.feature_terms]
+
+    def _rows(self) -> list[tuple[FeatureTerm, Mixture]]:
+        """The terms with their mixtures; none where pairs are summed."""
+        mixtures = [mixture for mixture in self.mixtures if isinstance(mixture, Mixture)]
+        return list(zip(self.feature_terms if mixtures else (), mixtures, strict=True))
+
+    def _anchors(self) -> Tensor | float:
+        """What the learned mixtures pay for leaving `W`, `[P]`."""
+        return torch.stack([m.anchor() for _, m in self._rows()]) if self.recipe.aggregation == "mix" else 0.0
+
+    def _feature_losses(self, taught: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
+        loss = FEATURE_LOSSES[self.recipe.loss]
+        mixtures = [mixture for _, mixture in self._rows()]
+        values = []
+        for i, (term, feature) in enumerate(zip(self.feature_terms, taught, strict=True)):
+            features = [teacher[path] for path in term.teachers]
+            given = mixtures[i].stack(features) if mixtures else features[0]
+            projector = self.projectors[i]
+            assert isinstance(projector, Projector)
+            s, t = projector(feature, given)
+            values.append(loss(s, mixtures[i](t, mask) if mixtures else t, mask, **projector.learned))
+        return torch.stack(values) if values else self.scales.new_zeros(0)
 
 
-def _projector(recipe: Recipe, student: Layer, teacher: Layer, seed: int) -> Projector:
+def _weighted(weights: Sequence[float], losses: Sequence[Tensor]) -> list[Tensor]:
+    return [weight * loss for weight, loss in zip(weights, losses, strict=True)]
+
+
+def _projector(recipe: Recipe, student: Layer, teacher: Layer, key: str) -> Projector:
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(zlib.crc32(f"{seed}: {student.path} <- {teacher.path}".encode()))
+        torch.default_generator.manual_seed(zlib.crc32(key.encode()))
         return Projector(*projector_arguments(recipe.loss, recipe.projector, student, teacher))

@@ -1,6 +1,6 @@
 """Sampled parameters <-> recipes: the depth curve with its similarity prior, and the free space.
 
-Both share `feature_share`, `loss`, `projector` and `anneal`. A *curve* says with a few numbers where
+Both share the fields named in `SHARED`. A *curve* says with a few numbers where
 on the teacher each student layer looks; the *free* space has one integer per student layer.
 """
 
@@ -16,6 +16,9 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import SpaceSpec
 
 Params = dict[str, Any]
+
+SHARED = ("feature_share", "loss", "projector", "aggregation", "balance", "anneal")
+"""Fields of a recipe that are sampled as they are."""
 
 RISE = (-0.25, 1.0)
 """Range of the curve's rise: reversed mappings are legal and seldom right, so steep ones are left to the free space."""
@@ -79,9 +82,18 @@ def to_recipe(
     """
     legal = space.legal(params["loss"], params["projector"])
     weights = depth_curve(params, z, legal) if "lo" in params else free_choice(params, legal)
+    if "lo" in params and params["aggregation"] != "sum":
+        weights = depth_curve(params, z, _beside_heaviest(weights, legal, space.fusable()))
     mapping = LayerMapping.from_matrix(weights, space.student_layers, space.teacher_layers)
-    shared = {key: params[key] for key in ("feature_share", "loss", "projector", "anneal")}
-    return replace(base, mapping=mapping, **shared) if mapping.pairs else None
+    return replace(base, mapping=mapping, **{key: params[key] for key in SHARED}) if mapping.pairs else None
+
+
+def _beside_heaviest(
+    weights: Sequence[Sequence[float]], legal: Sequence[Sequence[bool]], fusable: Sequence[Sequence[bool]]
+) -> list[list[bool]]:
+    """The legal pairs, less those whose teacher layer cannot be mixed with the heaviest of its row."""
+    heaviest = [max(range(len(row)), key=lambda t, row=row: row[t]) for row in weights]  # type: ignore[misc]
+    return [[ok and fusable[best][t] for t, ok in enumerate(row)] for best, row in zip(heaviest, legal, strict=True)]
 
 
 def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params | None:
@@ -90,10 +102,13 @@ def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params 
     Straight one-to-one mappings become a curve, other one-to-one mappings a point of the free space.
     """
     low, high = choices.feature_share
-    chosen = recipe.loss in choices.loss and recipe.projector in choices.projector and recipe.anneal in choices.anneal
+    chosen = all(
+        getattr(recipe, key) in getattr(choices, key)
+        for key in ("loss", "projector", "aggregation", "balance", "anneal")
+    )
     if not (recipe.mapping.pairs and chosen and low <= recipe.feature_share <= high):
         return None
-    shared: Params = {key: getattr(recipe, key) for key in ("feature_share", "loss", "projector", "anneal")}
+    shared: Params = {key: getattr(recipe, key) for key in SHARED}
     rows = [
         [t for t, weight in enumerate(row, start=1) if weight > 0]
         for row in recipe.mapping.matrix(space.student_layers, space.teacher_layers)
@@ -138,5 +153,5 @@ def local_move(recipe: Recipe, space: RecipeSpace, seed: int) -> Params:
     if steps:  # a single pair of layers has no neighbour
         s, t = rng.choice(steps)
         chosen[s] = t
-    shared: Params = {key: getattr(recipe, key) for key in ("feature_share", "loss", "projector", "anneal")}
+    shared: Params = {key: getattr(recipe, key) for key in SHARED}
     return shared | {f"teacher_{s}": t for s, t in enumerate(chosen)}

@@ -134,6 +134,8 @@ def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Sp
         "feature_share": FloatDistribution(*choices.feature_share),
         "loss": CategoricalDistribution(choices.loss),
         "projector": CategoricalDistribution(choices.projector),
+        "aggregation": CategoricalDistribution(choices.aggregation),
+        "balance": CategoricalDistribution(choices.balance),
         "anneal": CategoricalDistribution(choices.anneal),
     }
     curve: dict[str, BaseDistribution] = {

@@ -1,7 +1,7 @@
 """What people and machines read of a study and its networks: JSON, tables, sentences."""
 
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from rich.table import Table
@@ -172,9 +172,19 @@ def study_summary(study: Study) -> dict[str, Any]:
 
 
 def troubles(trial: Trial, runs: Sequence[Run]) -> list[str]:
-    """What went wrong in a trial's runs, and the pairs that teach next to nothing or drown the rest; each once."""
+    """What went wrong in a trial's runs, and the terms that teach next to nothing or drown the rest; each once."""
     results = [run.result for run in runs if run.trial == trial.number and run.result]
     return list(dict.fromkeys(text for result in results for text in (result.error, *result.notes) if text))
+
+
+def mixed_weights(trial: Trial, runs: Sequence[Run]) -> list[float] | None:
+    """What `mix` has learned, in the order of `recipe.pairs`: the mean over the longest complete runs; else None."""
+    complete = [run for run in runs if run.trial == trial.number and run.state == "complete"]
+    longest = max((run.n_steps for run in complete), default=0)
+    learned = [run.result.mixed_weights for run in complete if run.result and run.n_steps == longest]
+    if not any(learned):
+        return None
+    return [fmean(column) for column in zip(*learned, strict=True)]
 
 
 def _trial_json(trial: Trial, overhead: float | None, runs: Sequence[Run]) -> dict[str, Any]:
@@ -185,6 +195,7 @@ def _trial_json(trial: Trial, overhead: float | None, runs: Sequence[Run]) -> di
         "state": trial.state,
         "value": trial.value,
         "recipe": trial.recipe.to_json(),
+        "mixed_weights": mixed_weights(trial, runs),
         "params": trial.params,
         "overhead": overhead,
         "troubles": troubles(trial, runs),

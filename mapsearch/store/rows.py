@@ -79,6 +79,8 @@ def _result_of(key: tuple[int, int, int], data: dict[str, Any]) -> RunResult:
             "key": key,
             "curve": tuple((step, loss) for step, loss in data["curve"]),
             "scales": tuple(data["scales"]),
+            "norms": tuple(data.get("norms", ())),  # runs of earlier versions have none
+            "mixed_weights": tuple(data.get("mixed_weights", ())),
             "gradient_shares": tuple(data["gradient_shares"]),
             "notes": tuple(data["notes"]),
         }

@@ -113,3 +113,12 @@ def test_batch_second_is_refused(vision, study):
     report = check(vision(student=BatchSecond), study(layers={"student": ["rnn"]}))
     message = said(report, "error", "layers")
     assert "puts out shape [6, 16, 8], but its first axis must be the batch of 16 (batch_first)" in message
+
+
+def test_rows_that_can_be_mixed_are_told_and_none_is_a_warning(vision, study):
+    spec = study(space={"aggregation": ["fuse", "mix"]})
+    message = "fuse, mix: a row mixes teacher layers of one group: `blocks.0`, `blocks.1`, `blocks.2`, `blocks.3`"
+    assert message in said(check(vision(), spec), "ok", "pairs")
+    assert "a row mixes" not in said(check(vision(), study()), "ok", "pairs")
+    alone = study(space={"aggregation": ["fuse"]}, layers={"teacher": ["blocks.1"]})
+    assert "fuse: no two teacher layers share kind" in said(check(vision(), alone), "warning", "pairs")

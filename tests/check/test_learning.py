@@ -75,7 +75,7 @@ def test_a_constant_student_feature_is_refused(vision, cnn, study):
 def test_a_projector_left_out_of_the_optimizer_is_refused():
     layer = Layer("a", "Conv2d", "map", (4, 3, 3), 1)
     loss = RecipeLoss(Recipe(LayerMapping((Pair("a", "a", 1.0),)), feature_share=0.5), [layer], [layer])
-    with pytest.raises(CheckFailed, match="projector parameters must be in the optimizer, but 2 are not"):
+    with pytest.raises(CheckFailed, match="the parameters of the loss must be in the optimizer, but 2 are not"):
         check_optimizer(loss, torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1))
 
 

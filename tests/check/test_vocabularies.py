@@ -106,4 +106,4 @@ def test_check_asks_the_task(text, vision, cnn, study):
     report = check(vision(**parts), study(space={"loss": ["nmse"]}))
     assert said(report, "error") == []
     assert "the last 1 of 128 are left out" in said(report, "ok")[0]
-    assert any("logits and 2 pairs reach the student" in f.message for f in report.findings)
+    assert any("logits and 2 feature terms reach the student" in f.message for f in report.findings)

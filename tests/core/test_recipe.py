@@ -20,6 +20,8 @@ def recipes(draw):
         mapping=MAPPING,
         loss=draw(st.sampled_from(["nmse", "cosine", "attention"])),
         projector=draw(st.sampled_from(["linear", "none"])),
+        aggregation=draw(st.sampled_from(["sum", "fuse", "mix"])),
+        balance=draw(st.sampled_from(["frozen", "uncertainty", "gate"])),
         feature_share=draw(SHARES),
         task_weight=draw(st.floats(min_value=0, max_value=10)),
         logit_loss=draw(st.sampled_from(["kl", "dkd"])),
@@ -39,6 +41,22 @@ def test_json_gives_the_same_recipe_back(recipe):
 @given(recipes(), recipes())
 def test_fingerprints_are_equal_for_equal_recipes_only(one, other):
     assert (one.fingerprint == other.fingerprint) == (one == other)
+
+
+def test_a_recipe_written_before_balances_is_the_same_recipe():
+    recipe = Recipe(MAPPING, feature_share=0.8, logit_weight=1, temperature=4)
+    old = {key: value for key, value in recipe.to_json().items() if key != "balance"}
+    assert Recipe.from_json(old) == recipe
+    assert recipe.fingerprint == "7d3d8ed2ba36"  # as version 0.1.0 gave it
+
+
+def test_a_recipe_sums_pairs_and_mixes_rows():
+    assert [term.name for term in Recipe(MAPPING, feature_share=0.5).feature_terms] == [
+        "blocks.0 <- layers.1", "blocks.0 <- layers.2",
+    ]  # fmt: skip
+    for aggregation in ("fuse", "mix"):
+        (term,) = Recipe(MAPPING, aggregation=aggregation, feature_share=0.5).feature_terms
+        assert term.name == "blocks.0 <- layers.1 + layers.2"
 
 
 def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
@@ -98,6 +116,8 @@ def test_a_recipe_reads_as_one_line():
     recipe = Recipe(MAPPING, feature_share=0.8, logit_weight=1, temperature=4)
     assert str(recipe) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, share 0.8), logits 1 at temperature 4"
     assert str(Recipe()) == "task only"
+    mixed = Recipe(MAPPING, aggregation="mix", balance="gate", feature_share=0.8)
+    assert str(mixed) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, mix, share 0.8), balance gate"
     assert str(Recipe(logit_weight=1, logit_loss="dkd")) == "dkd logits 1 at temperature 1"
 
 

@@ -6,7 +6,7 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.space import RecipeSpace, pair_problem, patch_grid
+from mapsearch.core.space import RecipeSpace, fuse_problem, pair_problem, patch_grid
 
 
 def layer(kind, *shape, problem=""):
@@ -117,3 +117,44 @@ def test_layers_outside_the_space_are_told_with_close_matches():
         "student has no layer `block.0` in this study; did you mean `blocks.0`?",
         "teacher has no layer `layer.1` in this study; did you mean `layers.1` or `layers.0`?",
     ]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (MAP,),
+        (MAP, layer("map", 8, 2, 2)),  # on the smaller grid
+        (TOKENS, TOKENS, TOKENS),
+        (VECTOR, VECTOR),
+    ],
+)
+def test_layers_of_one_shape_can_be_mixed(layers):
+    assert fuse_problem(layers) == ""
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (MAP, layer("map", 16, 4, 4)),
+        (MAP, layer("map", 8, 4)),
+        (TOKENS, layer("tokens", 7, 8)),
+        (TOKENS, layer("tokens", 6, 16)),
+        (VECTOR, layer("vector", 9)),
+        (VECTOR, VECTOR, TOKENS),
+    ],
+)
+def test_layers_of_other_shapes_cannot(layers):
+    assert fuse_problem(layers).startswith("features that are mixed must share kind, width and tokens, but got `x` ")
+
+
+@pytest.mark.parametrize("aggregation", ["fuse", "mix"])
+def test_a_row_that_cannot_be_mixed_is_told_with_its_layers(aggregation):
+    pairs = (("blocks.0", "layers.0"), ("blocks.0", "layers.1"))
+    (problem,) = SPACE.problems(recipe(*pairs, aggregation=aggregation))
+    assert problem == (
+        "row `blocks.0 <- layers.0 + layers.1`: features that are mixed must share kind, width and tokens, but got "
+        "`layers.0` map [64, 4, 4], `layers.1` map [8, 2, 2]; choose teacher layers of one shape, or `aggregation: sum`"
+    )
+    assert SPACE.problems(recipe(*pairs)) == []
+    assert SPACE.problems(recipe(("blocks.0", "layers.0"), ("head", "head"), aggregation=aggregation)) == []
+    assert SPACE.fusable() == [[True, False, False], [False, True, False], [False, False, True]]

@@ -26,7 +26,7 @@ def edit(path, **changes):
 
 
 def test_the_recipe_comes_back_to_the_last_bit(source, path):
-    assert read(path) == (source.recipe, source.scales)
+    assert read(path) == (source.recipe, source.scales, source.norms)
 
 
 def test_multipliers_stand_there_for_other_trainers(source, path):
@@ -69,3 +69,41 @@ def test_a_file_that_is_no_export_says_so(text, message, path):
 def test_a_missing_file_says_so(tmp_path):
     with pytest.raises(ExportError, match=r"none.yaml: the exported file cannot be read"):
         read(tmp_path / "none.yaml")
+
+
+@pytest.fixture(scope="module")
+def mixed(distilled):
+    return distilled("images", aggregation="mix").source
+
+
+@pytest.fixture
+def mixed_path(mixed, tmp_path):
+    write("mapsearch", mixed, tmp_path / "recipe.yaml")
+    return tmp_path / "recipe.yaml"
+
+
+def test_a_mixed_recipe_comes_back_with_its_norms_and_tells_what_was_learned(mixed, mixed_path):
+    assert read(mixed_path) == (mixed.recipe, mixed.scales, mixed.norms)
+    data = yaml.safe_load(mixed_path.read_text())
+    assert data["mixed_weights"] == list(mixed.mixed_weights)
+    assert len(data["mixed_weights"]) == 3
+    assert (len(data["scales"]), len(data["multipliers"]), len(data["norms"])) == (2, 2, 3)
+
+
+def test_a_summed_recipe_has_no_such_keys(path):
+    assert not {"norms", "mixed_weights"} & set(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"norms": "deleted"}, r"`norms` must be 3 finite numbers > 0, one per pair, but got \[\]"),
+        ({"mixed_weights": [0.5]}, "`mixed_weights` must be 3 finite numbers > 0, one per pair"),
+        ({"scales": [1.0] * 3}, "`scales` must be 2 finite numbers > 0, one per student layer"),
+        ({"multipliers": [1.0] * 2}, "the multiplier of `blocks.0 <- blocks.0 .* blocks.1` must be feature_share"),
+    ],
+)
+def test_a_broken_mixture_is_one_clear_line(changes, message, mixed_path):
+    edit(mixed_path, **changes)
+    with pytest.raises(ExportError, match=f"recipe.yaml: {message}"):
+        read(mixed_path)

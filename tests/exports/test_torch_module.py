@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mapsearch.exports.attached import AttachedRecipe
 from mapsearch.exports.targets import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
 from mapsearch.tasks.batches import train_batches
 
 
@@ -161,6 +162,43 @@ def test_a_student_without_gradient_is_refused(images, exported):
     loss.close()
 
 
+def test_a_learned_mixture_goes_on_learning_in_the_file(distilled, load):
+    study = distilled("tags", aggregation="mix")
+    exported = load(study.source)
+    assert "learned weights, averaged over the reference run: " in exported.__doc__
+    student, (batch,) = study.bench.new_student(0), batches(study, 1)
+    ours = RecipeLoss(study.source.recipe, study.source.student, study.source.teacher)
+    ours.restore(study.source.scales, study.source.norms)
+    theirs = exported.DistillationLoss(student, study.bench.teacher)
+    attached = AttachedRecipe(ours, student, study.bench.teacher)
+    shift = torch.tensor([0.05, -0.1])
+    values = []
+    for loss in (attached, theirs):
+        parameters = list(loss.parameters())
+        with torch.no_grad():
+            for one, other in zip(attached.parameters(), parameters, strict=True):
+                other.copy_(shift if other.shape == shift.shape else one)
+        logits = student(**{k: batch[k] for k in ("input_ids", "attention_mask")})["logits"]
+        with torch.no_grad():
+            study.bench.teacher(**{k: batch[k] for k in ("input_ids", "attention_mask")})
+        value = loss(logits.mean(), logits, logits.detach(), study.bench.task.mask(batch), 0.1)
+        value.backward()
+        values.append([value.detach(), *(parameter.grad for parameter in parameters)])
+    assert all(torch.allclose(one, other, rtol=1e-4) for one, other in zip(*values, strict=True))
+    assert not torch.equal(values[1][-1], torch.zeros(2)), "the weights learn"
+    theirs.close(), attached.close()
+
+
+def test_a_fused_file_has_fixed_weights(distilled, load):
+    study = distilled("images", aggregation="fuse")
+    exported = load(study.source)
+    loss = exported.DistillationLoss(study.bench.new_student(0), study.bench.teacher)
+    assert not exported.LEARNED
+    assert [name.split(".")[1] for name, _ in loss.named_parameters()] == ["projectors"] * 4
+    assert len(exported.ROWS) == 2
+    loss.close()
+
+
 @pytest.mark.parametrize("fields", [{}, {"logit_weight": 0.0}])
 def test_a_recipe_without_pairs_pastes_and_hooks_nothing(fields, distilled, load):
     study = distilled("tags", pairs=False, **fields)
@@ -178,6 +216,7 @@ def test_every_combination_is_clean_python_that_needs_torch_only(distilled, tmp_
         pytest.skip("ruff is not installed")
     recipes = [{"loss": loss, "logit_loss": logit} for loss, logit in zip(FEATURE_LOSSES, cycle(LOGIT_LOSSES))]
     recipes += [{"loss": "mse", "logit_loss": "mse"}, {"loss": "vid", "projector": "mlp"}]
+    recipes += [{"aggregation": "fuse"}, {"aggregation": "mix", "loss": "cosine"}]
     recipes += [{"pairs": False}, {"pairs": False, "logit_weight": 0.0}, {"logit_weight": 0.0}]
     for number, fields in enumerate(recipes):
         write("torch", distilled("tags", **fields).source, tmp_path / f"recipe_{number}.py")

@@ -21,6 +21,9 @@ RECIPES = [
     {"task": "images", "loss": "mse", "logit_loss": "mse"},
     {"task": "tags", "logit_loss": "dkd", "task_weight": 0.5},
     {"task": "tags", "feature_share": 1.0},
+    *({"task": "images", "aggregation": "fuse", "loss": loss} for loss in ON_MAPS),
+    *({"task": task, "aggregation": "mix", "logit_loss": "dkd"} for task in ("images", "tags")),
+    {"task": "tags", "aggregation": "fuse", "loss": "cosine", "anneal": None},
     {"task": "tags", "pairs": False},
     {"task": "tags", "pairs": False, "logit_weight": 0.0},
 ]
@@ -41,6 +44,18 @@ def test_every_target_gives_the_loss_and_gradient_of_the_trial(recipe, distilled
         assert report.gradient_exported == pytest.approx(report.gradient_here, rel=1e-5)
         assert report.gradient_here > 0
     assert not any(m._forward_hooks for m in study.bench.teacher.modules())
+
+
+@pytest.mark.parametrize("balance", ["uncertainty", "gate"])
+def test_a_balance_is_kept_by_yaml_and_refused_by_torch(balance, distilled, tmp_path):
+    study = distilled("images", aggregation="fuse", balance=balance)
+    write("mapsearch", study.source, tmp_path / "recipe.yaml")
+    assert check(tmp_path / "recipe.yaml", "mapsearch", study).equal
+    with pytest.raises(
+        ExportError, match=f"target `torch` writes frozen multipliers, .* `balance: {balance}`, .* --trial"
+    ):
+        write("torch", study.source, tmp_path / "distillation.py")
+    assert not (tmp_path / "distillation.py").exists()
 
 
 @pytest.fixture(scope="module")

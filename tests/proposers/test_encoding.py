@@ -16,7 +16,14 @@ from mapsearch.proposers.sampler import distributions
 
 CHOICES = SpaceSpec()
 BASE = Recipe(logit_weight=1.0, temperature=4.0)
-SHARED = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 1.0}
+SHARED = {
+    "feature_share": 0.5,
+    "loss": "nmse",
+    "projector": "linear",
+    "aggregation": "sum",
+    "balance": "frozen",
+    "anneal": 1.0,
+}
 STRAIGHT = {
     "lo": 0.0,
     "rise": 1.0,
@@ -136,6 +143,21 @@ def test_sampled_parameters_make_a_recipe_between_legal_pairs(params, grid):
     assert (recipe.logit_weight, recipe.temperature, recipe.feature_share) == (1.0, 4.0, 0.5)
 
 
+@given(CURVES, grids(), st.lists(st.sampled_from([8, 16]), min_size=8, max_size=8), st.sampled_from(["fuse", "mix"]))
+def test_a_row_that_is_mixed_keeps_the_layers_that_fit_its_heaviest(params, grid, widths, aggregation):
+    z, _ = grid
+    here = space(len(z), len(z[0]))
+    teacher = tuple(Layer(f"t.{t}", "B", "vector", (widths[t],), 1) for t in range(len(z[0])))
+    here = RecipeSpace(here.student, teacher)
+    summed, mixed = (to_recipe(SHARED | params | {"aggregation": kind}, here, z, BASE) for kind in ("sum", aggregation))
+    assert mixed.aggregation == aggregation
+    assert here.problems(mixed) == []
+    names = here.student_layers, here.teacher_layers
+    for row, other in zip(summed.mapping.matrix(*names), mixed.mapping.matrix(*names), strict=True):
+        assert row.index(max(row)) == other.index(max(other))
+        assert sum(row) == pytest.approx(sum(other))
+
+
 def test_no_legal_pair_is_no_recipe():
     here = space(1, 3, kinds=["tokens"])
     assert to_recipe(SHARED | STRAIGHT, here, flat(1, 3), BASE) is None
@@ -196,7 +218,15 @@ def test_evenly_spaced_controls_are_curves_and_odd_ones_free():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"feature_share": 0.95}, {"loss": "attention"}, {"projector": "none"}, {"anneal": 0.7}]
+    "fields",
+    [
+        {"feature_share": 0.95},
+        {"loss": "attention"},
+        {"projector": "none"},
+        {"anneal": 0.7},
+        {"aggregation": "fuse"},
+        {"balance": "gate"},
+    ],
 )
 def test_recipes_outside_the_space_have_no_parameters(fields):
     here = space(2, 2)

@@ -10,7 +10,16 @@ from optuna.trial import TrialState
 from mapsearch.core.spec import SpaceSpec
 from mapsearch.proposers.sampler import N_STARTUP, Sampler
 
-POINT = {"feature_share": 0.5, "loss": "nmse", "projector": "linear", "anneal": 1.0, "teacher_0": 1, "teacher_1": 2}
+POINT = {
+    "feature_share": 0.5,
+    "loss": "nmse",
+    "projector": "linear",
+    "aggregation": "sum",
+    "balance": "frozen",
+    "anneal": 1.0,
+    "teacher_0": 1,
+    "teacher_1": 2,
+}
 
 
 @pytest.fixture
@@ -37,7 +46,7 @@ def test_asked_trials_are_told_once(url):
     here = sampler(url)
     number, params = here.ask("curve", draw=0, trial=17)
     assert set(params) == {
-        "feature_share", "loss", "projector", "anneal",
+        "feature_share", "loss", "projector", "aggregation", "balance", "anneal",
         "lo", "rise", "gamma", "width", "similarity_weight", "max_teachers", "slope",
     }  # fmt: skip
     here.tell(number, 0.7)

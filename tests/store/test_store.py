@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ from mapsearch.core.errors import StudyChanged, StudyNotFound
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.records import Run, RunPlan, RunResult, Trial
+from mapsearch.store.rows import result_json, run_of
 from mapsearch.store.schema import attempts
 from mapsearch.store.store import Store
 
@@ -35,6 +36,8 @@ RESULT = RunResult(
     seconds=12.5,
     curve=((0, 2.3), (10, 1 / 3)),
     scales=(1.0, 0.5),
+    norms=(0.7, 1 / 3),
+    mixed_weights=(0.4, 0.6),
     gradient_shares=(0.25, 0.75),
     first_loss=2.3,
     notes=("pair `a <- b` has 0.0 % of the gradient",),
@@ -201,6 +204,13 @@ def test_a_result_comes_back_equal(store: Store) -> None:
     run = store.runs("digits")[0]
     assert run.result == RESULT
     assert (run.state, run.attempt, run.value) == ("complete", 1, 0.1 + 0.2)
+
+
+def test_a_result_of_an_earlier_version_has_nothing_mixed() -> None:
+    data = {key: value for key, value in result_json(RESULT).items() if key not in ("norms", "mixed_weights")}
+    fields = Run(1, 0, 2**40, "search", "valid", 45, "complete", 1, 0.5, None)
+    run = run_of({**asdict(fields), "result": data})
+    assert run.result == replace(RESULT, norms=(), mixed_weights=())
 
 
 def test_a_late_result_of_a_lost_attempt_is_refused(store: Store) -> None:

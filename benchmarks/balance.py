@@ -1,0 +1,162 @@
+"""Do other aggregations and balances help? Each against summed pairs with frozen scales, paired by seed.
+
+    timeout 900 python benchmarks/balance.py [--seeds 8] [--steps 100] [--record benchmarks/recorded]
+
+The study is `studies/digits` with 100 labels: every student layer has two teacher layers of one shape, equally
+weighted. Differences carry a 95 % t interval over seeds; with sixteen comparisons one in twenty is chance.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import product
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, median, stdev
+from typing import Any
+
+import torch
+from scipy.stats import t as student_t
+
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.records import RunPlan, RunResult
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import load_study
+from mapsearch.distill import distill
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.loading import Bench, load_bench
+
+STUDY = Path(__file__).parents[1] / "studies" / "digits" / "study.yaml"
+PAIRS = tuple(Pair(f"blocks.{s}", f"blocks.{t}", 1.0) for s in range(3) for t in (2 * s, 2 * s + 1))
+REFERENCE = "sum frozen"
+
+
+def recipes() -> dict[str, dict[str, Recipe]]:
+    """Regime -> name -> recipe: features alone, and features beside well-tuned logits."""
+    found: dict[str, dict[str, Recipe]] = {}
+    for regime, logit_weight in (("features only", 0.0), ("features and logits", 10.0)):
+        plain = Recipe(logit_weight=logit_weight, temperature=2.0)
+        found[regime] = {"no features": plain}
+        if plain.uses_logits:
+            found[regime]["no features, uncertainty"] = replace(plain, balance="uncertainty")
+        for aggregation, balance in product(("sum", "fuse", "mix"), ("frozen", "uncertainty", "gate")):
+            found[regime][f"{aggregation} {balance}"] = Recipe(
+                LayerMapping(PAIRS), feature_share=0.5, logit_weight=logit_weight, temperature=2.0,
+                aggregation=aggregation, balance=balance,
+            )  # fmt: skip
+    return found
+
+
+def measure(n_seeds: int, steps: int) -> dict[str, dict[str, list[RunResult]]]:
+    """Every recipe on every seed; the recipes of a seed are one cohort."""
+    torch.set_num_threads(1)
+    spec = load_study(STUDY)
+    train = spec.train.model_copy(update={"steps": steps, "device": "cpu"})
+    with tempfile.TemporaryDirectory() as folder:
+        bench = load_bench(spec.model_copy(update={"train": train}), Path(folder))
+    space = _space(bench)
+    names = [(regime, name, recipe) for regime, own in recipes().items() for name, recipe in own.items()]
+    results: dict[str, dict[str, list[RunResult]]] = {}
+    for seed in range(n_seeds):
+        print(f"seed {seed + 1} of {n_seeds}: {len(names)} runs of {steps} steps", file=sys.stderr, flush=True)
+        plans = [RunPlan(i, recipe, 2, seed, "confirm", "test", steps) for i, (*_, recipe) in enumerate(names)]
+        for event in distill(bench, space, train, plans):
+            if isinstance(event, RunResult):
+                regime, name, _ = names[event.key[0]]
+                results.setdefault(regime, {}).setdefault(name, []).append(event)
+    return results
+
+
+def _space(bench: Bench) -> RecipeSpace:
+    batch = next(train_batches(bench, 64, 0, 1))
+    student, teacher = (
+        choose_layers(name, model, list_layers(model, lambda m: bench.task.forward(m, batch), 64), ["blocks.*"])
+        for name, model in (("student", bench.new_student(0)), ("teacher", bench.teacher))
+    )
+    wanted = {f"blocks.{i}" for i in range(6)}
+    return RecipeSpace(*(tuple(x for x in layers if x.path in wanted) for layers in (student, teacher)))
+
+
+def compare(runs: list[RunResult], reference: list[RunResult]) -> dict[str, Any]:
+    """One row: accuracy with its spread over seeds, the paired difference with its interval, the time."""
+    failed = [run.error for run in runs if run.state != "complete"]
+    if failed:
+        return {"failed": failed}
+    values, others = ([run.metrics["accuracy"] for run in some] for some in (runs, reference))
+    differences = [a - b for a, b in zip(values, others, strict=True)]
+    half = float(student_t.ppf(0.975, len(values) - 1)) * stdev(differences) / sqrt(len(values))
+    mixed = [run.mixed_weights for run in runs if run.mixed_weights]
+    return {
+        "accuracy": fmean(values),
+        "sd": stdev(values),
+        "difference": fmean(differences),
+        "low": fmean(differences) - half,
+        "high": fmean(differences) + half,
+        "time": median(run.seconds / other.seconds for run, other in zip(runs, reference, strict=True)),
+        "mixed_weights": [fmean(column) for column in zip(*mixed, strict=True)],
+        "notes": runs[0].notes,
+    }
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Markdown of one regime."""
+    lines = [
+        "| terms | accuracy (sd) | against `sum frozen` | 95 % interval | time |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, row in rows.items():
+        if "failed" in row:
+            lines.append(f"| {name} | failed: {row['failed'][0]} | | | |")
+            continue
+        mark = " *" if row["low"] > 0 or row["high"] < 0 else ""
+        lines.append(
+            f"| {name} | {row['accuracy']:.4f} ({row['sd']:.4f}) | {row['difference']:+.4f}{mark} "
+            f"| {row['low']:+.4f} .. {row['high']:+.4f} | {row['time']:.2f}x |"
+        )
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def main() -> None:
+    """Measure, print, and record if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--record", type=Path, help="folder for balance-<date>.md and .json")
+    asked = parser.parse_args()
+    results = measure(asked.seeds, asked.steps)
+    rows = {
+        regime: {name: compare(runs, own[REFERENCE]) for name, runs in own.items()} for regime, own in results.items()
+    }
+    date, machine = f"{datetime.now(UTC):%Y-%m-%d}", _processor()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    head = (
+        f"`python benchmarks/balance.py --seeds {asked.seeds} --steps {asked.steps}`, {date}, {cores} cores of a "
+        f"{machine}, torch {torch.__version__}, one thread. Test accuracy; * marks an interval without zero."
+    )
+    text = "\n\n".join(
+        [f"# Aggregation and balance on digits\n\n{head}", *(f"## {k}\n\n{table(v)}" for k, v in rows.items())]
+    )
+    print(text)
+    if asked.record:
+        asked.record.mkdir(parents=True, exist_ok=True)
+        (asked.record / f"balance-{date}.md").write_text(f"{text}\n", encoding="utf-8")
+        (asked.record / f"balance-{date}.json").write_text(
+            json.dumps({"command": head, "pairs": [p[:2] for p in PAIRS], "rows": rows}, indent=1), encoding="utf-8"
+        )
+
+
+if __name__ == "__main__":
+    main()
