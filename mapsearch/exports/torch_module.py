@@ -15,6 +15,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks
 from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
@@ -109,7 +110,8 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
     parts: list[Callable[..., Any]] = []
     if recipe.mapping.pairs:
         loss = FEATURE_LOSSES[recipe.loss]
-        parts += [FeatureDistillation, LayerHooks, *_with_helpers(feature_of), Projector, *_with_helpers(loss)]
+        helpers = [part for function in (bare_modules, feature_of) for part in _with_helpers(function)]
+        parts += [FeatureDistillation, LayerHooks, *helpers, Projector, *_with_helpers(loss)]
     if recipe.uses_logits:
         parts += _with_helpers(LOGIT_LOSSES[recipe.logit_loss])
     return parts
