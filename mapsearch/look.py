@@ -3,6 +3,7 @@
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
+from mapsearch.features.kinds import demand_kinds
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.probe import compare_bench
 from mapsearch.tasks.batches import train_batches
@@ -27,7 +28,9 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
 def _layers(bench: Bench, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:
     batch = next(train_batches(bench, spec.train.batch_size, spec.seed, 1))
     networks = {"student": bench.new_student(spec.seed), "teacher": bench.teacher}
-    return {
-        name: list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch))
+    listed = {
+        name: list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch), spec.layers.kinds)
         for name, model in networks.items()
     }
+    demand_kinds(spec.layers.kinds, [*listed["student"], *listed["teacher"]])
+    return listed

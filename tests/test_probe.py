@@ -221,6 +221,15 @@ def test_layers_inside_a_fused_one_are_seen_too():
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+def test_a_compiled_network_is_measured_as_it_was_written():
+    plain = compare(mlp(32, 3), mlp(32, 2), vectors(width=32))
+    compiled = torch.compile(mlp(32, 3), backend="eager")
+    compiled(vectors(width=32)[0])
+    found = compare(compiled, mlp(32, 2), vectors(width=32))
+    assert found.values == plain.values
+    assert found.teacher_layers == plain.teacher_layers
+
+
 def test_tokens_as_samples_need_the_same_tokens_everywhere():
     with pytest.raises(TaskError, match=r"`tokens: samples` needs the same tokens from every layer, but `0` puts out"):
         compare(mlp(12, 3), mlp(12, 2), vectors(), tokens="samples")

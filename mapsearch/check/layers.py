@@ -1,13 +1,14 @@
 """Checks of the layers that take part: found, used safely, and able to be matched."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from mapsearch.check.capture import Forward, check_carries_gradient, check_compiled
 from mapsearch.check.notebook import Notebook
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
@@ -23,30 +24,41 @@ from mapsearch.tasks.task import batch_size
 
 @dataclass(frozen=True)
 class LayersFound:
-    """The layers of one network that take part, and the paths of those that are overwritten in place."""
+    """The layers of one network: all, those that take part, and the paths of those that are overwritten in place."""
 
+    listed: tuple[Layer, ...]
     chosen: tuple[Layer, ...]
     overwritten: tuple[str, ...]
 
 
 def check_layers(
-    book: Notebook, bench: Bench, network: str, model: nn.Module, wanted: str | Sequence[str], batch: Any
+    book: Notebook, bench: Bench, spec: StudySpec, network: Literal["student", "teacher"], model: nn.Module, batch: Any
 ) -> LayersFound | None:
     """List and choose the layers; None when they cannot be found."""
     found = None
     with book.guard("layers", f"`forward` of the {network}"):
-        listed = list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch))
-        chosen = choose_layers(network, model, listed, wanted)
+        forward = partial(bench.task.forward, batch=batch)
+        listed = list_layers(model, forward, batch_size(batch), spec.layers.kinds)
+        chosen = choose_layers(network, model, listed, getattr(spec.layers, network))
         names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)
         book.write("ok", "layers", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
-        with torch.no_grad(), FeatureTaps(model, [layer.path for layer in chosen]) as taps:
-            bench.task.forward(model, batch)
-            overwritten = taps.overwritten()
-        if overwritten:
-            names = ", ".join(f"`{path}`" for path in overwritten)
-            book.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
-        found = LayersFound(chosen, overwritten)
+        paths = [layer.path for layer in chosen]
+        overwritten = _overwritten(book, network, model, paths, forward)
+        check_compiled(book, network, model, paths, forward)
+        if network == "student":
+            check_carries_gradient(book, model, paths, forward)
+        found = LayersFound(listed, chosen, overwritten)
     return found
+
+
+def _overwritten(book: Notebook, network: str, model: nn.Module, paths: list[str], forward: Forward) -> tuple[str, ...]:
+    with torch.no_grad(), FeatureTaps(model, paths) as taps:
+        forward(model)
+        overwritten = taps.overwritten()
+    if overwritten:
+        names = ", ".join(f"`{path}`" for path in overwritten)
+        book.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
+    return overwritten
 
 
 def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Recipe]:

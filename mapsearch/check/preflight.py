@@ -14,6 +14,7 @@ from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
+from mapsearch.features.kinds import demand_kinds
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import Bench
 
@@ -51,17 +52,19 @@ def _check_together(
 ) -> RecipeSpace | None:
     with book.guard("logits", "`forward` of both networks"):
         check_logits(book, bench, student, batch)
-    s_layers = check_layers(book, bench, "student", student, spec.layers.student, batch)
-    t_layers = check_layers(book, bench, "teacher", bench.teacher, spec.layers.teacher, batch)
+    s_layers = check_layers(book, bench, spec, "student", student, batch)
+    t_layers = check_layers(book, bench, spec, "teacher", bench.teacher, batch)
     if s_layers is None or t_layers is None:
         return None
+    with book.guard("layers", "`layers.kinds`"):
+        demand_kinds(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
     with book.guard("padding", "`mask(batch)`"):
         check_padding(book, bench, space, batch)
     with book.guard("self-test", "the teacher against itself"):
         check_itself(book, bench, spec, space.teacher)
-    if any(finding.what == "teacher" for finding in book.findings if finding.level == "error"):
-        return space  # what a broken teacher does to gradients says nothing about the layers
+    if any(finding.what in ("teacher", "layers") for finding in book.findings if finding.level == "error"):
+        return space  # the cause is told: what it does to gradients says nothing more
     recipes = check_pairs(book, spec, space)
     check_mixtures(book, spec, space)
     for recipe in recipes:

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from mapsearch.core.errors import SpecError, did_you_mean
+from mapsearch.core.layers import Kind
 from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
 from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
 
@@ -79,6 +80,9 @@ class LayersSpec(_Frozen):
 
     teacher: Names = "auto"
     student: Names = "auto"
+    kinds: dict[str, Kind] = Field(
+        default_factory=dict, description="layers whose shape misleads: name or glob -> vector, tokens or map"
+    )
 
 
 class SimilaritySpec(_Frozen):

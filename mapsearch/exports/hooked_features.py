@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
 from mapsearch.losses.projectors import Projector
 
@@ -16,12 +17,11 @@ from mapsearch.losses.projectors import Projector
 class LayerHooks:
     """What some layers of a network put out in its latest forward pass.
 
-    Layers are found in wrapped networks as well (DistributedDataParallel, torch.compile).
+    Layers are found in wrapped networks as well (DistributedDataParallel, torch.compile, PEFT).
     """
 
     def __init__(self, network: str, model: nn.Module, paths: Sequence[str]) -> None:
-        modules = {name.replace("_orig_mod.", "").removeprefix("module."): m for name, m in model.named_modules()}
-        modules.update(model.named_modules())
+        modules = bare_modules(model)
         missing = [path for path in paths if path not in modules]
         if missing:
             raise ValueError(f"the {network} has no layer `{missing[0]}`; see `named_modules()` for its layers")

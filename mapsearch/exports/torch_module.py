@@ -17,6 +17,7 @@ from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
 from mapsearch.exports.mixed_features import MixedDistillation
 from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
 from mapsearch.losses.aggregation import Mixture, fused_layer
 from mapsearch.losses.projectors import Projector, projector_arguments
@@ -164,8 +165,9 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
     parts: list[Callable[..., Any]] = []
     if recipe.mapping.pairs:
         loss = FEATURE_LOSSES[recipe.loss]
+        helpers = [part for function in (bare_modules, feature_of, loss) for part in _with_helpers(function)]
         parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
-        parts += [LayerHooks, demand_gradient, fade, *_with_helpers(feature_of), Projector, *_with_helpers(loss)]
+        parts += [LayerHooks, demand_gradient, fade, Projector, *helpers]
     if recipe.uses_logits:
         parts += _with_helpers(LOGIT_LOSSES[recipe.logit_loss])
     return list(dict.fromkeys(parts))

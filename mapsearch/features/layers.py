@@ -1,8 +1,7 @@
 """The layers of a network as seen on one real batch, and the choice of those that take part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -10,30 +9,34 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
+from mapsearch.features.kinds import CONVOLUTIONS, kind_of, matches, tensor_problem
+from mapsearch.features.modules import bare_modules, inside_compiled, other_names, runs_eager, unwrapped
 from mapsearch.features.taps import every_module_runs, feature_of
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-_CONVOLUTIONS = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-)  # fmt: skip
-_CHANNELS_SECOND = (*_CONVOLUTIONS, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d)
-_CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 
 
 @torch.no_grad()
-def list_layers(model: nn.Module, forward: Callable[[nn.Module], Any], n_samples: int) -> tuple[Layer, ...]:
+def list_layers(
+    model: nn.Module,
+    forward: Callable[[nn.Module], Any],
+    n_samples: int,
+    kinds: Mapping[str, Kind] | None = None,
+) -> tuple[Layer, ...]:
     """All modules below the model: first those that ran, in order of their first output, then the others.
 
     Args:
         forward: runs the model on one batch of `n_samples` samples.
+        kinds: names and globs of layers whose kind is known better than their shape tells.
     """
-    modules = {path: module for path, module in model.named_modules() if path}
+    modules = {path: module for path, module in bare_modules(model).items() if path}
     outputs = _outputs(model, modules, forward)
     layers: list[Layer] = []
-    kind: Kind | None = None
+    before: Kind | None = None
     for path in [*outputs, *(path for path in modules if path not in outputs)]:
-        layers.append(_layer(path, modules[path], outputs.get(path, []), n_samples, kind))
-        kind = layers[-1].kind or kind
+        said = next((kind for pattern, kind in (kinds or {}).items() if matches(path, pattern)), None)
+        layers.append(_layer(path, unwrapped(modules[path]), outputs.get(path, []), n_samples, before, said))
+        before = layers[-1].kind or before
     return tuple(layers)
 
 
@@ -45,16 +48,17 @@ def choose_layers(
     Args:
         network: `teacher` or `student`, for messages.
         wanted: `auto`, or names and globs; `*` stays within one part of a path, so that `blocks.*`
-            names the blocks and not what is inside them.
+            names the blocks and not what is inside them. Names may, but need not, name wrappers.
 
     Raises:
         LayerNotFound: a name matches nothing or only layers that cannot be used; all problems at once.
     """
     if isinstance(wanted, str):
         return _trunk(network, model, layers)
-    problems, chosen = [], set()
+    problems, chosen, others = [], set(), other_names(model)
     for pattern in wanted:
-        matched = [layer for layer in layers if _matches(layer.path, pattern)]
+        meant = {others[name] for name in others if matches(name, pattern)}
+        matched = [x for x in layers if matches(x.path, pattern)] or [x for x in layers if x.path in meant]
         usable = [layer.path for layer in matched if not layer.problem]
         chosen.update(usable)
         if not matched:
@@ -83,6 +87,8 @@ def _outputs(
     mode = model.training
     with ExitStack() as stack:
         stack.enter_context(every_module_runs())
+        if inside_compiled(model, modules):
+            stack.enter_context(runs_eager())
         stack.callback(model.train, mode)
         for path, module in modules.items():
             stack.callback(module.register_forward_hook(watch(path)).remove)
@@ -90,19 +96,17 @@ def _outputs(
     return outputs
 
 
-def _matches(path: str, pattern: str) -> bool:
-    parts, wanted = path.split("."), pattern.split(".")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
-
-
-def _layer(path: str, module: nn.Module, outputs: list[Tensor | None], n_samples: int, before: Kind | None) -> Layer:
+def _layer(
+    path: str, module: nn.Module, outputs: list[Tensor | None], n_samples: int, before: Kind | None, said: Kind | None
+) -> Layer:
     tensor = outputs[0] if outputs else None
-    kind = _kind(module, tensor, before) if tensor is not None else None
+    kind = (said or kind_of(module, tensor, before)) if tensor is not None else None
     shape = tuple(tensor.shape[1:]) if tensor is not None else ()
-    return Layer(path, type(module).__name__, kind, shape, len(outputs), _problem(module, path, outputs, n_samples))
+    problem = _problem(module, path, outputs, n_samples, said)
+    return Layer(path, type(module).__name__, kind, shape, len(outputs), problem)
 
 
-def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int) -> str:
+def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int, said: Kind | None) -> str:
     if not outputs and isinstance(module, _CONTAINERS):
         children = [f"`{path}.{name}`" for name, _ in module.named_children()]
         offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
@@ -111,41 +115,7 @@ def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_sampl
         return "fired 0 times on the check batch; choose a layer that runs in every forward pass"
     if len(outputs) > 1:
         return f"fires {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
-    return _tensor_problem(module, outputs[0], n_samples)
-
-
-def _tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int) -> str:
-    if tensor is None:
-        return "puts out no tensor"
-    if not tensor.is_floating_point():
-        return f"puts out {tensor.dtype}, not floating point numbers"
-    shape = list(tensor.shape)
-    if tensor.ndim < 2 or tensor.ndim > 5:
-        return f"puts out shape {shape}; two to five axes are needed"
-    if tensor.shape[0] != n_samples:
-        return f"puts out shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
-    if tensor.ndim > 3 and _holds(module, _CHANNELS_LAST) and not _holds(module, _CHANNELS_SECOND):
-        return f"puts out shape {shape} with channels last; a map needs its channels on the second axis"
-    return ""
-
-
-def _kind(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None:
-    """Three axes are tokens unless layers with channels second made them; four and five are a map.
-
-    A module without weights, such as a ReLU, puts out what came in: the kind of the layer that ran before.
-    """
-    if tensor.ndim == 2:
-        return "vector"
-    if tensor.ndim != 3:
-        return "map" if tensor.ndim in (4, 5) else None
-    if not _n_parameters(module):
-        return "map" if before == "map" else "tokens"
-    on_channels = any(isinstance(m, nn.Linear) and m.out_features == tensor.shape[2] for m in module.modules())
-    return "map" if _holds(module, _CHANNELS_SECOND) and not on_channels else "tokens"
-
-
-def _holds(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
-    return any(isinstance(inner, kinds) for inner in module.modules())
+    return tensor_problem(module, outputs[0], n_samples, said)
 
 
 def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -155,13 +125,13 @@ def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Lay
     for in turn: blocks inside a container, blocks anywhere, containers, single weighted layers. The
     layer that ran last is left out: it puts out the logits, which have a loss of their own.
     """
-    modules = dict(model.named_modules())
+    modules = {path: unwrapped(module) for path, module in bare_modules(model).items()}
     usable = _without_head([layer for layer in layers if not layer.problem])
     tiers: tuple[Callable[[str], bool], ...] = (
         lambda path: _is_block(modules[path]) and isinstance(modules[path.rpartition(".")[0]], _CONTAINERS),
         lambda path: _is_block(modules[path]),
         lambda path: isinstance(modules[path], nn.Sequential),
-        lambda path: isinstance(modules[path], (nn.Linear, *_CONVOLUTIONS)),
+        lambda path: isinstance(modules[path], (nn.Linear, *CONVOLUTIONS)),
     )
     families = [_largest_family([layer for layer in usable if tier(layer.path)], modules) for tier in tiers]
     for least in (3, 2):  # two containers are usually trunk and head: look further before settling for them

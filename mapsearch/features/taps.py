@@ -9,9 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from mapsearch.core.errors import LayerNotFound, did_you_mean
-
-_WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module"})
+from mapsearch.core.errors import LayerNotFound
+from mapsearch.features.modules import find_modules, inside_compiled, runs_eager
 
 
 @dataclass
@@ -33,7 +32,8 @@ class FeatureTaps:
 
     `copied` names layers whose output the network overwrites in place afterwards (a ReLU with
     `inplace=True`); those are captured as copies. `overwritten()` finds them. A path need not name
-    the wrappers of a distributed or compiled model (`module.`, `_orig_mod.`).
+    wrappers (`module.`, `_orig_mod.`, `base_model.model.`). While a layer inside a compiled graph is
+    watched, everything runs eager. A layer that a checkpoint runs again in the backward pass counts once.
 
     Raises:
         LayerNotFound: the model has no module of that name.
@@ -41,12 +41,15 @@ class FeatureTaps:
 
     def __init__(self, model: nn.Module, paths: Collection[str], copied: Collection[str] = ()) -> None:
         self._modules = find_modules(model, paths)
+        self._eager = bool(inside_compiled(model, paths))
         self._copied = frozenset(copied)
         self._captured: dict[str, _Capture] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(every_module_runs())
+        if self._eager:
+            self._open.enter_context(runs_eager())
         for path, module in self._modules.items():
             self._open.callback(module.register_forward_hook(self._hook(path)).remove)
         return self
@@ -59,6 +62,8 @@ class FeatureTaps:
 
     def _hook(self, path: str) -> Any:
         def capture(module: nn.Module, args: Any, output: Any) -> None:
+            if torch._C._current_graph_task_id() != -1:  # in a backward pass: a checkpoint runs the layer again
+                return
             seen = self._captured.get(path)
             if seen is not None:  # only counted: passes whose features nobody takes must not fill the memory
                 seen.calls += 1
@@ -97,20 +102,6 @@ class FeatureTaps:
         return features
 
 
-def find_modules(model: nn.Module, paths: Collection[str]) -> dict[str, nn.Module]:
-    """The modules of those names; a name may leave out the wrappers of a distributed or compiled model.
-
-    Raises:
-        LayerNotFound: the model has no module of that name.
-    """
-    exact = dict(model.named_modules())
-    modules = {_bare(path): module for path, module in exact.items()} | exact
-    for path in paths:
-        if path not in modules:
-            raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
-    return {path: modules[path] for path in paths}
-
-
 @contextmanager
 def every_module_runs() -> Iterator[None]:
     """Keeps PyTorch from its fused transformer path in eval mode.
@@ -127,19 +118,17 @@ def every_module_runs() -> Iterator[None]:
 
 
 def feature_of(output: Any) -> Tensor | None:
-    """The feature in a module's output: the tensor itself, the first of a tuple, or `last_hidden_state`."""
+    """The feature in a module's output: the tensor itself, `last_hidden_state`, or the first item or field."""
     if isinstance(output, Tensor):
         return output
     if hasattr(output, "last_hidden_state"):
         return feature_of(output.last_hidden_state)
     if isinstance(output, Mapping):
         return feature_of(next(iter(output.values()), None))
+    if hasattr(output, "__dataclass_fields__"):
+        return feature_of([getattr(output, name) for name in output.__dataclass_fields__])
     return feature_of(output[0]) if isinstance(output, (tuple, list)) and output else None
 
 
 def _version(tensor: Tensor | None) -> int:
     return tensor._version if tensor is not None and not tensor.is_inference() else 0
-
-
-def _bare(path: str) -> str:
-    return ".".join(part for part in path.split(".") if part not in _WRAPPERS)

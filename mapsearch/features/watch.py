@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mapsearch.features.taps import feature_of, find_modules
+from mapsearch.features.modules import find_modules
+from mapsearch.features.taps import feature_of
 
 
 @contextmanager

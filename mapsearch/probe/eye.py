@@ -1,7 +1,7 @@
 """Looking at the chosen layers of a running network: every feature is reduced at once, none is kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, TaskError
 from mapsearch.core.layers import Layer
+from mapsearch.features.modules import inside_compiled, runs_eager
 from mapsearch.features.rows import RowRule, to_rows, token_order
 from mapsearch.features.taps import every_module_runs
 from mapsearch.features.watch import padded, watch
@@ -72,6 +73,7 @@ class Eye:
         self._view: View | None = None
         self._found: dict[int, Any] = {}
         self._fused = True
+        self._compiled = bool(inside_compiled(model, [layer.path for layer in layers]))
         self._outliers = [0.0] * len(layers)
 
     def __enter__(self) -> Self:
@@ -91,7 +93,11 @@ class Eye:
             LayerNotFound: a layer did not run.
         """
         self._view, self._found = view, {}
-        with nullcontext() if self._fused else every_module_runs():
+        with ExitStack() as stack:
+            if self._compiled:
+                stack.enter_context(runs_eager())
+            if not self._fused:
+                stack.enter_context(every_module_runs())
             self._forward(self._model, batch)
         self._view = None
         missing = [layer.path for i, layer in enumerate(self._layers) if i not in self._found]

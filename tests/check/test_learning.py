@@ -1,7 +1,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from mapsearch.check import check
 from mapsearch.core.errors import CheckFailed
@@ -14,49 +13,6 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 
 def said(report, level, what):
     return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
-
-
-class Detached(nn.Module):
-    def __init__(self, how):
-        super().__init__()
-        self.how = how
-        self.conv = nn.Conv2d(1, 4, 3, padding=1)
-        self.first, self.second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
-        self.head = nn.Linear(4, 3)
-
-    def forward(self, x):
-        x = self.conv(x)
-        return self.head(self.second(self.how(self.first, x)).mean((2, 3)))
-
-
-def cut_off(layer, x):
-    with torch.no_grad():
-        return layer(x)
-
-
-def recomputed(layer, x):
-    return checkpoint(layer, x, use_reentrant=True)
-
-
-@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # torch, in the passes without gradients
-def test_a_student_feature_that_is_recomputed_is_refused_with_the_way_out(vision, study):
-    report = check(vision(student=lambda: Detached(recomputed)), study(layers={"student": ["first"]}))
-    assert "set use_reentrant=False" in said(report, "error", "gradients")
-
-
-@pytest.mark.parametrize("projector", ["linear", "none"])
-def test_a_detached_student_feature_is_refused_by_name(vision, study, projector):
-    spec = study(layers={"student": ["first"], "teacher": ["stem", "blocks.*"]}, space={"projector": [projector]})
-
-    def student():
-        made = Detached(cut_off)
-        if projector == "none":
-            made.conv, made.first = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-            made.second = nn.Conv2d(8, 4, 3, padding=1)
-        return made
-
-    message = said(check(vision(student=student), spec), "error", "gradients")
-    assert "term `first <- blocks.3` must send a finite, non-zero gradient to the student, but its norm is 0" in message
 
 
 def test_a_constant_student_feature_is_refused(vision, cnn, study):

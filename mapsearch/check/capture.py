@@ -1,0 +1,88 @@
+"""Checks of what hooks see: under `torch.compile` what they see without it, and features that carry gradient."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.check.notebook import Notebook
+from mapsearch.features.modules import inside_compiled, is_compiled, runs_eager
+from mapsearch.features.taps import FeatureTaps
+from mapsearch.tasks.task import tensors_of
+
+Forward = Callable[[nn.Module], Any]
+
+TOLERANCE = 1e-2
+"""Relative difference of norms that a compiler may make; it reorders sums and may use TF32 or bfloat16."""
+
+AROUND = "a re-entrant checkpoint, which does not let the gradient of each term be measured"
+NOT_REENTRANT = (
+    "pass `use_reentrant=False` to `torch.utils.checkpoint` "
+    '(Hugging Face: `gradient_checkpointing_kwargs={"use_reentrant": False}`)'
+)
+
+
+def check_compiled(book: Notebook, network: str, model: nn.Module, paths: list[str], forward: Forward) -> None:
+    """Of a compiled network: whether its layers can be watched, and give what they give when it runs eager."""
+    if not any(map(is_compiled, model.modules())):
+        return
+    inside = inside_compiled(model, paths)
+    if inside:
+        names, way = ", ".join(f"`{path}`" for path in inside), "compile the blocks one by one to keep its speed"
+        problem = "inside a compiled graph, which does not run hooks: the network runs eager while it is watched"
+        book.write("warning", "layers", f"{network}: {names} {problem}; {way}")
+        return
+    compiled = _features(model, paths, forward)
+    with runs_eager():
+        eager = _features(model, paths, forward)
+    differing = [path for path in paths if not _is_close(compiled[path], eager[path])]
+    if differing:
+        problem = "puts out other values compiled than eager on this batch; leave `torch.compile` out of the task"
+        book.write("error", "layers", f"{network}: `{differing[0]}` {problem}")
+    else:
+        book.write("ok", "layers", f"{network}: compiled, and watched as it runs eager")
+
+
+def check_carries_gradient(book: Notebook, student: nn.Module, paths: list[str], forward: Forward) -> None:
+    """Whether a loss on the features can reach the student's weights; names what cuts them off."""
+    with FeatureTaps(student, paths) as taps:
+        output = forward(student)
+        features = taps.take()
+    cut = ", ".join(f"`{path}`" for path in paths if not features[path].requires_grad)
+    if any(_is_checkpointed(tensor) for tensor in tensors_of(output)):
+        problem = f"{cut} inside a re-entrant checkpoint, which cuts their gradient" if cut else AROUND
+        book.write("error", "layers", f"student: {problem}; {NOT_REENTRANT}")
+    elif cut:
+        cause = "without gradient: all up to there is frozen, detached or under `no_grad`"
+        book.write("error", "layers", f"student: {cut} {cause}; choose layers that can learn")
+
+
+def _is_checkpointed(output: Tensor) -> bool:
+    """Whether a re-entrant checkpoint stands in the graph that made the tensor."""
+    waiting, seen = [output.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "CheckpointFunctionBackward":
+            return True
+        seen.add(node)
+        waiting += [before for before, _ in node.next_functions]
+    return False
+
+
+@torch.no_grad()
+def _features(model: nn.Module, paths: list[str], forward: Forward) -> dict[str, Tensor]:
+    """What the layers put out in eval mode: dropout would differ from pass to pass."""
+    mode = model.training
+    try:
+        with FeatureTaps(model, paths, copied=paths) as taps:
+            forward(model.eval())
+            return taps.take()
+    finally:
+        model.train(mode)
+
+
+def _is_close(one: Tensor, other: Tensor) -> bool:
+    return float((one - other).norm()) <= TOLERANCE * float(other.norm())

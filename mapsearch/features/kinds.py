@@ -1,0 +1,88 @@
+"""What a layer puts out: a vector, tokens or a map, and whether it can be used; told by its shape and its weights."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+from mapsearch.core.errors import LayerNotFound, did_you_mean
+from mapsearch.core.layers import Kind, Layer
+
+CONVOLUTIONS = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+)  # fmt: skip
+_CHANNELS_SECOND = (*CONVOLUTIONS, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d)
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
+_AXES: dict[Kind, tuple[int, ...]] = {"vector": (2,), "tokens": (3,), "map": (3, 4, 5)}
+"""How many axes a feature of each kind may have, the batch's among them."""
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Whether a name or glob means the path; `*` stays within one part of it."""
+    parts, wanted = path.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def kind_of(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None:
+    """Three axes are tokens, unless a layer of this many channels, all on the second axis, made them a map.
+
+    Four and five are a map. A module without weights, such as a ReLU, puts out what came in: the kind
+    of the layer that ran before.
+    """
+    if tensor.ndim == 2:
+        return "vector"
+    if tensor.ndim != 3:
+        return "map" if tensor.ndim in (4, 5) else None
+    if next(module.parameters(), None) is None:
+        return "map" if before == "map" else "tokens"
+    on_second = any(_width(m) == tensor.shape[1] for m in module.modules() if isinstance(m, _CHANNELS_SECOND))
+    on_last = any(_width(m) == tensor.shape[2] for m in module.modules() if isinstance(m, _CHANNELS_LAST))
+    return "map" if on_second and not on_last else "tokens"
+
+
+def _width(module: nn.Module) -> int:
+    """Channels that a weighted layer puts out."""
+    names = ("out_features", "embedding_dim", "out_channels", "num_features", "num_channels")
+    found = next((getattr(module, name) for name in names if hasattr(module, name)), None)
+    return int(module.normalized_shape[-1] if isinstance(module, nn.LayerNorm) else found or 0)
+
+
+def _holds(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
+    return any(isinstance(inner, kinds) for inner in module.modules())
+
+
+def tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int, said: Kind | None) -> str:
+    """Why what the module put out cannot be mapped, or the empty string; `said` is its kind in the study file."""
+    if tensor is None:
+        return "puts out no tensor"
+    if not tensor.is_floating_point():
+        return f"puts out {tensor.dtype}, not floating point numbers"
+    shape = list(tensor.shape)
+    if tensor.ndim < 2 or tensor.ndim > 5:
+        return f"puts out shape {shape}; two to five axes are needed"
+    if tensor.shape[0] != n_samples:
+        return f"puts out shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
+    if said:
+        return "" if tensor.ndim in _AXES[said] else f"is no {said}, as `layers.kinds` says: it puts out shape {shape}"
+    if tensor.ndim > 3 and _holds(module, _CHANNELS_LAST) and not _holds(module, _CHANNELS_SECOND):
+        return f"puts out shape {shape} with channels last; a map needs its channels on the second axis"
+    return ""
+
+
+def demand_kinds(kinds: Mapping[str, Kind], layers: Sequence[Layer]) -> None:
+    """Make sure that every name of `layers.kinds` means something.
+
+    Args:
+        layers: those of both networks.
+
+    Raises:
+        LayerNotFound: a name matches no layer of either network; all of them at once.
+    """
+    paths = [layer.path for layer in layers]
+    problems = [
+        f"`layers.kinds`: no network has a layer `{pattern}`{did_you_mean(pattern, paths)}"
+        for pattern in kinds
+        if not any(matches(path, pattern) for path in paths)
+    ]
+    if problems:
+        raise LayerNotFound(*problems)

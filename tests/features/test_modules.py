@@ -1,0 +1,142 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from mapsearch.core.errors import LayerNotFound
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.features.modules import bare_modules, inside_compiled, is_compiled, other_names, unwrapped
+from mapsearch.features.taps import FeatureTaps
+
+X = torch.randn(4, 3)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return x + torch.tanh(self.linear(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.blocks = nn.Sequential(Block(), Block(), Block())
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(self.blocks(x))
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory) -> Iterator[None]:
+    file = tmp_path_factory.mktemp("group") / "rendezvous"
+    dist.init_process_group("gloo", init_method=f"file://{file}", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+WRAPS = [
+    lambda model: model,
+    DataParallel,
+    DistributedDataParallel,
+    compiled,
+    lambda model: compiled(DistributedDataParallel(model)),
+    lambda model: DistributedDataParallel(compiled(model)),
+]
+NAMES = ["plain", "DataParallel", "DDP", "compile", "compile-DDP", "DDP-compile"]
+
+
+@pytest.mark.parametrize("wrap", WRAPS, ids=NAMES)
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_layers_are_listed_by_their_bare_names_and_watched_as_in_the_bare_network(group, wrap, ran_before):
+    bare, model = Net(), wrap(Net())
+    if ran_before:  # a graph made now knows nothing of hooks set later
+        model(X)
+    listed = [list_layers(network, lambda m: m(X), 4) for network in (bare, model)]
+    assert listed[0] == listed[1]
+    chosen = choose_layers("student", model, listed[1], "auto")
+    assert [layer.path for layer in chosen] == ["blocks.0", "blocks.1", "blocks.2"]
+    for _ in range(2):  # taps of their own each time, as a study has
+        features = []
+        for network in (bare, model):
+            with FeatureTaps(network, ["blocks.0", "blocks.1.linear", "head"]) as taps:
+                network(X)
+                features.append(taps.take())
+        assert all(torch.equal(features[0][path], features[1][path]) for path in features[0])
+
+
+def test_a_path_may_name_the_wrappers_too(group):
+    model = DistributedDataParallel(Net())
+    layers = list_layers(model, lambda m: m(X), 4)
+    assert [x.path for x in choose_layers("teacher", model, layers, ["module.blocks.*"])] == [
+        "blocks.0", "blocks.1", "blocks.2",
+    ]  # fmt: skip
+    with FeatureTaps(model, ["module.blocks.1"]) as taps:
+        model(X)
+        assert list(taps.take()) == ["module.blocks.1"]
+
+
+def test_a_part_that_is_called_module_keeps_its_name():
+    class Holder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module, self.head = Block(), nn.Linear(3, 2)
+
+    assert set(bare_modules(Holder())) == {"", "module", "module.linear", "head"}
+
+
+def test_a_shared_module_answers_to_all_of_its_names():
+    model = Net()
+    model.blocks[2] = model.blocks[0]
+    assert other_names(model)["blocks.2"] == "blocks.0"
+    layers = list_layers(model, lambda m: m(X), 4)
+    with pytest.raises(LayerNotFound, match=r"student layer `blocks.0` cannot be used: fires 2 times per forward pass"):
+        choose_layers("student", model, layers, ["blocks.2"])
+
+
+def test_what_lies_inside_a_compiled_graph():
+    whole, in_place, parts = compiled(Net()), Net(), Net()
+    in_place.blocks[0].compile(backend="eager")
+    parts.blocks[0] = compiled(parts.blocks[0])
+    paths = ["blocks.0", "blocks.0.linear", "blocks.1"]
+    assert inside_compiled(Net(), paths) == ()
+    assert inside_compiled(whole, paths) == tuple(paths)
+    assert inside_compiled(in_place, paths) == ("blocks.0", "blocks.0.linear")
+    assert inside_compiled(parts, paths) == ("blocks.0.linear",)
+    assert is_compiled(whole)
+    assert not is_compiled(parts)
+
+
+def test_blocks_compiled_one_by_one_stay_compiled_while_they_are_watched():
+    runs = []
+
+    def backend(graph, inputs):
+        return lambda *args: (runs.append(1), graph.forward(*args))[1]
+
+    model = Net().requires_grad_(False)
+    model.blocks[1] = torch.compile(model.blocks[1], backend=backend)
+    for path, n_runs in (("blocks.1", 1), ("blocks.1.linear", 0)):
+        runs.clear()
+        with FeatureTaps(model, [path]) as taps:
+            model(X)
+            taps.take()
+        assert len(runs) == n_runs
+    model(X)
+    assert len(runs) == 1  # compiled again when nobody looks inside
+
+
+def test_unwrapping_goes_all_the_way(group):
+    net = Net()
+    assert unwrapped(compiled(DistributedDataParallel(net))) is net
+    assert unwrapped(net) is net
