@@ -23,8 +23,8 @@ class Words(nn.Module):
         self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
         self.head = nn.Linear(width, 2)
 
-    def forward(self, batch):
-        x = self.words(batch[0])
+    def forward(self, words):
+        x = self.words(words)
         for block in self.blocks:
             x = block(x)
         return self.head(x.mean(1))

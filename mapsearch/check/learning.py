@@ -14,11 +14,11 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.features.rows import rows
+from mapsearch.features.rows import RowRule, to_rows
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import dead_terms, term_gradients
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.measures.cka import CkaSums
+from mapsearch.measures.table import open_sums
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import Bench
 
@@ -67,12 +67,19 @@ def check_itself(book: Notebook, bench: Bench, spec: StudySpec, layers: tuple[La
         loss = RecipeLoss(Recipe(mapping, name, "none", feature_share=1.0), layers, layers).to(bench.device)
         values = dict(zip(loss.names, loss.pair_losses(passes[0], passes[1], mask).tolist(), strict=True))
         _write_itself(book, name, {pair: value for pair, value in values.items() if not abs(value) <= TOLERANCE})
-    sums = CkaSums(len(paths), len(paths), n_shuffles=0)
-    sums.add(*([rows(features[x.path], x.kind, mask) for x in layers] for features in passes))
-    constant = [p for p, value in zip(paths, sums.values().diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]
+    same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
+    constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]
     if constant:
         problem = "puts out the same for every sample, or not twice the same; leave it out of `layers.teacher`"
         book.write("error", "self-test", f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}")
+
+
+def _similarity(passes: list[list[Tensor]]) -> Tensor:
+    sums, counted = open_sums("cka", len(passes[0]), len(passes[1])), False
+    while not counted:
+        student, teacher = ([sums.reduce(k, i, rows) for i, rows in enumerate(found)] for k, found in enumerate(passes))
+        counted = sums.add(student, teacher)
+    return sums.estimate().values
 
 
 def _write_itself(book: Notebook, name: str, wrong: dict[str, float]) -> None:

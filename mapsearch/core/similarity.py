@@ -6,6 +6,24 @@ from statistics import fmean, pstdev
 from typing import Any, Literal
 
 MeasureName = Literal["cka", "rbf_cka", "distance_correlation", "rsa", "mutual_knn", "procrustes", "svcca"]
+EstimatorName = Literal["debiased", "biased"]
+Block = int | Literal["auto", "all"]
+
+WITH_BIAS: tuple[MeasureName, ...] = ("cka", "rbf_cka", "distance_correlation")
+"""Measures whose textbook estimate is biased, and which know a debiased one."""
+ALL_AT_ONCE: tuple[MeasureName, ...] = ("cka", "procrustes", "svcca")
+"""Measures that can compare every sample with every other, in feature space."""
+
+
+def measure_problem(measure: MeasureName, estimator: EstimatorName, block: Block) -> str:
+    """Why a measure cannot be estimated so, or the empty string."""
+    if estimator == "biased" and measure not in WITH_BIAS:
+        return f"`estimator: biased` is for {', '.join(WITH_BIAS)}, but got it with `measure: {measure}`"
+    if block == "all" and measure not in ALL_AT_ONCE:
+        return f"`block: all` is for {', '.join(ALL_AT_ONCE)}, but got it with `measure: {measure}`"
+    if isinstance(block, int) and measure in ("procrustes", "svcca"):
+        return f"`measure: {measure}` compares all samples at once, but got `block: {block}`; leave it at auto"
+    return ""
 
 
 @dataclass(frozen=True)

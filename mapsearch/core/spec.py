@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import (
@@ -15,12 +15,15 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
 from mapsearch.core.errors import SpecError, did_you_mean
 from mapsearch.core.recipe import FeatureLossName, ProjectorName
+from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
 
+Section = TypeVar("Section", bound=BaseModel)
 Range = tuple[float, float]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -41,6 +44,7 @@ def _auto_or(what: str) -> WrapValidator:
 Names = Annotated[
     Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)], _auto_or("a list of names and globs")
 ]
+Block = Annotated[Literal["auto", "all"] | Annotated[int, Field(ge=4)], _auto_or("`all` or a whole number >= 4")]
 Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], _auto_or("a whole number >= 1")]
 
 
@@ -80,8 +84,27 @@ class LayersSpec(_Frozen):
 class SimilaritySpec(_Frozen):
     """How the similarity of layers is measured before the search."""
 
-    measure: Literal["cka"] = "cka"
-    samples: int = Field(2048, ge=64, description="training samples shown to both networks")
+    measure: MeasureName = "cka"
+    estimator: EstimatorName = "debiased"
+    samples: Annotated[int, Field(ge=64)] | None = Field(
+        2048, description="most training samples shown to both networks; null: all"
+    )
+    tolerance: float | None = Field(
+        0.01, gt=0, description="enough samples were seen when every value is known to +- this (95 %)"
+    )
+    block: Block = Field(
+        "auto", description="samples compared with each other at once; all: every sample with every other"
+    )
+    maps: Literal["flatten", "grid", "mean"] = Field("flatten", description="how a map becomes one row")
+    tokens: Literal["mean", "first", "flatten", "samples"] = Field("mean", description="how tokens become rows")
+    outliers: Literal["clip", "normalise", "keep"] = Field("clip", description="tokens of huge norm")
+
+    @model_validator(mode="after")
+    def _can_be_estimated(self) -> Self:
+        problem = measure_problem(self.measure, self.estimator, self.block)
+        if problem:
+            raise ValueError(problem)
+        return self
 
 
 class SpaceSpec(_Frozen):
@@ -195,6 +218,18 @@ class StudySpec(_Frozen):
     def to_json(self) -> dict[str, Any]:
         """Every key with its value, defaults written out."""
         return self.model_dump(mode="json")
+
+
+def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
+    """One section of a study file from plain values, such as the arguments of a function.
+
+    Raises:
+        SpecError: a value breaks the schema; all problems at once.
+    """
+    try:
+        return section.model_validate(options)
+    except ValidationError as error:
+        raise SpecError(*_problems(error)) from None
 
 
 def load_study(path: Path | str) -> StudySpec:

@@ -40,12 +40,7 @@ class FeatureTaps:
     """
 
     def __init__(self, model: nn.Module, paths: Collection[str], copied: Collection[str] = ()) -> None:
-        exact = dict(model.named_modules())
-        modules = {_bare(path): module for path, module in exact.items()} | exact
-        for path in paths:
-            if path not in modules:
-                raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
-        self._modules = {path: modules[path] for path in paths}
+        self._modules = find_modules(model, paths)
         self._copied = frozenset(copied)
         self._captured: dict[str, _Capture] = {}
         self._open = ExitStack()
@@ -100,6 +95,20 @@ class FeatureTaps:
                 raise LayerNotFound(f"layer `{path}` must put out a tensor, but put out none; choose another layer")
             features[path] = seen.tensor
         return features
+
+
+def find_modules(model: nn.Module, paths: Collection[str]) -> dict[str, nn.Module]:
+    """The modules of those names; a name may leave out the wrappers of a distributed or compiled model.
+
+    Raises:
+        LayerNotFound: the model has no module of that name.
+    """
+    exact = dict(model.named_modules())
+    modules = {_bare(path): module for path, module in exact.items()} | exact
+    for path in paths:
+        if path not in modules:
+            raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
+    return {path: modules[path] for path in paths}
 
 
 @contextmanager

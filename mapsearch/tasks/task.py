@@ -53,8 +53,7 @@ class Task(ABC):
 
     def forward(self, model: nn.Module, batch: Any) -> Any:
         """The model's output: keyword arguments from a dict (all but `labels`), else the first item."""
-        inputs = inputs_of(batch)
-        return model(**inputs) if isinstance(batch, Mapping) else model(inputs)
+        return forward_batch(model, batch)
 
     def logits(self, output: Any) -> Tensor:
         """Class scores `[..., C]` of an output: a tensor, `.logits`, `["logits"]` or the first item."""
@@ -88,15 +87,26 @@ class Task(ABC):
 
     def mask(self, batch: Any) -> Tensor | None:
         """Which positions of a token batch are real, bool `[B, L]`: the `attention_mask`, else all."""
-        if isinstance(batch, Mapping) and "attention_mask" in batch:
-            return batch["attention_mask"].bool()  # type: ignore[no-any-return]
-        return None
+        return mask_of(batch)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Per sample, in the shape of the labels; zero where unlabelled."""
     flat = F.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), ignore_index=UNLABELLED, reduction="none")
     return flat.view(labels.shape)
+
+
+def forward_batch(model: nn.Module, batch: Any) -> Any:
+    """The model's output: keyword arguments from a dict (all but `labels`), else the first item of a tuple."""
+    inputs = inputs_of(batch)
+    return model(**inputs) if isinstance(batch, Mapping) else model(inputs)
+
+
+def mask_of(batch: Any) -> Tensor | None:
+    """Real positions of a dict's tokens, bool `[B, L]`: its `attention_mask`, else None."""
+    if isinstance(batch, Mapping) and "attention_mask" in batch:
+        return batch["attention_mask"].bool()  # type: ignore[no-any-return]
+    return None
 
 
 def batch_size(batch: Any) -> int:

@@ -1,0 +1,252 @@
+"""CKA of all samples at once, Procrustes and SVCCA: one streaming pass over the moments of all layer pairs."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from mapsearch.core.errors import SpecError, TaskError
+from mapsearch.measures.estimate import LEAST_GROUPS, Estimate, NotFinite, cosines, floors
+from mapsearch.measures.kernels import u_centred
+from mapsearch.measures.moments import Moments, cka, procrustes, svcca
+
+BUDGET = 512 * 2**20
+"""Bytes that the sums of one comparison may take; working them out takes about twice the sums of one group more."""
+SMALL = 32 * 2**20
+"""Bytes up to which sums of all pairs are chosen for being cheap."""
+N_GROUPS = (8, LEAST_GROUPS, 1)
+"""Groups of samples for the jackknife: as many of these as fit the budget."""
+N_SHUFFLES = 8
+NULL_ROWS, NULL_SHUFFLES = 64, 256
+LEAST_ROWS = 4
+"""Fewer samples carry no unbiased estimate."""
+FLOAT64 = 2.0
+"""What an operation in float64 costs against one in float32; on a GPU for games it is up to 64."""
+
+Measured = Callable[[Moments, Sequence[Moments], Sequence[Moments]], Tensor]
+MEASURES: dict[str, dict[str, Measured]] = {
+    "cka": {
+        "debiased": lambda *moments: cka(*moments, debiased=True),
+        "biased": lambda *moments: cka(*moments, debiased=False),
+    },
+    "procrustes": {"biased": procrustes},  # nobody knows how to take their bias out
+    "svcca": {"biased": svcca},
+}
+
+
+class CovarianceSums:
+    """Sums from which `cka`, `procrustes` or `svcca` of `S` x `T` layer pairs come out, exact for all samples counted.
+
+    Nothing grows with the number of samples: one product of the layers side by side makes the
+    moments of all pairs, `2 D_s D_t + 2 sum d^2` operations per sample, whatever the batches, down to
+    one of one sample. All is float64, about each channel's median in the first batch, which is a
+    constant channel's value to the last digit and is moved by no outlier.
+
+    The sums are kept apart for a few groups of samples, so that a jackknife can leave each out.
+    What chance would show comes from `N_SHUFFLES` more such products with the teacher's samples
+    shuffled within their batch. Debiased CKA needs none: over all shuffles its mean is 0 and its
+    variance `2 / (n (n - 3))`, whatever the features, so shuffles of the first 64 samples, scaled, tell.
+
+    Sources: see `mapsearch.measures.moments`, where the values are worked out.
+    """
+
+    def __init__(
+        self, measure: str, n_student: int, n_teacher: int, *, estimator: str = "debiased", seed: int = 0
+    ) -> None:
+        variants = MEASURES[measure]
+        self.n_rows = 0
+        self._estimator = estimator if estimator in variants else "biased"
+        self._measured = variants[self._estimator]
+        self._n_layers = n_student, n_teacher
+        self._with_own = measure != "procrustes"
+        self._n_shuffles = 0 if self._estimator == "debiased" else N_SHUFFLES
+        self._random = torch.Generator().manual_seed(seed)
+        self._n_batches = 0
+        self._widths: tuple[list[int], ...] = [], []
+        self._origins: tuple[list[Tensor], ...] = [], []
+        self._own: tuple[list[Tensor], ...] = [], []
+        self._first: tuple[list[Tensor], ...] = [], []
+
+    def reduce(self, network: int, layer: int, rows: Tensor) -> Tensor:
+        """A copy of one layer's rows `[n, D]`, for the network may write over them.
+
+        Args:
+            network: 0 for the student, 1 for the teacher.
+        """
+        return rows.detach().clone()
+
+    def add(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> bool:
+        """Count one batch in: each layer's rows `[n, D]` of the same `n` samples. Always True.
+
+        Raises:
+            NotFinite: a feature holds inf or NaN.
+            TaskError: layers differ in their number of rows, or one in its width from batch to batch.
+            SpecError: the layers are too wide, together, for the moments of all pairs.
+        """
+        n = len(student[0])
+        if not n:
+            return True
+        if not self._n_batches:
+            self._open(student, teacher)
+        s, t = self._side_by_side(0, student, n), self._side_by_side(1, teacher, n)
+        # the first batches are cut, so that few will do for a jackknife; neighbours stay together, being alike at times
+        n_pieces = -(-len(self._sizes) // (self._n_batches + 1))
+        for s_part, t_part in zip(s.chunk(n_pieces), t.chunk(n_pieces), strict=True):
+            self._count(s_part, t_part)
+        self._watch_chance(s, t)
+        self._n_batches += 1
+        self.n_rows += n
+        return True
+
+    def estimate(self) -> Estimate:
+        """Values, standard errors and floors of all that was counted."""
+        words = f"{self._estimator}, all samples at once"
+        if not self._n_batches:
+            return Estimate(torch.zeros(self._n_layers, dtype=torch.float64), None, 1.0, 1.0, words)
+        values, errors = self._values(), None
+        filled = [group for group, size in enumerate(self._sizes) if size]
+        if len(filled) >= LEAST_GROUPS and self.n_rows - max(self._sizes) >= LEAST_ROWS:
+            left_out = torch.stack([self._values(without=group) for group in filled])
+            errors = weighted_jackknife(values, left_out, [self._sizes[group] for group in filled])
+        return Estimate(values, errors, *self._floors(), words)
+
+    def _open(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
+        """Make room for the sums, where float64 is."""
+        for network, layers in enumerate((student, teacher)):
+            self._widths[network].extend(rows.shape[1] for rows in layers)
+        device = teacher[0].device
+        self._device = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
+        s_size, t_size = (sum(width + 2 for width in widths) for widths in self._widths)
+        n_groups = self._affordable_groups(s_size * t_size)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(*shape, dtype=torch.float64, device=self._device)
+
+        self._sizes = [0] * n_groups  # samples of each
+        self._cross = zeros(n_groups, s_size, t_size)
+        self._shuffled = zeros(self._n_shuffles, s_size, t_size)
+        if self._with_own:
+            for network, widths in enumerate(self._widths):
+                self._own[network].extend(zeros(n_groups, width + 2, width + 2) for width in widths)
+
+    def _affordable_groups(self, pairs: int) -> int:
+        own = sum((width + 2) ** 2 for widths in self._widths for width in widths) if self._with_own else 0
+        needed = {n_groups: 8 * ((n_groups + self._n_shuffles) * pairs + n_groups * own) for n_groups in N_GROUPS}
+        for n_groups, n_bytes in needed.items():
+            if n_bytes <= BUDGET:
+                return n_groups
+        s, t = (f"{len(widths)} layers of up to {max(widths)} channels" for widths in self._widths)
+        raise SpecError(
+            f"similarity: the moments of all pairs must fit {BUDGET >> 20} MiB, but {s} (student) and {t} (teacher) "
+            f"take {needed[1] >> 20} MiB; pool the features (`maps: mean`, `tokens: mean`), name fewer layers, or use "
+            "`measure: cka` with `block: auto`"
+        )
+
+    def _side_by_side(self, network: int, layers: Sequence[Tensor], n: int) -> Tensor:
+        """`[n, D + 2 L]` float64: each layer's features about their origin, their squared norm, and a one."""
+        origins = self._origins[network]
+        wide = torch.ones(n, sum(self._widths[network]) + 2 * len(layers), dtype=torch.float64, device=self._device)
+        parts = self._parts(network, wide)
+        for layer, (rows, part) in enumerate(zip(layers, parts, strict=True)):
+            given, wanted = tuple(rows.shape), (n, self._widths[network][layer])
+            if given != wanted:
+                raise TaskError(f"similarity: {_name(network, layer)} must give rows {wanted}, but gave {given}")
+            moved = rows.to(self._device)
+            if len(origins) == layer:
+                origins.append(moved.sort(0).values[n // 2].double())
+            torch.sub(moved, origins[layer], out=part[:, :-2])
+            part[:, -2] = torch.linalg.vecdot(part[:, :-2], part[:, :-2])
+        finite = torch.stack([part[:, -2].sum() for part in parts]).isfinite().tolist()  # the one wait for the device
+        if not all(finite):
+            raise NotFinite(network, finite.index(False))
+        return wide
+
+    def _parts(self, network: int, wide: Tensor) -> tuple[Tensor, ...]:
+        """The columns of each layer."""
+        return torch.split(wide, [width + 2 for width in self._widths[network]], dim=1)
+
+    def _count(self, s: Tensor, t: Tensor) -> None:
+        group = self._sizes.index(min(self._sizes))
+        self._cross[group].addmm_(s.T, t)
+        for network, wide in enumerate((s, t) if self._with_own else ()):
+            for sums, part in zip(self._own[network], self._parts(network, wide), strict=True):
+                sums[group].addmm_(part.T, part)
+        self._sizes[group] += len(s)
+
+    def _watch_chance(self, s: Tensor, t: Tensor) -> None:
+        """Keep what the floors are worked out from."""
+        if self._n_shuffles and len(s) >= LEAST_ROWS:
+            for sums in self._shuffled:
+                sums.addmm_(s.T, t[torch.randperm(len(t), generator=self._random).to(t.device)])
+        n_missing = NULL_ROWS - sum(map(len, self._first[0]))
+        if not self._n_shuffles and n_missing > 0:
+            for first, wide in zip(self._first, (s, t), strict=True):
+                first.append(wide[:n_missing].clone())
+
+    def _values(self, without: int | None = None) -> Tensor:
+        """`[S, T]` on the CPU, of all samples or without one group of them."""
+
+        def kept(sums: Tensor) -> Tensor:
+            return sums.sum(0) if without is None else sums.sum(0) - sums[without]
+
+        return self._measured(self._moments(kept(self._cross)), *self._own_moments(kept)).cpu()
+
+    def _moments(self, cross: Tensor) -> Moments:
+        return Moments(cross, tuple(self._widths[0]), tuple(self._widths[1]))
+
+    def _own_moments(self, kept: Callable[[Tensor], Tensor]) -> list[list[Moments]]:
+        return [
+            [Moments(kept(sums), (width,), (width,)) for sums, width in zip(layers, widths, strict=False)]
+            for layers, widths in zip(self._own, self._widths, strict=True)
+        ]
+
+    def _floors(self) -> tuple[float, float]:
+        if self._n_shuffles:
+            if not self._shuffled[0, -1, -1]:  # no batch was large enough to be shuffled
+                return 1.0, 1.0
+            own = self._own_moments(lambda sums: sums.sum(0))
+            return floors(torch.stack([self._measured(self._moments(cross), *own).cpu() for cross in self._shuffled]))
+        s, t = (torch.cat(first) for first in self._first)
+        n, m = self.n_rows, len(s)
+        if m < LEAST_ROWS:
+            return 1.0, 1.0
+        return floors(self._shuffled_grams(s, t) * (m * (m - 3) / (n * (n - 3))) ** 0.5)
+
+    def _shuffled_grams(self, s: Tensor, t: Tensor) -> Tensor:
+        """Debiased CKA of a few samples with the teacher's shuffled, `[shuffles, S, T]`."""
+        s_grams, t_grams = (
+            torch.stack([u_centred(part[:, :-2] @ part[:, :-2].T) for part in self._parts(network, wide)])
+            for network, wide in enumerate((s, t))
+        )
+        s_flat = s_grams.flatten(1)
+        orders = [torch.randperm(len(s), generator=self._random).to(t.device) for _ in range(NULL_SHUFFLES)]
+        cross = torch.stack([s_flat @ t_grams[:, order][:, :, order].flatten(1).T for order in orders])
+        return cosines(cross, s_flat.square().sum(1), t_grams.square().sum((1, 2))).cpu()
+
+
+def weighted_jackknife(values: Tensor, left_out: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Standard errors `[S, T]` of `values` from those with one group of samples left out, `[G, S, T]`.
+
+    For groups of unequal `sizes`. With `G` groups it is itself uncertain by a share of about
+    `1 / sqrt(2 (G - 1))`. Source: Busing, Meijer and van der Leeden 1999, eq. 8-10. Trap: samples that
+    depend on each other must share a group, or it comes out too small.
+    """
+    parts = sum(sizes) / torch.tensor(sizes, dtype=values.dtype)[:, None, None]
+    pseudo = parts * values - (parts - 1) * left_out
+    centre = len(sizes) * values - ((1 - 1 / parts) * left_out).sum(0)
+    return ((pseudo - centre).square() / (parts - 1)).mean(0).sqrt()
+
+
+def cheaper_than_blocks(student_widths: Sequence[int], teacher_widths: Sequence[int], block: int) -> bool:
+    """Whether debiased CKA of all samples costs fewer operations than blocks of `block`, and little memory.
+
+    Per sample `2 D_s D_t + 2 sum d^2` in float64 against `2 block (D_s + D_t + S T)` in float32.
+    """
+    d_s, d_t = sum(student_widths), sum(teacher_widths)
+    own = sum(width**2 for width in (*student_widths, *teacher_widths))
+    in_blocks = block * (d_s + d_t + len(student_widths) * len(teacher_widths))
+    return FLOAT64 * (d_s * d_t + own) < in_blocks and 8 * N_GROUPS[0] * (d_s * d_t + own) <= SMALL
+
+
+def _name(network: int, layer: int) -> str:
+    return f"{('student', 'teacher')[network]} layer {layer}"
