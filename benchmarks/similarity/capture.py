@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import torch
 from torch import nn
 
 from benchmarks.similarity.costs import FORWARD, NULL

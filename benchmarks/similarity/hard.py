@@ -42,7 +42,9 @@ def hard_inputs(n: int, batch: int) -> dict[str, Hard]:
         | {
             "a constant layer": replace(plain, teacher=[*plain.teacher, constant]),
             "a duplicated layer": Hard([*plain.student, twin], [*plain.teacher, twin]),
-            "10,000 tokens, 40 % padding": _padded(_plain(10_000 if n >= 2048 else 1000)),
+            "10,000 tokens, 40 % padding": _padded(_plain(10_000))
+            if n >= 2048
+            else _padded(replace(_plain(1000), length=10)),
         }
         | {name: plain.changed(change) for name, change in BEYOND.items()}
     )
@@ -98,7 +100,9 @@ def _error_of_ours(hard: Hard, batch: int, block: int | str) -> float | str:
         counts = [int(mask.sum()) for mask in masks]
         measure = ours(block=block, tokens="samples", mask=lambda x: masks[int(x[0, 0])])
     sizes = [sum(counts)] if block == "all" else [size for n in counts for size in reference.near_equal(n, int(block))]
-    expected = reference.debiased_cka(*(_wide(x, orders, batch // 8 * hard.length) for x in (hard.student, hard.teacher)), sizes, True)
+    expected = reference.debiased_cka(
+        *(_wide(x, orders, batch // 8 * hard.length) for x in (hard.student, hard.teacher)), sizes, True
+    )
     return _error(measure, pair, expected)
 
 

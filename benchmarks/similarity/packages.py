@@ -98,13 +98,17 @@ def present() -> dict[str, Measure]:
 
 
 def attempt(measure: Measure, pair: Pair) -> Tensor | str:
-    """The values, or the name of what was raised."""
+    """The values, or the name of what was raised; hooks that a package leaves behind are removed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return measure(pair)
         except Exception as error:
             return type(error).__name__
+        finally:  # cka-pytorch's would compute Gram matrices in everybody else's time
+            for network in pair.networks:
+                for module in network.modules():
+                    module._forward_hooks.clear()
 
 
 def _version(name: str) -> str:

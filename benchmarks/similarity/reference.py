@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def hsic(k: Array, l: Array) -> float:
+def hsic(k: Array, m: Array) -> float:
     """Unbiased HSIC of two kernel matrices without their diagonals (Song et al. 2012, eq. 5)."""
     n = len(k)
-    trace, totals, ends = np.vdot(k, l), k.sum() * l.sum(), k.sum(0) @ l.sum(0)
+    trace, totals, ends = np.vdot(k, m), k.sum() * m.sum(), k.sum(0) @ m.sum(0)
     return float((trace + totals / ((n - 1) * (n - 2)) - 2 * ends / (n - 2)) / (n * (n - 3)))
 
 
@@ -29,19 +29,19 @@ def debiased_cka(student: Sequence[Array], teacher: Sequence[Array], sizes: Sequ
     for size in sizes:
         block = slice(start, start := start + size)
         if size >= 4:
-            k, l = [_hollow(rows[block]) for rows in s], [_hollow(rows[block]) for rows in t]
+            ks, ms = [_hollow(rows[block]) for rows in s], [_hollow(rows[block]) for rows in t]
             weight = size if by_rows else 1
-            cross += weight * np.array([[hsic(a, b) for b in l] for a in k])
-            own_s += weight * np.array([hsic(a, a) for a in k])
-            own_t += weight * np.array([hsic(b, b) for b in l])
+            cross += weight * np.array([[hsic(k, m) for m in ms] for k in ks])
+            own_s += weight * np.array([hsic(k, k) for k in ks])
+            own_t += weight * np.array([hsic(m, m) for m in ms])
     norms = np.sqrt(np.outer(own_s, own_t))
     return np.divide(cross, norms, out=np.zeros_like(cross), where=norms > 0)
 
 
 def biased_cka(x: Array, y: Array) -> float:
     """Kornblith et al. 2019, eq. 3 and 4."""
-    k, l = ((rows - rows.mean(0)) @ (rows - rows.mean(0)).T for rows in (x, y))
-    return float(np.vdot(k, l) / (np.linalg.norm(k) * np.linalg.norm(l)))
+    k, m = ((rows - rows.mean(0)) @ (rows - rows.mean(0)).T for rows in (x, y))
+    return float(np.vdot(k, m) / (np.linalg.norm(k) * np.linalg.norm(m)))
 
 
 def near_equal(n: int, block: int) -> list[int]:

@@ -46,6 +46,4 @@ def spread(values: list[float]) -> Spread:
 
 def ratios(seconds: dict[str, list[float]], to: str) -> dict[str, Spread]:
     """Each case over `to`, repeat by repeat."""
-    return {
-        name: spread([a / b for a, b in zip(values, seconds[to], strict=True)]) for name, values in seconds.items()
-    }
+    return {name: spread([a / b for a, b in zip(values, seconds[to], strict=True)]) for name, values in seconds.items()}

@@ -104,7 +104,10 @@ def cnn(width: int, n_blocks: int) -> Network:
 
 def mlp(width: int, n_blocks: int) -> Network:
     """Layers of one width on `[B, 64]`: forward is nearly free, so that nothing hides the similarity's cost."""
-    blocks: list[nn.Module] = [nn.Sequential(nn.Linear(width, width), nn.ReLU()) for _ in range(n_blocks)]
+    linears = [nn.Linear(width, width) for _ in range(n_blocks)]
+    for linear in linears:
+        nn.init.kaiming_normal_(linear.weight)  # with PyTorch's default, deep features are constant to a per cent
+    blocks: list[nn.Module] = [nn.Sequential(linear, nn.ReLU()) for linear in linears]
     return Network(nn.Linear(64, width), blocks)
 
 
