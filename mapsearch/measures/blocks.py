@@ -150,7 +150,7 @@ class BlockSums:
         for _ in range(EARLY_SHUFFLES if self._n_blocks < EARLY_BLOCKS else 1):
             order = torch.randperm(size, generator=self._random)
             entries = (order[:, None] * size + order).flatten().to(t.device)
-            products.append(_wide(s @ t[..., entries].mT))  # [blocks, S, T]
+            products.append(_wide(s @ t.gather(2, entries.expand_as(t)).mT))  # [blocks, S, T]
         which = torch.randint(len(products), (N_REPLICATES, len(s)), generator=self._random)
         signs = torch.randint(2, (N_REPLICATES, len(s)), generator=self._random).double() * 2 - 1
         drawn = torch.stack(products)[which, torch.arange(len(s))]  # [R, blocks, S, T]

@@ -119,7 +119,9 @@ def test_hard_inputs_lose_no_digits(name):
     unit = {"scale 1e-25": 1e25, "scale 1e25": 1e-25}.get(name, 1.0)  # the reference itself must not overflow
     parts = [slice(start, min(start + 64, 520)) for start in range(0, 520, 64)]
     sums, n_again = measure([x], [y])
-    assert float(sums.estimate().values) == pytest.approx(reference(x.double() * unit, y.double() * unit, parts), abs=1e-6)
+    assert float(sums.estimate().values) == pytest.approx(
+        reference(x.double() * unit, y.double() * unit, parts), abs=1e-6
+    )
     assert bool(n_again) == is_looked_at_again
 
 
