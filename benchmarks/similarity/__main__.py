@@ -20,6 +20,7 @@ from benchmarks.similarity.bars import judge
 from benchmarks.similarity.workloads import WORKLOADS
 
 NAMES = ("transformer", "cnn", "mlp")
+FEW = ("offset 30", "float16", "last batch of 3", "a constant layer", "10,000 tokens, 40 % padding")
 
 
 def main() -> None:
@@ -50,9 +51,13 @@ def main() -> None:
     print(f"written: {file.with_suffix('.md')}")
 
 
-def _errors(n: int, batch: int, **rest: Any) -> dict[str, Any]:
+def _hard(n: int, batch: int, few: bool) -> dict[str, hard.Hard]:
     inputs = hard.hard_inputs(n, batch)
-    found = hard.errors(inputs, batch)
+    return {name: inputs[name] for name in FEW} if few else inputs
+
+
+def _errors(n: int, batch: int, few: bool, **rest: Any) -> dict[str, Any]:
+    found = hard.errors(_hard(n, batch, few), batch)
     return {
         "list": {name: row for name, row in found.items() if name not in hard.BEYOND},
         "beyond": {name: row for name, row in found.items() if name in hard.BEYOND},
@@ -61,11 +66,11 @@ def _errors(n: int, batch: int, **rest: Any) -> dict[str, Any]:
 
 PARTS: dict[str, Any] = {
     "errors": _errors,
-    "identical": lambda n, batch, **rest: hard.identical(hard.hard_inputs(n, batch), batch),
+    "identical": lambda n, batch, few, **rest: hard.identical(_hard(n, batch, few), batch),
     "bias": lambda seeds, shapes, **rest: hard.bias(seeds, shapes),
     "memory": lambda n, batch, shrink, **rest: {w: memory.peaks(w, n, batch, shrink) for w in rest["remembered"]},
     "alone": lambda n, batch, repeats, shrink, **rest: {
-        name: costs.alone(name, n, batch, repeats, shrink) for name in NAMES
+        name: costs.alone(name, n, batch, repeats, shrink) for name in rest["works"]
     },
     "end to end": lambda n, batch, repeats, shrink, **rest: {
         name: costs.end_to_end(name, n, batch, repeats, shrink) for name in rest["whole"]
@@ -77,11 +82,12 @@ PARTS: dict[str, Any] = {
 FULL: dict[str, Any] = {
     "n": 2048, "batch": 256, "shrink": 1, "repeats": 7, "seeds": 10, "shapes": [(256, 512), (256, 4096)],
     "layers": [(4, 2), (12, 6), (24, 12), (48, 24), (96, 48)], "n_batches": 4, "samples": [512, 1024, 2048, 4096, 8192],
-    "remembered": NAMES, "whole": WORKLOADS,
+    "works": NAMES, "remembered": NAMES, "whole": WORKLOADS, "few": False,
 }  # fmt: skip
 QUICK: dict[str, Any] = {
     "n": 256, "batch": 64, "shrink": 8, "repeats": 1, "seeds": 2, "shapes": [(128, 64)],
-    "layers": [(4, 2)], "n_batches": 2, "samples": [128, 256], "remembered": (), "whole": ("mlp",),
+    "layers": [(4, 2)], "n_batches": 2, "samples": [128, 256], "works": ("mlp",),
+    "remembered": (), "whole": ("mlp",), "few": True,
 }  # fmt: skip
 
 

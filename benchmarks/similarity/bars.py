@@ -42,7 +42,8 @@ def judge(results: dict[str, Any]) -> list[Bar]:
     """All bars, from the plain data that a run records."""
     alone = results["alone"]
     bars = [
-        Bar(f"{work}: {who}", limit, _median(alone[work][who]), "of forward") for (work, who), limit in COSTS.items()
+        Bar(f"{work}: {who}", limit, _median(alone.get(work, {}).get(who)), "of forward")
+        for (work, who), limit in COSTS.items()
     ]
     for work, rows in alone.items():
         bars.append(Bar(f"{work}: blocks of the batch over {FASTEST}", EQUAL_BAR, _over(rows, EQUAL), "times"))
