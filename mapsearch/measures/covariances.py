@@ -1,36 +1,44 @@
 """CKA of all samples at once, Procrustes and SVCCA: one streaming pass over the moments of all layer pairs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mapsearch.core.errors import SpecError, TaskError
+from mapsearch.measures import moments
 from mapsearch.measures.estimate import LEAST_GROUPS, Estimate, NotFinite, cosines, floors
 from mapsearch.measures.kernels import u_centred
-from mapsearch.measures.moments import Moments, cka, procrustes, svcca
 
-BUDGET = 512 * 2**20
-"""Bytes that the sums of one comparison may take; working them out takes about twice the sums of one group more."""
+BUDGET = 2**30
+"""Bytes that the sums of one comparison may take."""
 SMALL = 32 * 2**20
 """Bytes up to which sums of all pairs are chosen for being cheap."""
-N_GROUPS = (8, LEAST_GROUPS, 1)
-"""Groups of samples for the jackknife: as many of these as fit the budget."""
-N_SHUFFLES = 8
+AFFORDED = ((8, 8), (LEAST_GROUPS, 4), (1, 2))
+"""Groups of samples for the jackknife, and shuffles for the floors: the most that fit the budget."""
 NULL_ROWS, NULL_SHUFFLES = 64, 256
 LEAST_ROWS = 4
 """Fewer samples carry no unbiased estimate."""
-FLOAT64 = 2.0
-"""What an operation in float64 costs against one in float32; on a GPU for games it is up to 64."""
+FLOAT64 = 3.0
+"""What an operation in float64 costs against one in float32 with products of this form (2 to 3.4 on a CPU)."""
 
-Measured = Callable[[Moments, Sequence[Moments], Sequence[Moments]], Tensor]
-MEASURES: dict[str, dict[str, Measured]] = {
+
+@dataclass(frozen=True)
+class Measure:
+    """What a measure wants of each layer's own moments, and what it makes of that and the pair's."""
+
+    of_layer: Callable[[Tensor], Tensor]
+    of_pair: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+MEASURES: dict[str, dict[str, Measure]] = {
     "cka": {
-        "debiased": lambda *moments: cka(*moments, debiased=True),
-        "biased": lambda *moments: cka(*moments, debiased=False),
+        "debiased": Measure(moments.debiased_norm, moments.debiased_cka),
+        "biased": Measure(moments.biased_norm, moments.biased_cka),
     },
-    "procrustes": {"biased": procrustes},  # nobody knows how to take their bias out
-    "svcca": {"biased": svcca},
+    "procrustes": {"biased": Measure(moments.variance, moments.procrustes)},  # none knows how to take their bias out
+    "svcca": {"biased": Measure(moments.whitening, moments.svcca)},
 }
 
 
@@ -43,7 +51,7 @@ class CovarianceSums:
     constant channel's value to the last digit and is moved by no outlier.
 
     The sums are kept apart for a few groups of samples, so that a jackknife can leave each out.
-    What chance would show comes from `N_SHUFFLES` more such products with the teacher's samples
+    What chance would show comes from a few more such products with the teacher's samples
     shuffled within their batch. Debiased CKA needs none: over all shuffles its mean is 0 and its
     variance `2 / (n (n - 3))`, whatever the features, so shuffles of the first 64 samples, scaled, tell.
 
@@ -56,10 +64,9 @@ class CovarianceSums:
         variants = MEASURES[measure]
         self.n_rows = 0
         self._estimator = estimator if estimator in variants else "biased"
-        self._measured = variants[self._estimator]
+        self._measure = variants[self._estimator]
         self._n_layers = n_student, n_teacher
-        self._with_own = measure != "procrustes"
-        self._n_shuffles = 0 if self._estimator == "debiased" else N_SHUFFLES
+        self._has_law = self._estimator == "debiased"
         self._random = torch.Generator().manual_seed(seed)
         self._n_batches = 0
         self._widths: tuple[list[int], ...] = [], []
@@ -117,28 +124,28 @@ class CovarianceSums:
         device = teacher[0].device
         self._device = torch.device("cpu") if device.type == "mps" else device  # which knows no float64
         s_size, t_size = (sum(width + 2 for width in widths) for widths in self._widths)
-        n_groups = self._affordable_groups(s_size * t_size)
+        n_groups, n_shuffles = self._affordable(s_size * t_size)
 
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=self._device)
 
         self._sizes = [0] * n_groups  # samples of each
-        self._cross = zeros(n_groups, s_size, t_size)
-        self._shuffled = zeros(self._n_shuffles, s_size, t_size)
-        if self._with_own:
-            for network, widths in enumerate(self._widths):
-                self._own[network].extend(zeros(n_groups, width + 2, width + 2) for width in widths)
+        self._cross, self._shuffled = zeros(n_groups, s_size, t_size), zeros(n_shuffles, s_size, t_size)
+        for network, widths in enumerate(self._widths):
+            self._own[network].extend(zeros(n_groups, width + 2, width + 2) for width in widths)
 
-    def _affordable_groups(self, pairs: int) -> int:
-        own = sum((width + 2) ** 2 for widths in self._widths for width in widths) if self._with_own else 0
-        needed = {n_groups: 8 * ((n_groups + self._n_shuffles) * pairs + n_groups * own) for n_groups in N_GROUPS}
-        for n_groups, n_bytes in needed.items():
+    def _affordable(self, pairs: int) -> tuple[int, int]:
+        """How many groups and shuffles fit the budget, where sums of all pairs hold `pairs` numbers."""
+        own = sum((width + 2) ** 2 for widths in self._widths for width in widths)
+        for n_groups, most_shuffles in AFFORDED:
+            n_shuffles = 0 if self._has_law else most_shuffles
+            n_bytes = 8 * ((n_groups + n_shuffles) * pairs + n_groups * own)
             if n_bytes <= BUDGET:
-                return n_groups
+                return n_groups, n_shuffles
         s, t = (f"{len(widths)} layers of up to {max(widths)} channels" for widths in self._widths)
         raise SpecError(
             f"similarity: the moments of all pairs must fit {BUDGET >> 20} MiB, but {s} (student) and {t} (teacher) "
-            f"take {needed[1] >> 20} MiB; pool the features (`maps: mean`, `tokens: mean`), name fewer layers, or use "
+            f"take {n_bytes >> 20} MiB; pool the features (`maps: mean`, `tokens: mean`), name fewer layers, or use "
             "`measure: cka` with `block: auto`"
         )
 
@@ -168,44 +175,48 @@ class CovarianceSums:
     def _count(self, s: Tensor, t: Tensor) -> None:
         group = self._sizes.index(min(self._sizes))
         self._cross[group].addmm_(s.T, t)
-        for network, wide in enumerate((s, t) if self._with_own else ()):
+        for network, wide in enumerate((s, t)):
             for sums, part in zip(self._own[network], self._parts(network, wide), strict=True):
                 sums[group].addmm_(part.T, part)
         self._sizes[group] += len(s)
 
     def _watch_chance(self, s: Tensor, t: Tensor) -> None:
         """Keep what the floors are worked out from."""
-        if self._n_shuffles and len(s) >= LEAST_ROWS:
+        if len(s) >= LEAST_ROWS:
             for sums in self._shuffled:
                 sums.addmm_(s.T, t[torch.randperm(len(t), generator=self._random).to(t.device)])
         n_missing = NULL_ROWS - sum(map(len, self._first[0]))
-        if not self._n_shuffles and n_missing > 0:
+        if self._has_law and n_missing > 0:
             for first, wide in zip(self._first, (s, t), strict=True):
                 first.append(wide[:n_missing].clone())
 
     def _values(self, without: int | None = None) -> Tensor:
-        """`[S, T]` on the CPU, of all samples or without one group of them."""
+        """`[S, T]`, of all samples or without one group of them."""
 
         def kept(sums: Tensor) -> Tensor:
             return sums.sum(0) if without is None else sums.sum(0) - sums[without]
 
-        return self._measured(self._moments(kept(self._cross)), *self._own_moments(kept)).cpu()
+        return self._of_pairs(kept(self._cross), [[kept(sums) for sums in layers] for layers in self._own])
 
-    def _moments(self, cross: Tensor) -> Moments:
-        return Moments(cross, tuple(self._widths[0]), tuple(self._widths[1]))
-
-    def _own_moments(self, kept: Callable[[Tensor], Tensor]) -> list[list[Moments]]:
-        return [
-            [Moments(kept(sums), (width,), (width,)) for sums, width in zip(layers, widths, strict=False)]
-            for layers, widths in zip(self._own, self._widths, strict=True)
+    def _of_pairs(self, cross: Tensor, own: Sequence[Sequence[Tensor]]) -> Tensor:
+        """`[S, T]` from the moments of all pairs and of all layers; on the CPU, where small decompositions are fast."""
+        s, t = ([self._measure.of_layer(sums.cpu()) for sums in layers] for layers in own)
+        pairs = [self._parts(1, row) for row in torch.split(cross.cpu(), [width + 2 for width in self._widths[0]])]
+        values = [
+            torch.stack([self._measure.of_pair(pair, s_own, t_own) for pair, t_own in zip(row, t, strict=True)])
+            for row, s_own in zip(pairs, s, strict=True)
         ]
+        return torch.stack(values)
 
     def _floors(self) -> tuple[float, float]:
-        if self._n_shuffles:
-            if not self._shuffled[0, -1, -1]:  # no batch was large enough to be shuffled
-                return 1.0, 1.0
-            own = self._own_moments(lambda sums: sums.sum(0))
-            return floors(torch.stack([self._measured(self._moments(cross), *own).cpu() for cross in self._shuffled]))
+        if self._has_law:
+            return self._floors_by_law()
+        if not self._shuffled[0, -1, -1]:  # no batch was large enough to be shuffled
+            return 1.0, 1.0
+        own = [[sums.sum(0) for sums in layers] for layers in self._own]
+        return floors(torch.stack([self._of_pairs(cross, own) for cross in self._shuffled]))
+
+    def _floors_by_law(self) -> tuple[float, float]:
         s, t = (torch.cat(first) for first in self._first)
         n, m = self.n_rows, len(s)
         if m < LEAST_ROWS:
@@ -245,7 +256,7 @@ def cheaper_than_blocks(student_widths: Sequence[int], teacher_widths: Sequence[
     d_s, d_t = sum(student_widths), sum(teacher_widths)
     own = sum(width**2 for width in (*student_widths, *teacher_widths))
     in_blocks = block * (d_s + d_t + len(student_widths) * len(teacher_widths))
-    return FLOAT64 * (d_s * d_t + own) < in_blocks and 8 * N_GROUPS[0] * (d_s * d_t + own) <= SMALL
+    return FLOAT64 * (d_s * d_t + own) < in_blocks and 8 * AFFORDED[0][0] * (d_s * d_t + own) <= SMALL
 
 
 def _name(network: int, layer: int) -> str:
