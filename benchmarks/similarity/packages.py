@@ -49,10 +49,9 @@ def ours(**options: Any) -> Measure:
 
 
 def torch_cka(pair: Pair) -> Tensor:
-    """torch-cka, under `no_grad`, which it leaves to its caller."""
+    """torch-cka as it comes: it leaves `no_grad` to its caller."""
     compared = _module("torch_cka").CKA(pair.teacher, pair.student, "teacher", "student", *_layers(pair))
-    with torch.no_grad():
-        compared.compare(Loader(pair, 2))
+    compared.compare(Loader(pair, 2))
     return compared.hsic_matrix.T.double()
 
 

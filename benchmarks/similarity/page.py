@@ -45,7 +45,7 @@ ALONE = (
     "repeats (smallest .. largest). `forward only, again` is the null row: what it differs from 100 % by is noise, and "
     "the same noise is in every row. `compare` is timed whole; `sums alone` leaves out its listing of layers. "
     "Blocks of 64 are a noisier estimator than blocks of the batch, and pooled features another quantity: only "
-    "`blocks of the batch` does the same work as the packages. They flatten; torch-cka runs under `no_grad` here."
+    "`blocks of the batch` does the same work as the packages, which flatten."
 )
 END_TO_END = (
     "On the networks themselves. `compare` runs one more forward pass of the first batch, to list the layers, an "
@@ -59,7 +59,7 @@ ERRORS = (
 )
 MEMORY = (
     "High-water mark of the resident set less that of forward passes alone, each in a process of its own, end to end. "
-    "torch-cka runs under `no_grad` here as well, without which it keeps every graph."
+    "torch-cka leaves `no_grad` to its caller, and keeps every graph without."
 )
 
 
