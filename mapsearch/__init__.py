@@ -16,9 +16,12 @@ _HOMES = {
     "Task": "tasks.task",
     "Verdict": "core.records",
     "compare": "probe",
+    "compare_similarities": "comparison",
     "export": "answers",
     "list_layers": "features.layers",
     "load_study": "core.spec",
+    "plot_similarity": "report.pictures",
+    "read_similarity": "comparison",
     "run_study": "run",
     "show": "answers",
 }

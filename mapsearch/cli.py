@@ -103,26 +103,50 @@ def check(study: Path, storage: str, as_json: bool) -> None:
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch similarity my-study/study.yaml --plot similarity.png")
-@study_argument
+@click.argument("source", metavar="STUDY.yaml|FILE.json", type=click.Path(path_type=Path))
 @storage_option
 @json_option
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the matrix as PNG or SVG.")
-def similarity(study: Path, storage: str, as_json: bool, plot: Path | None) -> None:
-    """Measure how alike the layers are, with the floor below which it is noise."""
-    from mapsearch import report
-    from mapsearch.look import similarity_of
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a line per pair of layers.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG or SVG.")
+@click.option(
+    "--against",
+    metavar="FILE.json",
+    type=click.Path(path_type=Path),
+    help="Compare with an earlier similarity, a file that --json wrote.",
+)
+def similarity(
+    source: Path, storage: str, as_json: bool, as_csv: bool, plot: Path | None, against: Path | None
+) -> None:
+    """Measure how alike the layers are, with the floor below which it is noise.
 
-    if plot is not None and plot.suffix not in (".png", ".svg"):
-        raise click.UsageError(f"--plot must end with .png or .svg, but got `{plot}`")
-    found = similarity_of(_load(study), storage)
+    A study is measured now; a FILE.json, which --json wrote, is shown as it is.
+    """
+    if as_csv and (as_json or against):
+        raise click.UsageError(f"--csv cannot go with {'--json' if as_json else '--against'}; choose one")
+    from mapsearch import report
+    from mapsearch.comparison import compare_similarities, read_similarity
+
     if plot is not None:
-        report.plot_similarity(found, str(plot))
-    if as_json:
+        report.demand_picture(plot)
+    before = read_similarity(against) if against else None
+    measured = source.suffix.lower() != ".json"
+    found = _measure(source, storage) if measured else read_similarity(source)
+    faces: tuple[Any, Any, Any] = (report.plot_similarity, report.similarity_table, report.similarity_lines)
+    if before is not None:
+        found = compare_similarities(before, found)
+        faces = report.plot_comparison, report.comparison_table, report.comparison_lines
+    draw, table, lines = faces
+    if plot is not None:
+        draw(found, plot)
+    if as_csv:
+        click.echo(report.similarity_csv(found), nl=False)
+    elif as_json:
         _print_json(found.to_json())
-        return
-    _print(report.similarity_table(found))
-    click.echo(report.similarity_sentence(found))
-    _next(f"mapsearch run {study}")
+    else:
+        _print(table(found))
+        click.echo("\n".join(lines(found)))
+        if measured:
+            _next(f"mapsearch run {source}")
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch run my-study/study.yaml --storage sqlite:///studies.db")
@@ -251,6 +275,12 @@ def _load(path: Path) -> Any:
     from mapsearch.core.spec import load_study
 
     return load_study(path)
+
+
+def _measure(study: Path, storage: str) -> Any:
+    from mapsearch.look import similarity_of
+
+    return similarity_of(_load(study), storage)
 
 
 def _print(table: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "mapsearch"
 CORE = {"core"}
 SHELVES = {"tasks", "features", "measures", "losses", "proposers", "store"}
-STEPS = {"distill", "probe", "check", "search", "verdict", "report", "exports", "port"}
+STEPS = {"distill", "probe", "comparison", "check", "search", "verdict", "report", "exports", "port"}
 BELOW_STEPS = CORE | SHELVES
 BELOW_RUN = BELOW_STEPS | STEPS | {"executors"}
 BESIDE_RUN = {"answers", "look", "starter", "live"}  # what a command calls: one question, one answer

@@ -10,6 +10,7 @@ from torch import nn
 
 from mapsearch.check.notebook import Notebook
 from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
 from mapsearch.core.space import RecipeSpace, pair_problem
@@ -52,7 +53,15 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
     """For each loss and projector of the study that some pair allows, a recipe that uses one pair per student layer."""
     recipes = []
     for loss, projector in product(spec.space.loss, spec.space.projector):
-        legal = space.legal(loss, projector)
+        legal, traits = space.legal(loss, projector), LOSS_TRAITS[loss]
+        if not traits.projected and projector != spec.space.projector[0]:
+            continue  # the same once more
+        if spec.train.batch_size < traits.least_samples:
+            given = (
+                f"{traits.least_samples} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
+            )
+            book.write("error", "pairs", f"{loss} needs batches of at least {given}")
+            continue
         if not any(map(any, legal)):
             why = pair_problem(space.student[0], space.teacher[0], loss, projector)
             book.write("error", "pairs", f"{loss} with projector {projector}: no pair can be matched: {why}")
@@ -73,14 +82,19 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
 def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName, projector: ProjectorName) -> str:
     every = product(enumerate(space.student), enumerate(space.teacher))
     pairs = [(student, teacher) for (s, student), (t, teacher) in every if legal[s][t]]
-    n_resampled = sum(s.kind == "map" and s.positions != t.positions for s, t in pairs)
+    traits = LOSS_TRAITS[loss]
+    n_resampled = sum(s.kind == t.kind == "map" and s.positions != t.positions for s, t in pairs) * traits.aligned
+    n_laid_out = sum({s.kind, t.kind} == {"tokens", "map"} for s, t in pairs) * traits.aligned
     said = f"{loss}: {len(pairs)} of {len(space.student) * len(space.teacher)} pairs can be matched"
     said += f", {n_resampled} of maps resampled to the smaller grid" if n_resampled else ""
-    if projector == "none" or loss == "attention":
+    said += f", {n_laid_out} of patch tokens laid out as maps" if n_laid_out else ""
+    if projector == "none" or not traits.projected:
         return f"{said}, without a projector"
     n_wider = sum(s.width != t.width for s, t in pairs)
-    sizes = sorted((s.width + 1) * t.width for s, t in pairs)
-    return f"{said}, {n_wider} of other width; a linear projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
+    hidden = [t.width if projector == "mlp" else 0 for _, t in pairs]
+    sizes = sorted((s.width + 1) * t.width + h * (t.width + 1) for (s, t), h in zip(pairs, hidden, strict=True))
+    kind = "an mlp" if projector == "mlp" else f"a {projector}"
+    return f"{said}, {n_wider} of other width; {kind} projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
 
 
 def _spaced(space: RecipeSpace, legal: list[list[bool]]) -> LayerMapping:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.check.notebook import Notebook
+from mapsearch.check.vocabularies import check_vocabularies
 from mapsearch.core.findings import Level
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
@@ -105,11 +106,11 @@ def _said(metrics: dict[str, float]) -> str:
 
 
 def check_logits(book: Notebook, bench: Bench, student: nn.Module, batch: Any) -> None:
-    """Whether both networks put out logits of one shape."""
+    """Whether both networks put out logits of one shape, or over one vocabulary padded to two widths."""
     with torch.no_grad():
         s, t = (logits_of(bench, bench.task.forward(model, batch)) for model in (student, bench.teacher))
-    if s.shape != t.shape:
+    if s.shape[:-1] != t.shape[:-1]:
         shapes = f"student {list(s.shape)}, teacher {list(t.shape)}"
         book.write("error", "logits", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
     else:
-        book.write("ok", "logits", f"{list(s.shape)} from both networks")
+        check_vocabularies(book, bench.task, s.shape, t.shape)

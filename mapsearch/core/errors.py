@@ -6,6 +6,7 @@ MapsearchError            exit code 2
 |- LayerNotFound          a layer name or glob
 |- MappingError           a mapping or recipe that is not legal
 |- CheckFailed            the networks, as seen on a real batch
+|- SimilarityError        the file of a similarity, or two that cannot be compared
 |- StoreError             the database
 |  |- NoDatabase          there is none yet
 |  |- StudyNotFound
@@ -55,6 +56,10 @@ class MappingError(MapsearchError):
 
 class CheckFailed(MapsearchError):
     """The preflight found the networks unable to learn from each other."""
+
+
+class SimilarityError(MapsearchError):
+    """The file of a similarity cannot be read, or two similarities have other layers."""
 
 
 class StoreError(MapsearchError):

@@ -9,9 +9,22 @@ from typing import Any, Literal, get_args
 from mapsearch.core.errors import MappingError, did_you_mean
 from mapsearch.core.mapping import LayerMapping
 
-FeatureLossName = Literal["nmse", "cosine", "attention"]
-LogitLossName = Literal["kl", "dkd"]
-ProjectorName = Literal["linear", "none"]
+FeatureLossName = Literal[
+    "nmse",
+    "mse",
+    "cosine",
+    "vid",
+    "attention",
+    "nst",
+    "attention_relation",
+    "gram",
+    "relational_distance",
+    "relational_angle",
+    "pkt",
+    "cka",
+]
+LogitLossName = Literal["kl", "dkd", "standardised_kl", "mse"]
+ProjectorName = Literal["linear", "mlp", "none"]
 AggregationName = Literal["sum"]
 
 

@@ -1,10 +1,15 @@
 """The one place that decides which pairs and recipes are legal, and says why not."""
 
+import math
 from dataclasses import dataclass
 
 from mapsearch.core.errors import did_you_mean
 from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
+
+MOST_LEADING = 8
+"""Class and register tokens before the patches: one class token, one of distillation, four registers are usual."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +54,62 @@ class RecipeSpace:
 def pair_problem(student: Layer, teacher: Layer, loss: FeatureLossName, projector: ProjectorName) -> str:
     """Why the pair cannot be matched, or the empty string.
 
-    Vectors meet vectors, tokens meet tokens of the same length (the same tokens), maps meet maps
-    with as many spatial axes (both are resampled to the smaller grid).
+    Losses between samples take any two layers. All others want the same positions: vectors meet
+    vectors, tokens meet tokens of the same length (the same tokens), maps meet maps with as many spatial
+    axes (both are resampled to the smaller grid), and maps meet the patch tokens of a vision transformer.
     """
     for layer in (student, teacher):
         if layer.problem:
             return layer.problem
+    traits = LOSS_TRAITS[loss]
     shapes = f"student {student.kind} {list(student.shape)}, teacher {teacher.kind} {list(teacher.shape)}"
-    if student.kind != teacher.kind:
-        return f"a {student.kind} cannot be matched with a {teacher.kind} ({shapes}); choose layers of one kind"
-    if len(student.positions) != len(teacher.positions):
-        return f"the number of spatial axes differs ({shapes}); choose layers with the same axes"
-    if student.kind == "tokens" and student.positions != teacher.positions:
-        return f"the sequence lengths differ ({shapes}); a position-wise loss needs the same tokens"
-    if loss == "attention":
-        return "" if student.positions else f"attention transfer needs maps or tokens ({shapes}); use nmse or cosine"
-    if projector == "none" and student.width != teacher.width:
+    if student.kind == teacher.kind == "tokens" and student.positions != teacher.positions:
+        return f"the sequence lengths differ ({shapes}); only the same tokens can be matched"
+    if traits.aligned and (why := _position_problem(student, teacher, shapes)):
+        return why
+    if traits.compares == "tokens" and not student.kind == teacher.kind == "tokens":
+        return f"{loss} needs tokens on both sides ({shapes}); use nmse or gram"
+    if traits.compares in ("positions", "tokens") and math.prod(student.positions) < 2:
+        return f"{loss} needs maps or tokens with at least two positions ({shapes}); use nmse, cosine or gram"
+    if traits.projected and projector == "none" and student.width != teacher.width:
         return f"without a projector the widths must be equal ({shapes}); use the linear projector"
     return ""
+
+
+def _position_problem(student: Layer, teacher: Layer, shapes: str) -> str:
+    if {student.kind, teacher.kind} == {"tokens", "map"}:
+        tokens, grid = (student, teacher) if student.kind == "tokens" else (teacher, student)
+        if len(grid.positions) != 2:
+            return f"tokens can be laid out on maps with two spatial axes only ({shapes}); use gram, pkt or cka"
+        if patch_grid(tokens, grid) is None:
+            return (
+                f"{tokens.positions[0]} tokens are no patches in the proportions of the map with at most "
+                f"{MOST_LEADING} class and register tokens before them ({shapes}); use gram, pkt or cka"
+            )
+        return ""
+    if student.kind != teacher.kind:
+        return (
+            f"a {student.kind} cannot be matched with a {teacher.kind} position by position ({shapes}); "
+            "choose layers of one kind, or a loss between samples: gram, pkt, cka"
+        )
+    if len(student.positions) != len(teacher.positions):
+        return f"the number of spatial axes differs ({shapes}); choose layers with the same axes"
+    return ""
+
+
+def patch_grid(tokens: Layer, grid: Layer) -> tuple[int, int] | None:
+    """Height and width of the patches among a vision transformer's tokens, or None when they make no grid.
+
+    The patches are taken to have the proportions of the map, and to be as many as fit; the tokens before
+    them are class and register tokens: 197 tokens beside a 7 x 7 map are one and 14 x 14 patches, 201
+    are five and 14 x 14. More than `MOST_LEADING`, or half as many as patches, are no leading tokens.
+    """
+    height, width = grid.positions
+    unit = math.gcd(height, width)
+    height, width = height // unit, width // unit
+    scale = math.isqrt(tokens.positions[0] // (height * width))
+    n_patches = scale * scale * height * width
+    n_leading = tokens.positions[0] - n_patches
+    if n_leading > MOST_LEADING or 2 * n_leading >= n_patches:
+        return None
+    return scale * height, scale * width

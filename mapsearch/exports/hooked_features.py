@@ -90,9 +90,9 @@ class FeatureDistillation(nn.Module):
                 )
         losses = []
         for (s_path, t_path, multiplier, *_), projector in zip(self.pairs, self.projectors, strict=True):
+            assert isinstance(projector, Projector)
             s, t = projector(student[s_path], teacher[t_path])
-            covers = mask is not None and mask.shape == (s.shape[0], *s.shape[2:])
-            losses.append(multiplier * self.loss(s, t, mask if covers else None))
+            losses.append(multiplier * self.loss(s, t, mask, **projector.learned))
         fade = 1.0 if self.anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / self.anneal)))
         return fade * torch.stack(losses).sum()
 

@@ -16,8 +16,8 @@ from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.features.taps import feature_of
-from mapsearch.losses.projectors import Projector
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
+from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
 
 _STANDARD_IMPORTS = """
 import math
@@ -30,6 +30,7 @@ _TORCH_IMPORTS = """
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.hooks import RemovableHandle
 """
 
@@ -41,7 +42,7 @@ def render(source: ExportSource) -> str:
         "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
         "constants": _constants(source),
         "parts": "".join(f"\n\n{inspect.getsource(part)}" for part in _parts(recipe)),
-        "mask": "mask=mask, " if any(layer.kind == "tokens" for layer in source.student) else "",
+        "mask": "mask=mask, " if any(x.kind == "tokens" for x in (*source.student, *source.teacher)) else "",
         **_class_lines(recipe),
     }
     tree = ast.parse(template.substitute(fields, imports=""))
@@ -69,38 +70,41 @@ def _constants(source: ExportSource) -> str:
         lines.append(
             f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero; None: never"
         )
-        lines.append(
-            "\n# student layer, teacher layer, multiplier, kind, student width (None: not projected), teacher width"
-        )
+        lines.append("\n# student layer, teacher layer, multiplier, and the arguments of the pair's Projector")
         lines += ["PAIRS = [", *_pair_lines(source), "]"]
     return "\n".join(lines)
 
 
 def _pair_lines(source: ExportSource) -> list[str]:
-    loss = RecipeLoss(source.recipe, source.student, source.teacher)
-    teacher_widths = {layer.path: layer.width for layer in source.teacher}
+    recipe = source.recipe
+    s_layers, t_layers = ({layer.path: layer for layer in layers} for layers in (source.student, source.teacher))
     lines = []
-    for pair, projector, factor in zip(
-        loss.pairs, loss.projectors, multipliers(source.recipe, source.scales), strict=True
-    ):
-        width = getattr(projector.linear, "in_features", None)  # nn.Identity has none
-        values = (pair.student, pair.teacher, factor, projector.kind, width, teacher_widths[pair.teacher])
+    for pair, factor in zip(recipe.mapping.normalised().pairs, multipliers(recipe, source.scales), strict=True):
+        shape = projector_arguments(recipe.loss, recipe.projector, s_layers[pair.student], t_layers[pair.teacher])
+        values = (pair.student, pair.teacher, factor, *_without_defaults(shape))
         lines.append(f"    ({', '.join(_literal(value) for value in values)}),")
     return lines
+
+
+def _without_defaults(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments of a `Projector` up to the last that is not what it would be anyway."""
+    defaults = [parameter.default for parameter in inspect.signature(Projector).parameters.values()]
+    told = [i for i, (value, default) in enumerate(zip(arguments, defaults, strict=True)) if value != default]
+    return arguments[: told[-1] + 1]
 
 
 def _class_lines(recipe: Recipe) -> dict[str, str]:
     """The lines of `DistillationLoss` that depend on the recipe."""
     attach, terms, close, formula = "", "", "", "total = TASK_MULTIPLIER * task_loss"
     if recipe.uses_logits:
-        value = f"{recipe.logit_loss}(student_logits, teacher_logits, TEMPERATURE, mask)"
+        value = f"{LOGIT_LOSSES[recipe.logit_loss].__name__}(student_logits, teacher_logits, TEMPERATURE, mask)"
         terms += f"        total = total + LOGIT_MULTIPLIER * {value}\n"
-        formula += f" + LOGIT_MULTIPLIER * {recipe.logit_loss}"
+        formula += f" + LOGIT_MULTIPLIER * {LOGIT_LOSSES[recipe.logit_loss].__name__}"
     if recipe.mapping.pairs:
         attach = f"        self.features = FeatureDistillation(student, teacher, PAIRS, {recipe.loss}, ANNEAL)\n"
         terms += "        total = total + self.features(mask, progress)\n"
         close = "        self.features.close()\n"
-        formula += f" + fade * sum multiplier * {recipe.loss}"
+        formula += f"\n    + fade * sum multiplier * {recipe.loss}"
     return {"attach": attach, "terms": terms, "close": close, "formula": formula}
 
 
@@ -116,12 +120,17 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
 
 
 def _with_helpers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The function and those it calls by a plain name."""
+    """The function and those of ours that it calls by a plain name, also from within a comprehension."""
     found = [function]
     for caller in found:  # grows while it is walked
-        called = inspect.getclosurevars(caller).globals.values()
-        found += [value for value in called if inspect.isfunction(value) and value not in found]
+        names = dict.fromkeys(x.id for x in ast.walk(ast.parse(inspect.getsource(caller))) if isinstance(x, ast.Name))
+        called = [caller.__globals__[name] for name in names if name in caller.__globals__]
+        found += [x for x in called if inspect.isfunction(x) and _is_ours(x) and x not in found]
     return found
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return function.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _imports(block: str, names: set[str]) -> str:

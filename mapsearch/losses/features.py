@@ -1,13 +1,16 @@
-"""Losses between a student's and a teacher's feature of the same shape.
+"""Losses between a student's and a teacher's feature, position by position.
 
-All share one contract. Both features are `[B, C, *positions]` with channels second, equal in shape,
-float32; `mask` is bool `[B, *positions]` or None. The result is a scalar >= 0 that is zero for equal
-features, does not depend on masked positions, and is a mean, so that it does not grow with the batch.
+All feature losses share one contract. Both features are `[B, C, *positions]` with channels second;
+`mask` is bool `[B, *positions]` or None, and is passed over by a feature whose positions it does not
+cover. The result is a float32 scalar >= 0 that is zero for equal features, does not depend on masked
+positions, and is a mean, so that it does not grow with the batch. `core/losses.py` says which shapes
+each one takes.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from mapsearch.losses.views import positions, unpadded
 
 
 def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -17,16 +20,51 @@ def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor
     FitNets' hint loss (Romero et al. 2015, eq. 3) made free of the teacher's scale. Trap: a few
     positions of huge norm own it; prefer `cosine` then.
     """
-    s, t = _positions(student, mask), _positions(teacher, mask)  # [N, C]
+    s, t = positions(student, mask), positions(teacher, mask)  # [N, C]
     return (s - t).square().sum() / (t - t.mean(0)).square().sum().clamp(min=1e-12)
+
+
+def mse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean squared error over real positions and channels, in the teacher's squared unit.
+
+    Source: FitNets' hint loss (Romero et al. 2015, eq. 3), which sums over channels and halves. Trap:
+    its size is the teacher's scale; `nmse` is the same gradient in a unit of its own.
+    """
+    return (positions(student, mask) - positions(teacher, mask)).square().mean()
 
 
 def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     """`1 - cos(s, t)` over channels, averaged over real positions; in [0, 2], blind to norms.
 
-    Source: the hidden-state loss of DistilBERT (Sanh et al. 2019, section 3).
+    Source: the hidden-state loss of DistilBERT (Sanh et al. 2019, section 3). Trap: a position that is
+    all zero has no direction and counts as 1.
     """
-    return (1 - F.cosine_similarity(_positions(student, mask), _positions(teacher, mask), dim=1)).mean()
+    return (1 - F.cosine_similarity(positions(student, mask), positions(teacher, mask), dim=1)).mean()
+
+
+def vid(
+    student: Tensor, teacher: Tensor, mask: Tensor | None = None, *, log_variance: Tensor, floor: float = 0.01
+) -> Tensor:
+    """Variational information distillation: how badly a Gaussian around the student foretells the teacher.
+
+    `mean_c [log(v_c / floor) + e_c / v_c] / 2` with the learned variance `v_c = floor + exp(log_variance_c)`
+    of each channel and its error `e_c = mean (s - t)_c^2 / mean variance of t`: channels the student
+    cannot foretell are given up at the price of their logarithm. Source: Ahn et al. 2019, section 3, the
+    negative log-likelihood with a variance per channel. It differs in two ways that change no gradient's
+    direction: errors are in units of the teacher's variance, and the constant `log floor` (a floor of 1e-5
+    in the released code) makes it >= 0. At equal features it is zero only once the variances have shrunk.
+
+    Trap: the variances learn at the pace of the optimizer (a factor of two takes hundreds of steps of
+    AdamW at 2e-3), so that over a short schedule this is close to `nmse`.
+
+    Args:
+        log_variance: learned with the student, `[C]`; 0 is the teacher's variance.
+        floor: the least variance, as a fraction of the teacher's.
+    """
+    s, t = positions(student, mask), positions(teacher, mask)  # [N, C]
+    error = (s - t).square().mean(0) / (t - t.mean(0)).square().mean().clamp(min=1e-12)  # [C]
+    variance = floor + log_variance.float().exp()
+    return 0.5 * ((variance / floor).log() + error / variance).mean()
 
 
 def attention(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -35,16 +73,10 @@ def attention(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> T
     `a = sum_c |x_c|^2` over positions, scaled to norm one per sample; the loss is
     `mean_B |a_s - a_t|^2`. Widths need not be equal. Source: Zagoruyko and Komodakis 2017, eq. 2
     (its released code squares the distance and averages over positions too; here positions are summed).
+    Trap: one position of huge norm, such as a class token, owns the map.
     """
     maps = []
     for feature in (student, teacher):
-        real = feature if mask is None else feature.masked_fill(~mask.unsqueeze(1), 0.0)
-        energy = real.square().sum(1).flatten(1)  # [B, P]
+        energy = unpadded(feature, mask).square().sum(1).flatten(1)  # [B, P]
         maps.append(F.normalize(energy, dim=1))
     return (maps[0] - maps[1]).square().sum(1).mean()
-
-
-def _positions(feature: Tensor, mask: Tensor | None) -> Tensor:
-    """`[B, C, *positions]` -> real positions as rows `[N, C]`."""
-    channels_last = torch.movedim(feature, 1, -1)
-    return channels_last[mask] if mask is not None else channels_last.flatten(0, -2)

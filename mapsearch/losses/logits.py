@@ -1,23 +1,39 @@
 """Losses between a student's and a teacher's logits.
 
 One contract: logits `[..., C]`, `mask` bool over the leading axes or None; the result is a scalar
-mean over real positions, computed in float32, zero for equal logits, already multiplied by
-temperature^2 so that its gradient keeps its size when the temperature changes (Hinton et al. 2015).
+mean over real positions, computed in float32, >= 0 and zero for equal logits. Those between softened
+distributions are multiplied by temperature^2 so that their gradient keeps its size when the temperature
+changes (Hinton et al. 2015). Vocabularies padded to different widths are trimmed to the smaller one.
+Large ones are gone through a part at a time, with each part computed again for its gradient: beside
+the logits and their gradient only one part is ever held in float32.
 """
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 
 def kl(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
     """`temperature^2 * KL(teacher || student)` of the softened distributions, in nats.
 
-    Source: Hinton, Vinyals and Dean 2015, section 2.
+    Source: Hinton, Vinyals and Dean 2015, section 2. Trap: it wants the student's logits as large as the
+    teacher's, which a small student can seldom make; `standardised_kl` does not.
     """
-    s = F.log_softmax(_rows(student, mask) / temperature, dim=-1)
-    t = F.log_softmax(_rows(teacher, mask) / temperature, dim=-1)
-    return temperature**2 * F.kl_div(s, t, reduction="batchmean", log_target=True)
+    return _mean(partial(_kl_sum, temperature=temperature), student, teacher, mask)
+
+
+def standardised_kl(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """KL as above after both logits were standardised: `z = (x - mean x) / sd x` over the classes.
+
+    Only the order and the relative gaps of the logits are asked for, not their size. Source: Sun et al. 2024,
+    algorithm 1 (population standard deviation; its released code has the sample's). Trap: logits
+    of standard deviation one are soft, so that usual temperatures flatten them further: try 1 to 2.
+    """
+    return _mean(partial(_standardised_kl_sum, temperature=temperature), student, teacher, mask)
 
 
 def dkd(
@@ -36,22 +52,77 @@ def dkd(
     weights 1 and 8. Here the target is the teacher's top class, not the label, so that unlabelled
     samples take part.
     """
-    s, t = _rows(student, mask) / temperature, _rows(teacher, mask) / temperature  # [N, C]
-    target = F.one_hot(t.argmax(-1), t.shape[-1]).bool()
+    loss_sum = partial(_dkd_sum, temperature=temperature, target_weight=target_weight, other_weight=other_weight)
+    return _mean(loss_sum, student, teacher, mask)
 
-    def parts(logits: Tensor) -> tuple[Tensor, Tensor]:
-        log_p = F.log_softmax(logits, -1)
-        others = log_p[~target].view(len(logits), -1)  # [N, C - 1]
-        rest = others.logsumexp(-1)  # not log(1 - p): that has no digits left when the network is sure
-        return torch.stack([log_p[target], rest], -1), others - rest.unsqueeze(-1)
 
-    (binary_s, others_s), (binary_t, others_t) = parts(s), parts(t)
-    between = F.kl_div(binary_s, binary_t, reduction="batchmean", log_target=True)
-    among = F.kl_div(others_s, others_t, reduction="batchmean", log_target=True)
+def logit_mse(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """Mean squared error of the logits, over classes and positions; the temperature plays no part.
+
+    Twice what `kl` tends to at a high temperature, for logits of mean zero. Sources: Ba and Caruana 2014,
+    eq. 1; Kim et al. 2021. Trap: unlike a softmax it sees a shift of all logits, and with a large vocabulary
+    most of it is about tokens that never come up.
+    """
+    return _mean(_mse_sum, student, teacher, mask)
+
+
+def _kl_sum(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    s, t = (F.log_softmax(x / temperature, dim=-1) for x in (student, teacher))
+    return temperature**2 * F.kl_div(s, t, reduction="sum", log_target=True)
+
+
+def _standardised_kl_sum(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    s, t = (F.layer_norm(x, x.shape[-1:], eps=1e-7) for x in (student, teacher))  # without weights: the z-score
+    return _kl_sum(s, t, temperature)
+
+
+def _dkd_sum(student: Tensor, teacher: Tensor, temperature: float, target_weight: float, other_weight: float) -> Tensor:
+    target = teacher.argmax(-1, keepdim=True)  # [N, 1]
+    parts = []
+    for logits in (student, teacher):
+        log_p = F.log_softmax(logits / temperature, -1)
+        others = log_p.scatter(-1, target, -torch.inf)
+        rest = others.logsumexp(-1, keepdim=True)  # not log(1 - p): that has no digits left when the network is sure
+        binary = torch.cat([log_p.gather(-1, target), rest], -1)
+        parts.append((binary, (others - rest).scatter(-1, target, 0.0)))  # 0 in both networks: adds nothing
+    (binary_s, others_s), (binary_t, others_t) = parts
+    between = F.kl_div(binary_s, binary_t, reduction="sum", log_target=True)
+    among = F.kl_div(others_s, others_t, reduction="sum", log_target=True)
     return temperature**2 * (target_weight * between + other_weight * among)
 
 
-def _rows(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """`[..., C]` -> `[N, C]` float32, real positions only; a mask that does not cover the leading axes is per token."""
-    covers = mask is not None and mask.shape == logits.shape[:-1]
-    return (logits[mask] if covers else logits.flatten(0, -2)).float()
+def _mse_sum(student: Tensor, teacher: Tensor) -> Tensor:
+    return F.mse_loss(student, teacher, reduction="sum") / student.shape[-1]
+
+
+def _mean(
+    loss_sum: Callable[[Tensor, Tensor], Tensor],
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor | None,
+    part_size: int = 2**23,
+) -> Tensor:
+    """Mean of a loss over real positions; a mask that does not cover the leading axes is per token, and not used."""
+    n_classes = min(student.shape[-1], teacher.shape[-1])
+    if n_classes < 0.99 * max(student.shape[-1], teacher.shape[-1]):
+        raise ValueError(
+            f"logits of {student.shape[-1]} and {teacher.shape[-1]} classes must be of one vocabulary, padded to "
+            "widths less than 1 % apart; select the classes both networks share"
+        )
+    real = mask if mask is not None and mask.shape == student.shape[:-1] else None
+    s, t = (
+        logits[real] if real is not None else logits.flatten(0, -2)
+        for logits in (student[..., :n_classes], teacher[..., :n_classes].detach())
+    )  # [N, C]
+    n_rows = max(1, part_size // n_classes)
+    if len(s) <= n_rows:
+        return loss_sum(s.float(), t.float()) / max(1, len(s))
+    sums = [
+        checkpoint(_in_float32, loss_sum, *part, use_reentrant=False, preserve_rng_state=False)
+        for part in zip(torch.split(s, n_rows), torch.split(t, n_rows), strict=True)
+    ]
+    return torch.stack(sums).sum() / len(s)
+
+
+def _in_float32(loss_sum: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor) -> Tensor:
+    return loss_sum(student.float(), teacher.float())

@@ -1,4 +1,4 @@
-"""Projector: makes a student feature and a teacher feature comparable."""
+"""Projector: makes a student feature and a teacher feature comparable, and holds all that a pair learns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,31 +7,68 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.recipe import FeatureLossName, ProjectorName
+from mapsearch.core.space import patch_grid
+
 
 class Projector(nn.Module):
-    """Brings a pair of features to one shape `[B, C, *positions]`, channels second, float32.
+    """Brings a pair of features to `[B, C, *positions]`, channels second, float32.
 
-    The student's channels are mapped to the teacher's by one learned linear map per position (on
-    maps that is a 1x1 convolution) unless `student_width` is None; maps of different size are both
-    averaged down to the smaller grid first. Tokens `[B, L, C]` keep their positions.
+    Where positions are aligned, maps of different size are both averaged down to the smaller grid, and of
+    tokens beside a map the last `grid` ones are laid out as one. Then the student's channels become the
+    teacher's at each position: by nothing, one linear map (a 1x1 convolution on maps), or an
+    MLP of two layers whose hidden width is the teacher's.
 
     Source: FitNets' regressor (Romero et al. 2015) with a 1x1 kernel.
+
+    Args:
+        grid: height and width of the patches among the tokens; the tokens before them are left out.
+        learns_variance: holds `log_variance` `[C]` of the teacher's channels, for a loss that learns it.
     """
 
-    def __init__(self, kind: str, student_width: int | None, teacher_width: int) -> None:
+    def __init__(
+        self,
+        student_kind: str,
+        teacher_kind: str,
+        student_width: int,
+        teacher_width: int,
+        projection: str = "none",
+        aligned: bool = True,
+        grid: tuple[int, int] | None = None,
+        learns_variance: bool = False,
+    ) -> None:
         super().__init__()
-        self.kind = kind
-        self.linear = nn.Linear(student_width, teacher_width) if student_width is not None else nn.Identity()
+        self.kinds, self.aligned, self.grid = (student_kind, teacher_kind), aligned, grid
+        makes: dict[str, Callable[[], nn.Module]] = {
+            "none": nn.Identity,
+            "linear": lambda: nn.Linear(student_width, teacher_width),
+            "mlp": lambda: nn.Sequential(
+                nn.Linear(student_width, teacher_width), nn.GELU(), nn.Linear(teacher_width, teacher_width)
+            ),
+        }
+        self.projection = makes[projection]()
+        self.learned = nn.ParameterDict({"log_variance": torch.zeros(teacher_width)} if learns_variance else {})
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """Both features as `[B, C, *positions]`; gradients flow to the student's alone."""
-        student, teacher = student.float(), teacher.detach().float()
-        if self.kind == "map":
+        student = self._channels_second(student.float(), self.kinds[0])
+        teacher = self._channels_second(teacher.detach().float(), self.kinds[1])
+        if self.aligned and student.shape[2:] != teacher.shape[2:]:
             grid = [min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True)]
-            student, teacher = torch.movedim(self._resample(student, grid), 1, -1), self._resample(teacher, grid)
-        else:
-            teacher = torch.movedim(teacher, -1, 1)
-        return torch.movedim(self.linear(student), -1, 1), teacher
+            student, teacher = self._resample(student, grid), self._resample(teacher, grid)
+        projected = self.projection(torch.movedim(student, 1, -1))
+        return torch.movedim(projected, -1, 1).float(), teacher  # autocast projects in half precision
+
+    def _channels_second(self, feature: Tensor, kind: str) -> Tensor:
+        if kind == "map":
+            return feature
+        feature = torch.movedim(feature, -1, 1)
+        if kind == "tokens" and self.grid is not None:
+            height, width = self.grid
+            feature = feature[:, :, -height * width :].reshape(*feature.shape[:2], height, width)
+        return feature
 
     @staticmethod
     def _resample(feature: Tensor, grid: list[int]) -> Tensor:
@@ -40,3 +77,16 @@ class Projector(nn.Module):
         pools: dict[int, Callable[[Tensor, Any], Tensor]]
         pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
         return pools[len(grid)](feature, grid)
+
+
+def projector_arguments(
+    loss: FeatureLossName, projector: ProjectorName, student: Layer, teacher: Layer
+) -> tuple[Any, ...]:
+    """What a `Projector` between two layers is made with: nothing learned that the loss has no need of."""
+    traits = LOSS_TRAITS[loss]
+    kinds = student.kind or "vector", teacher.kind or "vector"
+    grid = None
+    if traits.aligned and set(kinds) == {"tokens", "map"}:
+        grid = patch_grid(student, teacher) if kinds[0] == "tokens" else patch_grid(teacher, student)
+    projection = projector if traits.projected else "none"
+    return *kinds, student.width, teacher.width, projection, traits.aligned, grid, traits.learns_variance

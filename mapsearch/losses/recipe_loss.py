@@ -2,25 +2,44 @@
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import MappingError
 from mapsearch.core.layers import Layer
-from mapsearch.core.recipe import Recipe
+from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.recipe import FeatureLossName, LogitLossName, Recipe
 from mapsearch.core.space import RecipeSpace
-from mapsearch.losses.features import attention, cosine, nmse
-from mapsearch.losses.logits import dkd, kl
-from mapsearch.losses.projectors import Projector
+from mapsearch.losses.distributions import attention_relation, nst
+from mapsearch.losses.features import attention, cosine, mse, nmse, vid
+from mapsearch.losses.logits import dkd, kl, logit_mse, standardised_kl
+from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
 
-FEATURE_LOSSES = {"nmse": nmse, "cosine": cosine, "attention": attention}
-LOGIT_LOSSES = {"kl": kl, "dkd": dkd}
+FEATURE_LOSSES: dict[FeatureLossName, Callable[..., Tensor]] = {
+    "nmse": nmse,
+    "mse": mse,
+    "cosine": cosine,
+    "vid": vid,
+    "attention": attention,
+    "nst": nst,
+    "attention_relation": attention_relation,
+    "gram": gram,
+    "relational_distance": relational_distance,
+    "relational_angle": relational_angle,
+    "pkt": pkt,
+    "cka": cka,
+}
+"""All are called with two projected features, the mask, and what the projector has learned for them by name."""
 
-
-LEAST_SCALE = 1e-3
-"""A pair that is nearly equal at the start must not be blown up by dividing through next to nothing."""
+LOGIT_LOSSES: dict[LogitLossName, Callable[..., Tensor]] = {
+    "kl": kl,
+    "dkd": dkd,
+    "standardised_kl": standardised_kl,
+    "mse": logit_mse,
+}
 
 
 class RecipeLoss(nn.Module):
@@ -71,9 +90,9 @@ class RecipeLoss(nn.Module):
         loss = FEATURE_LOSSES[self.recipe.loss]
         values = []
         for pair, projector in zip(self.pairs, self.projectors, strict=True):
+            assert isinstance(projector, Projector)
             s, t = projector(student[pair.student], teacher[pair.teacher])
-            fits = mask is not None and mask.shape == (s.shape[0], *s.shape[2:])
-            values.append(loss(s, t, mask if fits else None))
+            values.append(loss(s, t, mask, **projector.learned))
         return torch.stack(values) if values else self.scales.new_zeros(0)
 
     @torch.no_grad()
@@ -81,7 +100,7 @@ class RecipeLoss(nn.Module):
         """Freeze `scales` at the mean raw loss over (student features, teacher features, mask) batches."""
         if self.pairs and batches:
             losses = torch.stack([self.pair_losses(*batch) for batch in batches])  # [batches, P]
-            self.scales.copy_(losses.mean(0).clamp(min=LEAST_SCALE))
+            self.scales.copy_(losses.mean(0).clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
 
     def forward(
         self,
@@ -123,7 +142,6 @@ class RecipeLoss(nn.Module):
 
 
 def _projector(recipe: Recipe, student: Layer, teacher: Layer, seed: int) -> Projector:
-    learned = recipe.projector == "linear" and recipe.loss != "attention"
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(zlib.crc32(f"{seed}: {student.path} <- {teacher.path}".encode()))
-        return Projector(student.kind or "vector", student.width if learned else None, teacher.width)
+        return Projector(*projector_arguments(recipe.loss, recipe.projector, student, teacher))

@@ -11,6 +11,7 @@ Kernel = Callable[[Tensor], Tensor]
 
 N_GROUPS, N_REPLICATES = 20, 32
 EARLY_BLOCKS, EARLY_SHUFFLES = 8, 4
+CHUNK = 64**2
 OFFSET = 0.99
 """Share of a Gram matrix's diagonal that its mean may reach: above it a common offset eats the digits."""
 LEAST, LARGEST = 1e-30, 1e30
@@ -137,7 +138,7 @@ class BlockSums:
         t = t.to(s.device)
         weight = 1 / (size - 3)  # n samples times 1 / (n (n - 3)), the unbiased HSIC's divisor
         groups = torch.arange(self._n_blocks, self._n_blocks + count) % N_GROUPS
-        self._cross.index_add_(0, groups, _wide(s @ t.mT), alpha=weight)
+        self._cross.index_add_(0, groups, _products(s, t), alpha=weight)
         self._student.index_add_(0, groups, _wide(s.square().sum(-1)), alpha=weight)
         self._teacher.index_add_(0, groups, _wide(t.square().sum(-1)), alpha=weight)
         self._shuffled += weight * self._chance(s, t, size)
@@ -150,7 +151,7 @@ class BlockSums:
         for _ in range(EARLY_SHUFFLES if self._n_blocks < EARLY_BLOCKS else 1):
             order = torch.randperm(size, generator=self._random)
             entries = (order[:, None] * size + order).flatten().to(t.device)
-            products.append(_wide(s @ t.gather(2, entries.expand_as(t)).mT))  # [blocks, S, T]
+            products.append(_products(s, t.gather(2, entries.expand_as(t))))
         which = torch.randint(len(products), (N_REPLICATES, len(s)), generator=self._random)
         signs = torch.randint(2, (N_REPLICATES, len(s)), generator=self._random).double() * 2 - 1
         drawn = torch.stack(products)[which, torch.arange(len(s))]  # [R, blocks, S, T]
@@ -165,5 +166,11 @@ def _cut(n: int, block: int) -> list[tuple[int, int]]:
     return [(count, size) for count, size in cuts if count and size >= 4]
 
 
-def _wide(products: Tensor) -> Tensor:
-    return products.cpu().double()
+def _products(s: Tensor, t: Tensor) -> Tensor:
+    """All pairs' inner products `[blocks, S, T]` in float64; float32 adds up no more than a block of 64's."""
+    parts = zip(torch.split(s, CHUNK, -1), torch.split(t, CHUNK, -1), strict=True)
+    return torch.stack([a @ b.mT for a, b in parts]).cpu().double().sum(0)
+
+
+def _wide(sums: Tensor) -> Tensor:
+    return sums.cpu().double()

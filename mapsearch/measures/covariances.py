@@ -17,7 +17,7 @@ SMALL = 32 * 2**20
 """Bytes up to which sums of all pairs are chosen for being cheap."""
 AFFORDED = ((8, 8), (LEAST_GROUPS, 4), (1, 2))
 """Groups of samples for the jackknife, and shuffles for the floors: the most that fit the budget."""
-NULL_ROWS, NULL_SHUFFLES = 64, 256
+NULL_ROWS, NULL_SHUFFLES = 64, 64
 LEAST_ROWS = 4
 """Fewer samples carry no unbiased estimate."""
 FLOAT64 = 3.0
@@ -67,7 +67,7 @@ class CovarianceSums:
         self._measure = variants[self._estimator]
         self._n_layers = n_student, n_teacher
         self._has_law = self._estimator == "debiased"
-        self._random = torch.Generator().manual_seed(seed)
+        self._seed, self._random = seed, torch.Generator().manual_seed(seed)
         self._n_batches = 0
         self._widths: tuple[list[int], ...] = [], []
         self._origins: tuple[list[Tensor], ...] = [], []
@@ -110,12 +110,12 @@ class CovarianceSums:
         words = f"{self._estimator}, all samples at once"
         if not self._n_batches:
             return Estimate(torch.zeros(self._n_layers, dtype=torch.float64), None, 1.0, 1.0, words)
-        values, errors = self._values(), None
-        filled = [group for group, size in enumerate(self._sizes) if size]
-        if len(filled) >= LEAST_GROUPS and self.n_rows - max(self._sizes) >= LEAST_ROWS:
-            left_out = torch.stack([self._values(without=group) for group in filled])
-            errors = weighted_jackknife(values, left_out, [self._sizes[group] for group in filled])
-        return Estimate(values, errors, *self._floors(), words)
+        groups = [group for group, size in enumerate(self._sizes) if size]
+        if len(groups) < LEAST_GROUPS or self.n_rows - max(self._sizes) < LEAST_ROWS:
+            groups = []
+        values = self._of_pairs(self._cross, lambda sums: _whole_and_without(sums, groups))
+        errors = weighted_jackknife(values[0], values[1:], [self._sizes[group] for group in groups]) if groups else None
+        return Estimate(values[0], errors, *self._floors(), words)
 
     def _open(self, student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
         """Make room for the sums, where float64 is."""
@@ -170,7 +170,7 @@ class CovarianceSums:
 
     def _parts(self, network: int, wide: Tensor) -> tuple[Tensor, ...]:
         """The columns of each layer."""
-        return torch.split(wide, [width + 2 for width in self._widths[network]], dim=1)
+        return torch.split(wide, [width + 2 for width in self._widths[network]], dim=-1)
 
     def _count(self, s: Tensor, t: Tensor) -> None:
         group = self._sizes.index(min(self._sizes))
@@ -190,31 +190,33 @@ class CovarianceSums:
             for first, wide in zip(self._first, (s, t), strict=True):
                 first.append(wide[:n_missing].clone())
 
-    def _values(self, without: int | None = None) -> Tensor:
-        """`[S, T]`, of all samples or without one group of them."""
+    def _of_pairs(self, cross: Tensor, variants: Callable[[Tensor], Tensor], *, is_grouped: bool = True) -> Tensor:
+        """`[V, S, T]`, the values of each variant of the sums; on the CPU, where small decompositions are fast.
 
-        def kept(sums: Tensor) -> Tensor:
-            return sums.sum(0) if without is None else sums.sum(0) - sums[without]
+        Args:
+            variants: `[G, ...]` sums of the groups -> `[V, ...]`.
+            is_grouped: whether `cross` is of groups too, or already of variants.
+        """
+        s, t = ([self._measure.of_layer(variants(sums.cpu())) for sums in layers] for layers in self._own)
+        rows = [self._parts(1, row) for row in torch.split(cross.cpu(), [width + 2 for width in self._widths[0]], -2)]
 
-        return self._of_pairs(kept(self._cross), [[kept(sums) for sums in layers] for layers in self._own])
+        def value(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
+            return self._measure.of_pair(variants(pair) if is_grouped else pair, student, teacher)
 
-    def _of_pairs(self, cross: Tensor, own: Sequence[Sequence[Tensor]]) -> Tensor:
-        """`[S, T]` from the moments of all pairs and of all layers; on the CPU, where small decompositions are fast."""
-        s, t = ([self._measure.of_layer(sums.cpu()) for sums in layers] for layers in own)
-        pairs = [self._parts(1, row) for row in torch.split(cross.cpu(), [width + 2 for width in self._widths[0]])]
-        values = [
-            torch.stack([self._measure.of_pair(pair, s_own, t_own) for pair, t_own in zip(row, t, strict=True)])
-            for row, s_own in zip(pairs, s, strict=True)
-        ]
-        return torch.stack(values)
+        return torch.stack(
+            [
+                torch.stack([value(pair, of_s, of_t) for pair, of_t in zip(row, t, strict=True)], -1)
+                for row, of_s in zip(rows, s, strict=True)
+            ],
+            dim=-2,
+        )
 
     def _floors(self) -> tuple[float, float]:
         if self._has_law:
             return self._floors_by_law()
         if not self._shuffled[0, -1, -1]:  # no batch was large enough to be shuffled
             return 1.0, 1.0
-        own = [[sums.sum(0) for sums in layers] for layers in self._own]
-        return floors(torch.stack([self._of_pairs(cross, own) for cross in self._shuffled]))
+        return floors(self._of_pairs(self._shuffled, lambda sums: sums.sum(0, keepdim=True), is_grouped=False))
 
     def _floors_by_law(self) -> tuple[float, float]:
         s, t = (torch.cat(first) for first in self._first)
@@ -230,9 +232,16 @@ class CovarianceSums:
             for network, wide in enumerate((s, t))
         )
         s_flat = s_grams.flatten(1)
-        orders = [torch.randperm(len(s), generator=self._random).to(t.device) for _ in range(NULL_SHUFFLES)]
+        random = torch.Generator().manual_seed(self._seed)  # its own: asking twice gives one answer
+        orders = [torch.randperm(len(s), generator=random).to(t.device) for _ in range(NULL_SHUFFLES)]
         cross = torch.stack([s_flat @ t_grams[:, order][:, :, order].flatten(1).T for order in orders])
         return cosines(cross, s_flat.square().sum(1), t_grams.square().sum((1, 2))).cpu()
+
+
+def _whole_and_without(sums: Tensor, groups: Sequence[int]) -> Tensor:
+    """`[G, ...]` -> `[1 + len(groups), ...]`: all groups together, then all but each."""
+    whole = sums.sum(0, keepdim=True)
+    return torch.cat([whole, whole - sums[list(groups)]])
 
 
 def weighted_jackknife(values: Tensor, left_out: Tensor, sizes: Sequence[int]) -> Tensor:

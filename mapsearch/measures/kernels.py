@@ -77,7 +77,7 @@ def distance_ranks(gram: Tensor) -> Tensor:
     first, last = (torch.searchsorted(ordered, pairs, right=right) for right in (False, True))
     ranks = (first + last).to(gram.dtype)
     out = torch.zeros_like(distances)
-    out[..., i, j] = (ranks - ranks.mean(-1, keepdim=True)) / pairs.shape[-1]
+    out[..., i, j] = out[..., j, i] = (ranks - ranks.mean(-1, keepdim=True)) / pairs.shape[-1]
     return out
 
 

@@ -1,9 +1,9 @@
 """From the moments of one pair of layers to how alike they are, without another look at the samples.
 
-The moments of a pair are `sum [x, |x|^2, 1] [y, |y|^2, 1]^T` over samples, `[d_s + 2, d_t + 2]` float64.
-They add up over batches, and subtract where samples are left out. A layer's own are those of it with
-itself. A measure is two functions: what it wants of each layer's own moments, and what it makes of that
-and of the pair's; the pair may be of fewer samples than the layers' own.
+The moments of a pair are `sum [x, |x|^2, 1] [y, |y|^2, 1]^T` over samples, `[..., d_s + 2, d_t + 2]`
+float64. They add up over batches, and subtract where samples are left out; leading dimensions are such
+variants. A layer's own are those of it with itself. A measure is two functions: what it wants of each
+layer's own moments, and what it makes of that and of the pair's; the pair's may be of fewer samples.
 """
 
 import torch
@@ -24,14 +24,14 @@ def debiased_hsic(pair: Tensor) -> Tensor:
     sample instead of one per two samples. Trap: the terms cancel, so they want float64 and features
     about zero.
     """
-    n, r = pair[-1, -1], pair[-2, -2]
-    if n < 4:
-        return pair.new_zeros(())
-    products, s, t = pair[:-2, :-2], pair[:-2, -1], pair[-1, :-2]
-    trace = products.square().sum() - r
-    ones_s, ones_t = s @ s - pair[-2, -1], t @ t - pair[-1, -2]
-    both = s @ (products @ t) - s @ pair[:-2, -2] - t @ pair[-2, :-2] + r
-    return (trace + ones_s * ones_t / ((n - 1) * (n - 2)) - 2 * both / (n - 2)) / (n * (n - 3))
+    n, r = pair[..., -1, -1], pair[..., -2, -2]
+    products, s, t = pair[..., :-2, :-2], pair[..., :-2, -1], pair[..., -1, :-2]
+    trace = products.square().sum((-2, -1)) - r
+    ones_s, ones_t = (s * s).sum(-1) - pair[..., -2, -1], (t * t).sum(-1) - pair[..., -1, -2]
+    to_s, to_t = (products @ t.unsqueeze(-1)).squeeze(-1) - pair[..., :-2, -2], pair[..., -2, :-2]
+    both = (s * to_s).sum(-1) - (t * to_t).sum(-1) + r
+    hsic = (trace + ones_s * ones_t / ((n - 1) * (n - 2)) - 2 * both / (n - 2)) / (n * (n - 3))
+    return torch.where(n >= 4, hsic, 0.0)
 
 
 def biased_hsic(pair: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def biased_hsic(pair: Tensor) -> Tensor:
 
     Trap: about as large for unrelated features as for equal ones where samples are few for the channels.
     """
-    return covariance(pair).square().sum()
+    return covariance(pair).square().sum((-2, -1))
 
 
 def debiased_norm(own: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def biased_cka(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
 
 def variance(own: Tensor) -> Tensor:
     """A layer's summed variance."""
-    return covariance(own).trace()
+    return covariance(own).diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def procrustes(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
@@ -77,16 +77,17 @@ def procrustes(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
     Cost: as CKA, and a singular value decomposition per pair at the end. Trap: biased upwards where
     samples are few for the channels; nothing but its noise floor tells.
     """
-    return _cosine(torch.linalg.svdvals(covariance(pair)).sum(), student, teacher)
+    return _cosine(torch.linalg.svdvals(covariance(pair)).sum(-1), student, teacher)
 
 
 def whitening(own: Tensor) -> Tensor:
-    """`[d, k]`: the directions of 99 % of a layer's variance, each over its deviation; none where it is constant."""
+    """`[..., d, k]`: the directions of 99 % of a layer's variance, each over its deviation; zeros fill up."""
     ascending, vectors = torch.linalg.eigh(covariance(own))
-    variances, directions = ascending.flip(0).clamp(min=0), vectors.flip(1)
-    k = int((variances.cumsum(0) < VARIANCE_KEPT * variances.sum()).sum()) + 1 if variances[0] > 0 else 0
-    kept: Tensor = directions[:, :k] / variances[:k].sqrt()
-    return kept
+    variances, directions = ascending.flip(-1).clamp(min=0), vectors.flip(-1)
+    before = variances.cumsum(-1) - variances
+    is_kept = before < VARIANCE_KEPT * variances.sum(-1, keepdim=True)  # none where all is constant
+    whitened: Tensor = directions * torch.where(is_kept, variances.rsqrt(), 0.0).unsqueeze(-2)
+    return whitened[..., : int(is_kept.sum(-1).max())]
 
 
 def svcca(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
@@ -96,21 +97,22 @@ def svcca(pair: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
     Trap: a direction of noise among the 99 % counts as much as one of signal, and with fewer samples
     than directions every correlation is 1.
     """
-    correlations = torch.linalg.svdvals(student.T @ covariance(pair) @ teacher).clamp(max=1)
-    return correlations.mean() if len(correlations) else pair.new_zeros(())
+    correlations: Tensor = torch.linalg.svdvals(student.mT @ covariance(pair) @ teacher).clamp(max=1)
+    n_student, n_teacher = ((whitened != 0).any(-2).sum(-1) for whitened in (student, teacher))
+    return correlations.sum(-1) / torch.minimum(n_student, n_teacher).clamp(min=1)
 
 
 def covariance(pair: Tensor) -> Tensor:
-    """`[d_s, d_t]`, over `n`."""
-    n = pair[-1, -1]
-    return pair[:-2, :-2] / n - torch.outer(pair[:-2, -1] / n, pair[-1, :-2] / n)
+    """`[..., d_s, d_t]`, over `n`."""
+    n = pair[..., -1:, -1:]
+    return pair[..., :-2, :-2] / n - (pair[..., :-2, -1:] / n) * (pair[..., -1:, :-2] / n)
 
 
 def _beyond_rounding(difference: Tensor, own: Tensor) -> Tensor:
-    largest_term = (own[:-2, :-2] / own[-1, -1]).square().sum()
+    largest_term = (own[..., :-2, :-2] / own[..., -1:, -1:]).square().sum((-2, -1))
     return torch.where(difference > ROUNDING * largest_term, difference, 0.0)
 
 
 def _cosine(product: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
     norms = student.sqrt() * teacher.sqrt()
-    return product / norms if norms > 0 else torch.zeros_like(product)
+    return torch.where(norms > 0, product / norms, 0.0)

@@ -4,6 +4,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -153,9 +154,10 @@ def compare_bench(bench: Bench, spec: StudySpec, student: Sequence[Layer], teach
     # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
     batches = ordered_batches(bench, bench.train, max(64, spec.train.batch_size), spec.similarity.samples, spec.seed)
     model, task = bench.new_student(spec.seed), bench.task
-    return measure_layers(
+    found = measure_layers(
         bench.teacher, model, batches, teacher, student, task.forward, task.mask, spec.similarity, spec.seed
     )
+    return replace(found, notes=(*found.notes, "the student is untrained"))
 
 
 def _count(

@@ -85,6 +85,10 @@ class Task(ABC):
         loss = _cross_entropy(logits, labels).masked_fill(unlabelled, torch.nan)
         return {"accuracy": right, "loss": loss}
 
+    def tokenizers(self) -> tuple[Any, Any] | None:
+        """The teacher's and the student's tokenizer, each with `get_vocab()`, to be compared; None: not compared."""
+        return None
+
     def mask(self, batch: Any) -> Tensor | None:
         """Which positions of a token batch are real, bool `[B, L]`: the `attention_mask`, else all."""
         return mask_of(batch)

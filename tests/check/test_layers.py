@@ -73,6 +73,19 @@ def test_projectors_are_told_with_their_size(vision, study):
     )
 
 
+def test_a_larger_projector_is_told_and_none_where_the_loss_needs_none(vision, study):
+    space = {"loss": ["vid", "pkt"], "projector": ["mlp", "none"]}
+    messages = said(check(vision(), study(space=space)), "ok", "pairs").splitlines()
+    assert messages[0].endswith("8 of other width; an mlp projector each, 112 to 112 parameters")
+    assert messages[1:] == ["pkt: 8 of 8 pairs can be matched, without a projector"]  # once
+
+
+def test_a_batch_too_small_for_the_loss_is_refused(vision, study):
+    report = check(vision(), study(space={"loss": ["cka", "nmse"]}, train={"batch_size": 3}))
+    (message,) = said(report, "error", "pairs").splitlines()
+    assert message == "cka needs batches of at least 4 samples for its relations, but got `train.batch_size: 3`"
+
+
 def test_resampling_is_told(vision, study):
     class Smaller(nn.Module):
         def __init__(self):

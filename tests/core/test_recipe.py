@@ -67,7 +67,7 @@ def test_a_value_out_of_its_range_is_refused_with_the_rule(field, value, rule):
 
 
 def test_an_unknown_name_is_refused_with_close_matches():
-    with pytest.raises(MappingError, match=r"`loss` must be one of nmse, cosine, .*'cosin'; did you mean `cosine`\?"):
+    with pytest.raises(MappingError, match=r"`loss` must be one of nmse, mse, .*'cosin'; did you mean `cosine`\?"):
         Recipe(loss="cosin")
 
 

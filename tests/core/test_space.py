@@ -1,9 +1,12 @@
+from itertools import permutations
+
 import pytest
 
 from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.space import RecipeSpace, pair_problem
+from mapsearch.core.space import RecipeSpace, pair_problem, patch_grid
 
 
 def layer(kind, *shape, problem=""):
@@ -11,6 +14,8 @@ def layer(kind, *shape, problem=""):
 
 
 MAP, TOKENS, VECTOR = layer("map", 8, 4, 4), layer("tokens", 6, 8), layer("vector", 8)
+VIT = layer("tokens", 197, 192)
+BETWEEN_SAMPLES = [name for name, traits in LOSS_TRAITS.items() if traits.compares == "samples"]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,13 @@ MAP, TOKENS, VECTOR = layer("map", 8, 4, 4), layer("tokens", 6, 8), layer("vecto
         (MAP, layer("map", 64, 7, 9), "nmse", "linear"),
         (MAP, layer("map", 64, 7, 9), "attention", "none"),
         (MAP, layer("map", 8, 2, 2), "nmse", "none"),
+        (VECTOR, layer("vector", 64), "vid", "mlp"),
+        (MAP, layer("map", 64, 7, 9), "nst", "none"),
+        (TOKENS, layer("tokens", 6, 64), "attention_relation", "none"),
+        (VIT, layer("map", 64, 7, 7), "nmse", "linear"),
+        (layer("map", 64, 7, 7), VIT, "attention", "none"),
+        *((*kinds, loss, "none") for loss in BETWEEN_SAMPLES for kinds in permutations((MAP, TOKENS, VECTOR), 2)),
+        (MAP, layer("map", 8, 16), "gram", "linear"),
     ],
 )
 def test_pairs_that_can_be_matched(student, teacher, loss, projector):
@@ -30,16 +42,42 @@ def test_pairs_that_can_be_matched(student, teacher, loss, projector):
 @pytest.mark.parametrize(
     ("student", "teacher", "loss", "projector", "why"),
     [
-        (MAP, TOKENS, "nmse", "linear", "a map cannot be matched with a tokens"),
+        (MAP, VECTOR, "nmse", "linear", "a map cannot be matched with a vector position by position"),
+        (MAP, TOKENS, "nmse", "linear", "6 tokens are no patches in the proportions of the map with at most 8 class"),
+        (VIT, layer("map", 8, 16), "nst", "none", "tokens can be laid out on maps with two spatial axes only"),
+        (VIT, layer("map", 64, 7, 7), "nmse", "none", "without a projector the widths must be equal"),
+        (VIT, MAP, "attention_relation", "none", "attention_relation needs tokens on both sides"),
+        (layer("tokens", 1, 8), layer("tokens", 1, 8), "attention_relation", "none", "attention_relation needs maps"),
+        (layer("map", 8, 1, 1), layer("map", 8, 1, 1), "nst", "linear", "nst needs maps or tokens with at least two"),
+        (TOKENS, layer("tokens", 7, 8), "cka", "none", "the sequence lengths differ"),
         (MAP, layer("map", 8, 16), "nmse", "linear", "the number of spatial axes differs"),
         (TOKENS, layer("tokens", 7, 8), "nmse", "linear", "the sequence lengths differ"),
-        (VECTOR, VECTOR, "attention", "linear", "attention transfer needs maps or tokens"),
+        (VECTOR, VECTOR, "attention", "linear", "attention needs maps or tokens"),
         (VECTOR, layer("vector", 64), "nmse", "none", "without a projector the widths must be equal"),
         (VECTOR, layer("vector", 8, problem="called 3 times"), "nmse", "linear", "called 3 times"),
     ],
 )
 def test_pairs_that_cannot_be_matched_say_why(student, teacher, loss, projector, why):
     assert pair_problem(student, teacher, loss, projector).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("n_tokens", "grid", "patches"),
+    [
+        (196, (7, 7), (14, 14)),
+        (197, (7, 7), (14, 14)),  # a class token
+        (198, (14, 14), (14, 14)),  # and one of distillation
+        (201, (32, 32), (14, 14)),  # and four registers
+        (17, (4, 4), (4, 4)),
+        (961, (12, 20), (24, 40)),  # images that are no squares
+        (128, (8, 8), (11, 11)),  # seven tokens before the patches are still believed
+        (130, (8, 8), None),  # nine are not
+        (6, (4, 4), None),  # nor two before four
+        (197, (1, 400), None),
+    ],
+)
+def test_patches_have_the_proportions_of_the_map(n_tokens, grid, patches):
+    assert patch_grid(layer("tokens", n_tokens, 8), layer("map", 8, *grid)) == patches
 
 
 SPACE = RecipeSpace(

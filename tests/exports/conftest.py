@@ -106,11 +106,35 @@ class Tags(Task):
         return self.train_data()
 
 
+class PatchNet(nn.Module):
+    """A vision transformer of 3 x 3 patches behind a class token."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed, self.first = nn.Conv2d(3, width, 3, stride=3), nn.Parameter(torch.randn(1, 1, width))
+        self.layers = nn.ModuleList(TokenBlock(width) for _ in range(2))
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([self.first.expand(len(x), -1, -1), self.embed(x).flatten(2).mT], 1)
+        for layer in self.layers:
+            x = layer(x, torch.zeros(x.shape[:2], dtype=torch.bool))[0]
+        return self.head(x[:, 0])
+
+
+class Patches(Images):
+    def student(self) -> nn.Module:
+        return PatchNet(8)
+
+
 MAPPINGS = {
+    "patches": [("layers.0", "blocks.0", 1.0), ("layers.1", "blocks.2", 0.5)],
     "images": [("blocks.0", "blocks.0", 1.0), ("blocks.0", "blocks.1", 0.5), ("blocks.1", "blocks.2", 2.0)],
     "tags": [("layers.0", "layers.0", 1.0), ("layers.0", "layers.1", 0.25), ("layers.1", "layers.2", 0.5)],
 }
 """Many-to-one."""
+
+TASKS = {"images": Images, "tags": Tags, "patches": Patches}
 
 
 def mapping(task: str) -> LayerMapping:
@@ -163,7 +187,7 @@ def _run(bench: Bench, space: RecipeSpace, recipe: Recipe, seed: int) -> Run:
 
 @pytest.fixture(scope="session")
 def benches() -> dict[str, Bench]:
-    return {"images": open_bench(Images(), "cpu"), "tags": open_bench(Tags(), "cpu")}
+    return {name: open_bench(task(), "cpu") for name, task in TASKS.items()}
 
 
 @pytest.fixture(scope="session")

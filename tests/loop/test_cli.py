@@ -1,5 +1,6 @@
 """Every command as a user types it: the result on stdout, the rest on stderr, one clear line for every mistake."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from mapsearch import cli
+from mapsearch.core.similarity import Similarity
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted(cli.cli.commands)
@@ -60,6 +62,7 @@ def test_help_and_lists_wait_for_nothing_heavy(finished):
     code = f"""
 import sys
 from mapsearch import cli
+from mapsearch.core.similarity import Similarity
 for arguments in {asked!r}:
     cli.cli.main(arguments, standalone_mode=False)
 loaded = [name for name in (*{heavy!r}, "sqlalchemy", "pydantic", "rich") if name in sys.modules]
@@ -135,6 +138,53 @@ def test_similarity_draws(do, write_study, tmp_path, name, begins):
     assert (tmp_path / name).read_bytes().startswith(begins)
 
 
+def test_similarity_as_csv(do, write_study):
+    code, out, err = do("similarity", write_study(), "--csv")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert (code, len(rows)) == (0, 2 * 4)
+    assert {row["above_noise"] for row in rows} <= {"true", "false"}
+    assert "next:" not in err
+
+
+def test_similarity_against_an_earlier_one(do, write_study, tmp_path):
+    study = write_study()
+    (tmp_path / "a.json").write_text(do("similarity", study, "--json")[1])
+    data = json.loads((tmp_path / "a.json").read_text())
+    assert "the student is untrained" in data["notes"]
+    data["values"][1] = data["values"][1][::-1]
+    (tmp_path / "b.JSON").write_text(json.dumps(data))
+    code, out, err = do("similarity", study, "--against", "b.JSON", "--plot", "c.SVG")
+    assert code == 0
+    assert out.splitlines()[-1].startswith("rank correlation ")
+    assert "next: mapsearch run" in err
+    assert "after - before" in (tmp_path / "c.SVG").read_text()
+    found = json.loads(do("similarity", "a.json", "--against", "b.JSON", "--json")[1])
+    assert found["before"] == data
+    assert found["largest"]["student"] == "blocks.1"
+    assert json.loads(do("similarity", "a.json", "--json")[1]) == json.loads((tmp_path / "a.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--csv", "--json"], "--csv cannot go with --json; choose one"),
+        (["--csv", "--against", "a.json"], "--csv cannot go with --against; choose one"),
+        (["--against", "no.json"], "no.json: cannot be read: No such file or directory; `--json` writes such a file"),
+        (["--against", "study/study.yaml"], "study.yaml: not valid JSON"),
+        (["--against", "keys.json"], "keys.json: unknown key `layers`; did you mean"),
+        (["--against", "other.json"], "must have the same student layers, but only the first has `a` and only the"),
+        (["--plot", "x"], "must end with .png or .svg, but got `x`"),
+    ],
+)
+def test_a_similarity_asked_wrong(refused, write_study, tmp_path, arguments, message):
+    study = write_study()
+    (tmp_path / "keys.json").write_text('{"layers": 1}')
+    other = Similarity(("a",), ("b",), ((0.5,),), 0.1, "cka", 64, "rows")
+    (tmp_path / "other.json").write_text(json.dumps(other.to_json()))
+    (line,) = refused("similarity", study, *arguments)
+    assert message in line
+
+
 def test_run_prints_the_verdict_and_the_next_step(do, finished, tmp_path):
     url = f"sqlite:///{shutil.copy(finished[1].removeprefix('sqlite:///'), tmp_path / 'copy.db')}"
     code, out, err = do("run", finished[0], "--storage", url)
@@ -208,7 +258,10 @@ def assert_known(data, schema, whole):
         (["shw", "x"], "no command `shw`; did you mean `show`?"),
         (["show", "x", "--jsn"], "--jsn"),
         (["show"], "Missing argument"),
-        (["similarity", "study/study.yaml", "--plot", "x.jpg"], r"--plot must end with .png or .svg, but got `x.jpg`"),
+        (
+            ["similarity", "study/study.yaml", "--plot", "x.jpg"],
+            "a picture must end with .png or .svg, but got `x.jpg`",
+        ),
         (["init", "new", "--template", "visio"], "'visio' is not one of 'vision', 'text'"),
     ],
 )

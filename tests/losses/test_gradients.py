@@ -72,5 +72,5 @@ def test_a_projector_without_a_finite_gradient_is_told(norm):
 def test_projectors_must_be_in_the_optimizer():
     student, loss, _ = terms_of()
     check_optimizer(loss, torch.optim.SGD([*student.parameters(), *loss.parameters()], lr=0.1))
-    with pytest.raises(CheckFailed, match=r"but 4 are not \(`projectors\.0\.linear\.weight` first\)"):
+    with pytest.raises(CheckFailed, match=r"but 4 are not \(`projectors\.0\.projection\.weight` first\)"):
         check_optimizer(loss, torch.optim.SGD(student.parameters(), lr=0.1))

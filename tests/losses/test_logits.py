@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from mapsearch.losses.logits import dkd, kl
+from mapsearch.losses.logits import _mean, _mse_sum, dkd, kl, logit_mse, standardised_kl
 from mapsearch.losses.recipe_loss import LOGIT_LOSSES
 
 contract = pytest.mark.parametrize("loss", LOGIT_LOSSES.values(), ids=LOGIT_LOSSES)
@@ -26,7 +28,13 @@ def divergence(p, q):
 def test_equal_logits_give_zero(loss, shape):
     logits = randn(*shape)
     assert float(loss(logits, logits.clone(), 2.0)) == pytest.approx(0, abs=1e-6)
-    assert float(loss(logits, logits + 3.0, 2.0)) == pytest.approx(0, abs=1e-5)  # softmax does not see a shift
+
+
+@contract
+def test_a_softmax_does_not_see_a_shift_and_an_error_does(loss):
+    logits = randn(6, 4)
+    expected = 9.0 if loss is logit_mse else 0.0
+    assert float(loss(logits, logits + 3.0, 2.0)) == pytest.approx(expected, abs=1e-5)
 
 
 @contract
@@ -74,6 +82,98 @@ def test_the_gradient_keeps_its_size_when_the_temperature_changes(loss):
         return float(s.grad.norm())
 
     assert norm(40.0) == pytest.approx(norm(10.0), rel=0.05)
+
+
+def grads(loss, s, t, mask=None):
+    s = s.clone().requires_grad_()
+    value = loss(s, t, 2.0, mask)
+    (gradient,) = torch.autograd.grad(value, s)
+    return float(value.detach()), gradient
+
+
+@contract
+@pytest.mark.parametrize("masked", [False, True])
+def test_in_parts_it_is_the_same(loss, masked, monkeypatch):
+    s, t = randn(4, 6, 10), randn(4, 6, 10, seed=1)
+    mask = torch.rand(4, 6, generator=torch.Generator().manual_seed(2)) > 0.3 if masked else None
+    value, gradient = grads(loss, s, t, mask)
+    monkeypatch.setattr("mapsearch.losses.logits._mean.__defaults__", (35,))  # three rows at a time
+    in_parts, gradient_in_parts = grads(loss, s, t, mask)
+    assert in_parts == pytest.approx(value, rel=1e-6)
+    assert torch.allclose(gradient, gradient_in_parts, atol=1e-7)
+
+
+class Float32(TorchDispatchMode):
+    """Numbers in the largest float32 tensor that was made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        made = [x.numel() for x in tree_leaves(out) if isinstance(x, torch.Tensor) and x.dtype == torch.float32]
+        self.numbers = max([self.numbers, *made])
+        return out
+
+
+@contract
+def test_large_vocabularies_are_never_held_in_float32_as_a_whole(loss, monkeypatch):
+    monkeypatch.setattr("mapsearch.losses.logits._mean.__defaults__", (1000,))
+    s, t = (randn(64, 100, seed=seed).bfloat16() for seed in (0, 1))
+    with Float32() as largest:
+        loss(s.requires_grad_(), t, 2.0).backward()
+    assert s.grad.abs().sum() > 0
+    assert largest.numbers == 1000
+
+
+def test_terms_of_which_the_graph_is_kept_can_be_gone_through_twice():
+    """As the detector of dead terms does."""
+    s, t = randn(6, 10).requires_grad_(), randn(6, 10, seed=1)
+    value = _mean(_mse_sum, s, t, None, part_size=20)
+    first, second = (torch.autograd.grad(value, s, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+@contract
+def test_padded_vocabularies_are_trimmed_to_the_smaller(loss):
+    s, t = randn(3, 5, 256), randn(3, 5, 258, seed=1)
+    expected = pytest.approx(float(loss(s, t[..., :256], 2.0)), rel=1e-6)
+    t[..., 256:] = 1e4  # what padding holds is anyone's guess
+    assert float(loss(s, t, 2.0)) == expected
+    assert float(loss(s[0, :, :], t[0], 2.0)) == pytest.approx(float(loss(s[0], t[0, :, :256], 2.0)), rel=1e-6)
+    with pytest.raises(ValueError, match="logits of 10 and 11 classes must be of one vocabulary"):
+        loss(randn(3, 10), randn(3, 11), 2.0)
+
+
+@contract
+def test_no_real_position_gives_zero(loss):
+    s = randn(2, 3, 4).requires_grad_()
+    value = loss(s, randn(2, 3, 4, seed=1), 2.0, torch.zeros(2, 3, dtype=torch.bool))
+    value.backward()
+    assert float(value.detach()) == 0
+    assert s.grad.abs().sum() == 0
+
+
+@contract
+def test_the_teacher_gets_no_gradient(loss):
+    s, t = randn(6, 4).requires_grad_(), randn(6, 4, seed=1).requires_grad_()
+    loss(s, t, 2.0).backward()
+    assert t.grad is None
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_standardised_kl_is_suns(temperature):
+    s, t = 5 * randn(6, 5) + 3, randn(6, 5, seed=1)
+    z = [(x - x.mean(-1, keepdim=True)) / x.std(-1, correction=0, keepdim=True) for x in (s.double(), t.double())]
+    expected = temperature**2 * divergence(softmax(z[1], temperature), softmax(z[0], temperature)).mean()
+    assert float(standardised_kl(s, t, temperature)) == pytest.approx(expected, rel=1e-5)
+    assert float(standardised_kl(7 * t - 2, t, temperature)) == pytest.approx(0, abs=1e-5)  # the same gaps
+
+
+def test_mse_is_twice_the_limit_of_kl():
+    s, t = randn(6, 5), randn(6, 5, seed=1)
+    assert float(logit_mse(s, t, 1.0)) == pytest.approx(float((s - t).square().mean()), rel=1e-6)
+    s, t = (x - x.mean(-1, keepdim=True) for x in (s, t))
+    assert 2 * float(kl(s, t, 100.0)) == pytest.approx(float(logit_mse(s, t, 100.0)), rel=0.02)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])

@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mapsearch.core.errors import MappingError
 from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.losses.recipe_loss import RecipeLoss
@@ -52,7 +54,7 @@ def test_the_total_is_the_documented_formula():
     }, rel=1e-5)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["nmse", "cosine"])
+@pytest.mark.parametrize("name", [name for name, traits in LOSS_TRAITS.items() if traits.compares[0] in "cs"])
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_after_calibration_the_feature_part_is_its_share(name, share):
     loss = RecipeLoss(Recipe(MAPPING, name, feature_share=share), STUDENT, TEACHER)
@@ -107,7 +109,7 @@ def test_a_projector_starts_alike_in_every_recipe_of_a_seed():
     def weights(pairs, seed=0, **fields):
         mapping = LayerMapping(tuple(Pair("s.0", teacher, 1.0) for teacher in pairs))
         loss = RecipeLoss(Recipe(mapping, feature_share=0.5, **fields), STUDENT, TEACHER, seed)
-        return dict(zip(pairs, (p.linear.weight for p in loss.projectors), strict=True))
+        return dict(zip(pairs, (p.projection.weight for p in loss.projectors), strict=True))
 
     torch.manual_seed(1)
     alone = weights(["t.1"])["t.1"]
@@ -119,9 +121,18 @@ def test_a_projector_starts_alike_in_every_recipe_of_a_seed():
     assert not torch.equal(weights(["t.1"], seed=1)["t.1"], alone)
 
 
-def test_attention_and_no_projector_learn_nothing():
+@pytest.mark.parametrize("loss", LOSS_TRAITS)
+def test_only_what_a_loss_needs_is_learned(loss):
     tokens = LayerMapping((Pair("s.1", "t.2", 1.0),))
-    assert not list(RecipeLoss(Recipe(tokens, "attention", feature_share=0.5), STUDENT, TEACHER).parameters())
+    shapes = {"channels": [(5, 3), (5,)]}.get(LOSS_TRAITS[loss].compares, [])
+    shapes += [(5,)] if loss == "vid" else []
+    recipe = Recipe(tokens, loss, feature_share=0.5)
+    assert [p.shape for p in RecipeLoss(recipe, STUDENT, TEACHER).parameters()] == shapes
+    mlp = RecipeLoss(replace(recipe, projector="mlp"), STUDENT, TEACHER)
+    assert len(list(mlp.parameters())) == len(shapes) + 2 * bool(shapes)
+
+
+def test_without_a_projector_nothing_is_learned():
     assert not list(RecipeLoss(Recipe(MAPPING, projector="none", feature_share=0.5), STUDENT, TEACHER).parameters())
 
 

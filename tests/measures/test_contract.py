@@ -232,6 +232,25 @@ def test_repeats_under_its_seed(measure):
 
 
 @EVERY
+def test_asking_in_between_changes_nothing(measure):
+    student, teacher = layers(0.3, 2.0), layers(1.0, seed=7)
+    sums = open_sums(measure, 2, 1)
+    for start, end in pairwise(BATCHES):
+        for _ in range(3):
+            kept = (
+                [sums.reduce(k, i, rows[start:end]) for i, rows in enumerate(features)]
+                for k, features in enumerate((student, teacher))
+            )
+            if sums.add(*kept):
+                break
+        got, again = sums.estimate(), sums.estimate()
+        assert (got.noise_floor, got.spread_floor) == (again.noise_floor, again.spread_floor)
+    straight = measure_rows(measure, student, teacher)
+    assert (got.values == straight.values).all()
+    assert (got.noise_floor, got.spread_floor) == (straight.noise_floor, straight.spread_floor)
+
+
+@EVERY
 @pytest.mark.parametrize("bad", [torch.inf, torch.nan])
 def test_features_that_are_not_finite_are_named(measure, bad):
     student, teacher = layers(0.3, 2.0), layers(1.0, seed=7)

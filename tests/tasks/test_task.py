@@ -89,6 +89,10 @@ def test_the_mask_is_the_attention_mask():
     assert TASK.mask((X, Y)) is None
 
 
+def test_tokenizers_are_not_compared_unless_the_task_gives_them():
+    assert TASK.tokenizers() is None
+
+
 def test_what_is_shown_to_a_network():
     assert inputs_of((X, Y)) is X
     assert inputs_of({"x": X, "labels": Y}) == {"x": X}

@@ -1,4 +1,4 @@
-"""STEP: a study of the database -> what people and machines read of it: JSON, tables, sentences."""
+"""What people and machines read of a study and its networks: JSON, tables, sentences."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -7,13 +7,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from mapsearch.core.errors import MapsearchError
 from mapsearch.core.layers import Layer
 from mapsearch.core.records import Noise, Run, Study, Trial, Verdict
-from mapsearch.core.similarity import Similarity
 
 SHOWN_TRIALS = 8
-_SHADES = " ░▒▓█"
 
 
 def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> dict[str, Any]:
@@ -50,21 +47,6 @@ def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
     return {trial: median(values) for trial, values in ratios.items()}
 
 
-def similarity_sentence(similarity: Similarity) -> str:
-    """What the similarity says, in one sentence."""
-    if similarity.is_flat:
-        return (
-            "similarity cannot rank layers here: no row spreads beyond what shuffled samples show, "
-            f"{similarity.spread_floor:.3f} ({similarity.n_samples} samples)"
-        )
-    best = [max(range(len(row)), key=lambda t, row=row: row[t]) for row in similarity.values]  # type: ignore[misc]
-    pairs = ", ".join(
-        f"{student} ~ {similarity.teacher_layers[t]} ({similarity.values[s][t]:.2f})"
-        for s, (student, t) in enumerate(zip(similarity.student_layers, best, strict=True))
-    )
-    return f"most alike: {pairs}; noise floor {similarity.noise_floor:.3f}, {similarity.n_samples} samples"
-
-
 def noise_sentence(noise: Noise, when_flat: str) -> str:
     """What the noise stage found, and what the user may do about it."""
     found = f"seed sd {noise.seed_sd:.3g}, between mappings on equal seeds {noise.mapping_sd:.3g}"
@@ -74,59 +56,6 @@ def noise_sentence(noise: Noise, when_flat: str) -> str:
         return f"{found}: mappings differ by more than chance"
     advice = "" if when_flat == "stop" else "; `search.when_flat: stop` in the study file would save the search"
     return f"{found}: hand-made mappings cannot be told apart here, the mapping may not matter{advice}"
-
-
-def similarity_table(similarity: Similarity) -> Table:
-    """The matrix for a terminal: values with shades, those under the noise floor dimmed and in brackets."""
-    table = Table(title=f"debiased {similarity.measure.upper()} (student rows, teacher columns)", title_justify="left")
-    table.add_column("")
-    top = max(max(row) for row in similarity.values)
-    for name in similarity.teacher_layers:
-        table.add_column(name, justify="right", overflow="fold")
-    for name, row in zip(similarity.student_layers, similarity.values, strict=True):
-        cells = []
-        for value in row:
-            shade = _SHADES[max(0, min(4, int(5 * value / top)))] if top > 0 else " "
-            noise = abs(value) <= similarity.noise_floor
-            cells.append(Text(f"({value:.2f}) " if noise else f"{shade} {value:.2f} ", style="dim" if noise else ""))
-        table.add_row(name, *cells)
-    return table
-
-
-def plot_similarity(similarity: Similarity, path: str) -> None:
-    """Draw the matrix into a PNG or SVG file, by the path's ending.
-
-    Raises:
-        MapsearchError: matplotlib is not installed, or the file cannot be written.
-    """
-    try:
-        from matplotlib.figure import Figure  # an extra, and slow to import
-    except ModuleNotFoundError as error:
-        raise MapsearchError(f"{path}: `{error.name}` is not installed; `pip install 'mapsearch[plots]'`") from None
-
-    S, T = len(similarity.student_layers), len(similarity.teacher_layers)
-    figure = Figure(figsize=(2.5 + 0.55 * T, 1.8 + 0.45 * S), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(similarity.values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(T), similarity.teacher_layers, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(S), similarity.student_layers)
-    axes.set_xlabel("teacher layer")
-    axes.set_ylabel("student layer")
-    axes.set_title(
-        f"debiased {similarity.measure.upper()}, untrained student, {similarity.n_samples} samples\n"
-        f"red line: noise floor {similarity.noise_floor:.3f}, values in brackets lie under it",
-        fontsize=9,
-    )
-    for s, row in enumerate(similarity.values):
-        for t, value in enumerate(row):
-            noise = abs(value) <= similarity.noise_floor
-            label = f"({value:.2f})" if noise else f"{value:.2f}"
-            axes.text(t, s, label, ha="center", va="center", fontsize=7, color="black" if value > 0.55 else "white")
-    figure.colorbar(image).ax.axhline(similarity.noise_floor, color="red", linewidth=1.5)
-    try:
-        figure.savefig(path, dpi=150)
-    except OSError as error:
-        raise MapsearchError(f"{path}: cannot be written: {error.strerror}; choose another file") from None
 
 
 def verdict_table(verdict: Verdict, metric: str) -> Table:

@@ -1,0 +1,60 @@
+"""Checks that the last axis of both networks' logits means the same: one set of classes, one vocabulary."""
+
+from collections.abc import Mapping, Sequence
+
+from mapsearch.check.notebook import Notebook
+from mapsearch.core.errors import TaskError
+from mapsearch.tasks.task import Task
+
+PADDED_TO = 64
+"""Vocabularies are padded to multiples of this, for the sake of the hardware (151936, 152064, 50304, 30528)."""
+
+MOST_PADDING = 0.01
+"""Padding adds some hundreds to tens of thousands of tokens; of few classes even one more is a class."""
+
+SHOWN = 3
+
+
+def check_vocabularies(book: Notebook, task: Task, student: Sequence[int], teacher: Sequence[int]) -> None:
+    """Compare the tokenizers where the task has them, and refuse widths that padding cannot explain.
+
+    Args:
+        student: shape of the student's logits, `[..., C]`.
+    """
+    tokenizers = task.tokenizers()
+    if tokenizers is not None and not _is_one_vocabulary(book, tokenizers):
+        return
+    small, large = sorted((student[-1], teacher[-1]))
+    padded = large - small < MOST_PADDING * large and (tokenizers is not None or large % PADDED_TO == 0)
+    if small == large:
+        book.write("ok", "logits", f"{list(student)} from both networks")
+    elif padded:
+        said = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
+        book.write("ok", "logits", f"{said}; the last {large - small} of {large} are left out of the logit loss")
+    else:
+        shapes = f"student {list(student)}, teacher {list(teacher)}"
+        way_out = "select classes in `logits(output)`"
+        if tokenizers is None:
+            way_out += ", or show that the vocabularies are one in `tokenizers()`"
+        book.write("error", "logits", f"must have one shape, but got {shapes}; {way_out}")
+
+
+def _is_one_vocabulary(book: Notebook, tokenizers: Sequence[object]) -> bool:
+    """Whether every id that both tokenizers know is the same token."""
+    teacher, student = map(_tokens, tokenizers)
+    differing = [i for i in sorted(teacher.keys() & student.keys()) if teacher[i] != student[i]]
+    if not differing:
+        return True
+    first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:SHOWN])
+    more = f" and {len(differing) - SHOWN:,} more" if len(differing) > SHOWN else ""
+    problem = f"the tokenizers differ at id {first}{more}"
+    book.write("error", "logits", f"{problem}; teacher and student must read and write one vocabulary")
+    return False
+
+
+def _tokens(tokenizer: object) -> dict[int, str]:
+    vocabulary = tokenizer.get_vocab() if hasattr(tokenizer, "get_vocab") else None
+    if not isinstance(vocabulary, Mapping):
+        given = type(tokenizer).__name__
+        raise TaskError(f"`tokenizers()` must return two objects with `get_vocab()`, teacher first, but got {given}")
+    return {index: token for token, index in vocabulary.items()}

@@ -1,0 +1,69 @@
+"""Two similarities of the same layers, held against each other."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mapsearch.core.similarity import Similarity
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """The values of one pair of layers in both similarities."""
+
+    student: str
+    teacher: str
+    before: float
+    after: float
+
+    @property
+    def difference(self) -> float:
+        """After minus before."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class BestTeacher:
+    """The teacher layer most like one student layer, in both similarities.
+
+    `certain` says whether in each of the two its own best leads the other's by more than 1.96 joint
+    standard errors; None where the best did not change, or an error is not known.
+    """
+
+    student: str
+    before: str
+    after: str
+    certain: bool | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the two similarities disagree."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed from one similarity to another.
+
+    `rank_correlation` is Spearman's over all cells, None where one of the two has equal values throughout.
+    `same_samples` is None where a digest is not known. `notes` say what makes the two hard to compare.
+    """
+
+    before: Similarity
+    after: Similarity
+    rank_correlation: float | None
+    largest: CellChange
+    best: tuple[BestTeacher, ...]
+    same_samples: bool | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> tuple[tuple[float, ...], ...]:
+        """After minus before, `[S][T]`."""
+        rows = zip(self.before.values, self.after.values, strict=True)
+        return tuple(tuple(y - x for x, y in zip(a, b, strict=True)) for a, b in rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, the differences written out."""
+        largest = {**asdict(self.largest), "difference": self.largest.difference}
+        best = [{**asdict(row), "changed": row.changed} for row in self.best]
+        return {**asdict(self), "largest": largest, "best": best, "difference": self.difference}

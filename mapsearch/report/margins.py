@@ -1,0 +1,107 @@
+"""What stands around the cells of a heat map: title, small print, legend, colour bars. Sizes are in inches."""
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
+
+from mapsearch.report.cells import GREY, HATCH, NAME_SIZE
+from mapsearch.report.marks import Marks
+
+TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold"}
+SMALL: dict[str, Any] = {"fontsize": 7.5, "color": "#444444", "linespacing": 1.25}
+PANEL: dict[str, Any] = {"fontsize": 8.5, "fontweight": "bold"}
+LEAST_BAR = 1.0  # the height that its labels need
+LETTERS = 17  # of the small print in an inch
+LINE = 10.5  # points from one line of it to the next
+
+
+def write_caption(
+    axes: Axes, title: str, lines: Sequence[str], handles: Sequence[Artist], width: float, lift: float = 0.0
+) -> None:
+    """From the top: a title, small print wrapped to the width, the legend; `lift` points above the cells."""
+    place = offset_copy(axes.transAxes, fig=axes.get_figure(root=True), y=lift + 7, units="points")
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, 1), bbox_transform=place, ncols=max(1, len(handles)),
+        fontsize=7.5, frameon=False, borderaxespad=0, borderpad=0, handlelength=1.1, handleheight=1.1,
+        handletextpad=0.5, columnspacing=1.4,
+    )  # fmt: skip
+    small = [part for line in lines for part in wrap(line, int(width * LETTERS))]
+    write_above(axes, "\n".join(small), lift + 25, SMALL)
+    write_above(axes, title, lift + 28 + LINE * len(small), TITLE)
+
+
+def write_above(axes: Axes, text: str, lift: float, font: dict[str, Any]) -> None:
+    """Text that begins over the first column, `lift` points above the cells."""
+    axes.annotate(text, (0, 1), (0, lift), "axes fraction", "offset points", va="bottom", parse_math=False, **font)
+
+
+def legend(found: Marks) -> list[Artist]:
+    """What the marks mean; those that are not there are not explained."""
+    dot = Line2D([], [], marker="o", color="none", markerfacecolor="white", markeredgecolor="black", markersize=4)
+    grey = Patch(facecolor=GREY, edgecolor=HATCH, hatch="//////", linewidth=0)
+    box = Patch(facecolor="none", edgecolor="black", linewidth=1.4)
+    entries = [
+        (found.noise, grey, "at or under the noise floor"),
+        (found.assigned, box, "best one-to-one assignment"),
+        (found.best, dot, "best teacher layer of its row"),
+    ]
+    for _, handle, label in entries:
+        handle.set_label(label)
+    return [handle for cells, handle, _ in entries if cells]
+
+
+def draw_floor_bar(axes: Axes, norm: Normalize, floor: float) -> None:
+    """The measure's whole range from 0 to 1: coloured where the values lie, grey and hatched up to the noise floor."""
+    low, high = min(0.0, norm.vmin or 0.0), max(1.0, norm.vmax or 0.0)
+    bar = _bar_axes(axes)
+    _draw_ramp(bar, norm, "viridis")
+    bar.add_patch(Rectangle((0, low), 1, floor - low, facecolor=GREY, edgecolor=HATCH, hatch="////", linewidth=0))
+    bar.axhline(floor, color="black", linewidth=1.6, gid="noise-floor")
+    free = 0.07 * (high - low)  # a tick nearer to the floor would be written over it
+    ticks = [tick for tick in _ticks(low, high) if abs(tick - floor) > free]
+    bar.set_yticks([*ticks, floor], [*(f"{tick:.1f}" for tick in ticks), f"{floor:.3f} noise floor"])
+    _finish(bar, low, high)
+
+
+def draw_difference_bar(axes: Axes, norm: Normalize, colours: str) -> None:
+    """A scale with zero in its middle."""
+    low, high = norm.vmin or 0.0, norm.vmax or 0.0
+    bar = _bar_axes(axes)
+    _draw_ramp(bar, norm, colours)
+    ticks = _ticks(low, high)
+    bar.set_yticks(ticks, [f"{tick:+.2g}" if tick else "0" for tick in ticks])
+    _finish(bar, low, high)
+
+
+def _bar_axes(axes: Axes) -> Axes:
+    """A place right of the cells, neither too short for its labels nor endless."""
+    _, _, width, height = axes.get_position().bounds
+    wide, high = axes.figure.bbox.width / axes.figure.dpi, axes.figure.bbox.height / axes.figure.dpi
+    width, height = width * wide, height * high
+    tall = min(max(LEAST_BAR, height), 3.0) / height
+    return axes.inset_axes((1 + 0.25 / width, 1 - tall, 0.16 / width, tall))
+
+
+def _draw_ramp(bar: Axes, norm: Normalize, colours: str) -> None:
+    low, high = norm.vmin or 0.0, norm.vmax or 0.0
+    steps = [low + (high - low) * i / 128 for i in range(129)]
+    bar.pcolormesh([0, 1], steps, [[value] for value in steps[:-1]], cmap=colours, norm=norm)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    places = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [round(float(tick), 10) for tick in places if low <= tick <= high]
+
+
+def _finish(bar: Axes, low: float, high: float) -> None:
+    bar.set(ylim=(low, high), xticks=[])
+    bar.yaxis.tick_right()
+    bar.tick_params(length=2, labelsize=NAME_SIZE)

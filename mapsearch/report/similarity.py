@@ -1,0 +1,91 @@
+"""A similarity in words and as CSV: what it says, and how sure it is."""
+
+import csv
+import io
+from math import hypot
+from statistics import median
+
+from mapsearch.core.similarity import Similarity
+from mapsearch.report.marks import flat, tells
+
+MOST_PAIRS = 6  # a longer list is no sentence: then the three most certain pairs stand for the others
+
+
+def similarity_sentence(similarity: Similarity) -> str:
+    """What the similarity says, in one sentence."""
+    if similarity.is_flat:
+        return (
+            "similarity cannot rank layers here: no row spreads beyond what shuffled samples show, "
+            f"{similarity.spread_floor:.3f} ({similarity.n_samples} samples)"
+        )
+    telling = [s for s in range(len(similarity.values)) if tells(similarity, s)]
+    shown = sorted(telling, key=lambda s: -_certainty(similarity, s))[:3] if len(telling) > MOST_PAIRS else telling
+    kind = "most alike" if len(shown) == len(telling) else "most certain"
+    pairs = ", ".join(_best_pair(similarity, s) for s in shown)
+    others = [name for s, name in enumerate(similarity.student_layers) if s not in telling]
+    mute = f"; no teacher layer stands out for {_some(others)}" if others else ""
+    rest = f" ({len(telling) - 3} more: `--json` has all)" if kind == "most certain" else ""
+    return f"{kind}: {pairs}{rest}{mute}; noise floor {similarity.noise_floor:.3f}, {similarity.n_samples} samples"
+
+
+def similarity_details(similarity: Similarity) -> list[str]:
+    """How sure the similarity is and of what, a line each: samples, errors, floor, rows, and every note."""
+    estimator = f", {similarity.estimator}" if similarity.estimator else ""
+    digest = f", digest {similarity.digest}" if similarity.digest else ""
+    return [
+        f"{similarity.n_samples} samples{digest}{estimator}",
+        f"features: {similarity.features}",
+        f"noise floor {similarity.noise_floor:.3f} (95 % of unrelated values); {_error_sentence(similarity)}",
+        *(f"note: {note}" for note in similarity.notes),
+    ]
+
+
+def similarity_lines(similarity: Similarity) -> list[str]:
+    """How sure it is, and last what it says."""
+    return [*similarity_details(similarity), similarity_sentence(similarity)]
+
+
+def _error_sentence(similarity: Similarity) -> str:
+    """The standard errors of all cells in short."""
+    if similarity.standard_errors is None:
+        return "standard errors are not known"
+    errors = flat(similarity.standard_errors)
+    s, t = divmod(errors.index(max(errors)), len(similarity.teacher_layers))
+    pair = f"{similarity.student_layers[s]} ~ {similarity.teacher_layers[t]}"
+    return f"standard error {median(errors):.3f} (median), {max(errors):.3f} at most ({pair})"
+
+
+def similarity_csv(similarity: Similarity) -> str:
+    """One line per cell: student, teacher, value, standard_error (empty where unknown), above_noise."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["student", "teacher", "value", "standard_error", "above_noise"])
+    for s, student in enumerate(similarity.student_layers):
+        for t, teacher in enumerate(similarity.teacher_layers):
+            value = similarity.values[s][t]
+            error = similarity.standard_errors[s][t] if similarity.standard_errors else ""
+            above = "true" if value > similarity.noise_floor else "false"
+            writer.writerow([student, teacher, value, error, above])
+    return text.getvalue()
+
+
+def _best_pair(similarity: Similarity, s: int) -> str:
+    row = similarity.values[s]
+    t = row.index(max(row))
+    error = f" ± {similarity.standard_errors[s][t]:.2g}" if similarity.standard_errors else ""
+    return f"{similarity.student_layers[s]} ~ {similarity.teacher_layers[t]} ({row[t]:.2f}{error})"
+
+
+def _certainty(similarity: Similarity, s: int) -> float:
+    """How far the best teacher layer leads the second, in joint standard errors where they are known."""
+    row = similarity.values[s]
+    second, best = sorted(range(len(row)), key=lambda t: row[t])[-2:]
+    lead = row[best] - row[second]
+    if similarity.standard_errors is None:
+        return lead
+    errors = similarity.standard_errors[s]
+    return lead / max(hypot(errors[best], errors[second]), 1e-12)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 3 else f"{len(names)} student layers"

@@ -1,0 +1,109 @@
+import pytest
+from torch import nn
+
+from mapsearch.check import check
+from mapsearch.check.notebook import Notebook
+from mapsearch.check.vocabularies import check_vocabularies
+from mapsearch.core.errors import TaskError
+from mapsearch.tasks.task import Task
+
+VOCABULARY = {"the": 0, "a": 1, "cat": 2, "dog": 3, "sat": 4}
+
+
+class Tokenizer:
+    def __init__(self, **vocabulary):
+        self.vocabulary = vocabulary
+
+    def get_vocab(self):
+        return self.vocabulary
+
+
+class Words(Task):
+    """A task of which only the tokenizers are asked for."""
+
+    teacher = student = train_data = valid_data = None
+
+    def __init__(self, *given):
+        self.given = given or None
+
+    def tokenizers(self):
+        return self.given
+
+
+def finding(task, student, teacher):
+    book = Notebook()
+    check_vocabularies(book, task, (8, 16, student), (8, 16, teacher))
+    (found,) = book.findings
+    return found.level, found.message
+
+
+@pytest.mark.parametrize(("student", "teacher"), [(151936, 152064), (152064, 151936), (50304, 50257), (30522, 30528)])
+def test_padded_vocabularies_are_told_to_be_trimmed(student, teacher):
+    level, message = finding(Words(), student, teacher)
+    assert level == "ok"
+    assert message == (
+        f"student [8, 16, {student}], teacher [8, 16, {teacher}]: one vocabulary padded to two widths; the last "
+        f"{abs(student - teacher)} of {max(student, teacher)} are left out of the logit loss"
+    )
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher"),
+    [
+        (10, 11),  # one more class
+        (1000, 1001),  # ImageNet with a background class in front: all classes are shifted
+        (32000, 32001),  # a token more, as no padding makes it
+        (30522, 50304),
+    ],
+)
+def test_widths_that_padding_cannot_explain_are_refused(student, teacher):
+    level, message = finding(Words(), student, teacher)
+    assert level == "error"
+    assert message.startswith(f"must have one shape, but got student [8, 16, {student}], teacher [8, 16, {teacher}]; ")
+    assert message.endswith("or show that the vocabularies are one in `tokenizers()`")
+
+
+def test_equal_widths_are_ok():
+    assert finding(Words(), 10, 10) == ("ok", "[8, 16, 10] from both networks")
+
+
+def test_one_vocabulary_may_have_tokens_more():
+    task = Words(Tokenizer(**VOCABULARY, pad=5), Tokenizer(**VOCABULARY))
+    assert finding(task, 32000, 32001)[0] == "ok"
+    level, message = finding(task, 32000, 33001)
+    assert (level, message.split("; ")[1]) == ("error", "select classes in `logits(output)`")
+
+
+def test_other_tokenizers_are_refused_with_the_first_ids_that_differ():
+    other = {"the": 0, "cat": 1, "a": 2, "sat": 3, "dog": 4, "mat": 5}
+    level, message = finding(Words(Tokenizer(**VOCABULARY), Tokenizer(**other)), 64, 64)
+    assert level == "error"
+    assert message == (
+        "the tokenizers differ at id 1: student 'cat', teacher 'a'; 2: student 'a', teacher 'cat'; "
+        "3: student 'sat', teacher 'dog' and 1 more; teacher and student must read and write one vocabulary"
+    )
+
+
+def test_tokenizers_without_a_vocabulary_are_refused():
+    with pytest.raises(TaskError, match=r"must return two objects with `get_vocab\(\)`, teacher first, but got str"):
+        finding(Words("bert", "bert"), 64, 64)
+
+
+def test_check_asks_the_task(text, vision, cnn, study):
+    def said(report, level):
+        return [f.message for f in report.findings if (f.level, f.what) == (level, "logits")]
+
+    tokenizers = Tokenizer(a=0, b=1), Tokenizer(a=1, b=0)
+    (message,) = said(check(text(tokenizers=lambda self: tokenizers), study()), "error")
+    assert message.startswith("the tokenizers differ at id 0: student 'b', teacher 'a'")
+
+    class Padded(cnn):
+        def __init__(self, width, depth, n_classes):
+            super().__init__(width, depth)
+            self.head = nn.Linear(width, n_classes)
+
+    parts = {"teacher": lambda: Padded(8, 4, 128), "student": lambda: Padded(4, 2, 127)}
+    report = check(vision(**parts), study(space={"loss": ["nmse"]}))
+    assert said(report, "error") == []
+    assert "the last 1 of 128 are left out" in said(report, "ok")[0]
+    assert any("logits and 2 pairs reach the student" in f.message for f in report.findings)
