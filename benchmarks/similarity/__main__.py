@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.similarity", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny sizes, mapsearch only, seconds")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "recorded", help="folder to write to")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=PARTS, help="measure these again, keep the rest of the record")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -68,19 +68,19 @@ PARTS: dict[str, Any] = {
     "errors": _errors,
     "identical": lambda n, batch, few, **rest: hard.identical(_hard(n, batch, few), batch),
     "bias": lambda seeds, shapes, **rest: hard.bias(seeds, shapes),
-    "memory": lambda n, batch, shrink, **rest: {w: memory.peaks(w, n, batch, shrink) for w in rest["remembered"]},
     "alone": lambda n, batch, repeats, shrink, **rest: {
         name: costs.alone(name, n, batch, repeats, shrink) for name in rest["works"]
-    },
-    "end to end": lambda n, batch, repeats, shrink, **rest: {
-        name: costs.end_to_end(name, n, batch, repeats, shrink) for name in rest["whole"]
     },
     "capture": lambda n, batch, repeats, shrink, **rest: capture.capture(n // 4, batch, 2 * repeats, shrink),
     "by_layers": lambda batch, repeats, **rest: costs.by_layers(rest["layers"], batch, rest["n_batches"], repeats),
     "by_samples": lambda batch, repeats, **rest: costs.by_samples(rest["samples"], batch, repeats),
+    "memory": lambda batch, shrink, **rest: {w: memory.peaks(w, 3 * batch, batch, shrink) for w in rest["remembered"]},
+    "end to end": lambda n, batch, repeats, shrink, **rest: {
+        name: costs.end_to_end(name, n // 2, batch, repeats, shrink) for name in rest["whole"]
+    },
 }
 FULL: dict[str, Any] = {
-    "n": 2048, "batch": 256, "shrink": 1, "repeats": 7, "seeds": 10, "shapes": [(256, 512), (256, 4096)],
+    "n": 2048, "batch": 256, "shrink": 1, "repeats": 5, "seeds": 10, "shapes": [(256, 512), (256, 4096)],
     "layers": [(4, 2), (12, 6), (24, 12), (48, 24), (96, 48)], "n_batches": 4, "samples": [512, 1024, 2048, 4096, 8192],
     "works": NAMES, "remembered": NAMES, "whole": WORKLOADS, "few": False,
 }  # fmt: skip

@@ -15,6 +15,7 @@ from mapsearch.features.watch import watch
 def capture(n: int, batch: int, repeats: int, shrink: int = 1) -> dict[str, Spread]:
     """Forward passes with every block seen and nothing done with it, over forward passes unseen."""
     pair = pair_of("stock transformer", n, batch, shrink=shrink)
+    forward_only(pair)
     cases: dict[str, Callable[[], object]] = {
         FORWARD: partial(forward_only, pair),
         NULL: partial(forward_only, pair),

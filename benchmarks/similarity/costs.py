@@ -44,6 +44,7 @@ def alone(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[
         f"{SMALL}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**FLATTEN)),
         f"{POOLED}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**AVERAGE)),
     }
+    _sums_alone(replayed, 64, RowRule(**FLATTEN))
     return ratios(interleaved(cases, repeats), to=FORWARD) | failed
 
 
@@ -68,6 +69,7 @@ def end_to_end(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> 
     """Everything over forward-only time: capture, listing of layers, similarity. Resolves about 10 %."""
     pair = pair_of(name, n, batch, shrink=shrink)
     measures = {SMALL: ours(block=64, **FLATTEN), POOLED: ours(block=64, **AVERAGE)} | present()
+    forward_only(pair)
     failed = {who: found for who, m in measures.items() if isinstance(found := attempt(m, pair), str)}
     cases: dict[str, Callable[[], object]] = {FORWARD: partial(forward_only, pair), NULL: partial(forward_only, pair)}
     cases |= {who: partial(attempt, m, pair) for who, m in measures.items() if who not in failed}
@@ -83,6 +85,8 @@ def by_layers(counts: list[tuple[int, int]], batch: int, n_batches: int, repeats
         measures = {who: m for who, m in (our_measures(batch) | present()).items() if who not in slow | {POOLED}}
         cases: dict[str, Callable[[], object]] = {who: partial(attempt, m, pair) for who, m in measures.items()}
         cases[f"{SMALL}, sums alone"] = partial(_sums_alone, pair, 64, RowRule())
+        for case in cases.values():
+            case()
         seconds = interleaved(cases, repeats)
         found[f"{n_teacher} x {n_student}"] = {
             who: spread([1000 * second / n_batches for second in each]) for who, each in seconds.items()
@@ -93,6 +97,7 @@ def by_layers(counts: list[tuple[int, int]], batch: int, n_batches: int, repeats
 def by_samples(counts: list[int], batch: int, repeats: int) -> dict[int, Spread]:
     """Seconds for a number of samples, 12 x 6 layers of width 512."""
     pairs = {n: _wide_pair(12, 6, batch, n // batch) for n in counts}
+    ours(block=64)(pairs[counts[0]])
     seconds = interleaved({str(n): partial(attempt, ours(block=64), pair) for n, pair in pairs.items()}, repeats)
     return {int(n): spread(values) for n, values in seconds.items()}
 

@@ -23,12 +23,10 @@ class Spread:
 def interleaved(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """Seconds of each case, one per repeat; every repeat runs all cases, each time beginning with another.
 
-    Each case runs once unmeasured first.
+    Every case must have run once before.
     """
     names = list(cases)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for case in cases.values():
-        case()
     for repeat in range(repeats):
         start = repeat % len(names)
         gc.collect()
