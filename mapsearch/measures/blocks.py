@@ -29,7 +29,7 @@ class BlockSums:
     of samples. A smaller block is cheaper and a little noisier, never biased.
 
     Products are taken in float32 and summed in float64. A layer whose features share a large offset
-    or leave float32's range is centred and scaled in float64 first; `add` finds that out and asks for
+    or leave float32's range is centred and scaled first; `add` finds that out and asks for
     the batch again. A layer that is measured with others costs one Gram matrix, not one per pair.
 
     Standard errors are a jackknife over groups of blocks; they take samples for independent. What
@@ -103,11 +103,12 @@ class BlockSums:
         unit = self._units[network][layer]
         if unit is None:
             return rows.float()
-        centred = rows.double()
-        centred = centred - centred.mean(0)
+        wide = rows if rows.dtype == torch.float64 else rows.float()
+        # any shift will do, for kernels see differences only; a float64 mean takes equal samples to exactly zero
+        centred = wide - wide.mean(0, dtype=torch.float64).to(wide.dtype)
         if not unit:
-            unit = self._units[network][layer] = float(centred.square().mean().sqrt())
-        return (centred / (unit or 1.0)).float()
+            unit = self._units[network][layer] = float(centred.double().square().mean().sqrt())
+        return centred.div_(unit or 1.0).float()
 
     def _watch(self, network: int, stacks: Sequence[Tensor]) -> bool:
         """Whether layers were found that plain float32 cannot hold; the first batch also fixes the scales."""

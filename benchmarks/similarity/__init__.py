@@ -1,0 +1,1 @@
+"""Layer similarity against the public packages: time, error, bias and memory."""
