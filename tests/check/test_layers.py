@@ -100,3 +100,10 @@ def test_batch_second_is_refused(vision, study):
     report = check(vision(student=BatchSecond), study(layers={"student": ["rnn"]}))
     message = said(report, "error", "layers")
     assert "puts out shape [6, 16, 8], but its first axis must be the batch of 16 (batch_first)" in message
+
+
+def test_the_kind_of_a_layer_may_be_said_in_the_study_file(vision, study):
+    report = check(vision(), study(layers={"kinds": {"blocks.*": "map"}}))
+    assert {layer.kind for layer in (*report.student, *report.teacher)} == {"map"}
+    message = said(check(vision(), study(layers={"kinds": {"blocs.*": "map"}})), "error", "layers")
+    assert "`layers.kinds`: no network has a layer `blocs.*`" in message

@@ -1,7 +1,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from mapsearch.check import check
 from mapsearch.core.errors import CheckFailed
