@@ -67,7 +67,7 @@ class Task(ABC):
         if hasattr(output, "logits"):
             return output.logits  # type: ignore[no-any-return]
         if isinstance(output, (tuple, list)) and output:
-            return self.logits(output[0])
+            return output[0]  # type: ignore[no-any-return]
         if isinstance(output, Mapping) and "logits" in output:
             return output["logits"]  # type: ignore[no-any-return]
         given = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
