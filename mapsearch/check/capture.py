@@ -17,10 +17,7 @@ TOLERANCE = 1e-2
 """Relative difference of norms that a compiler may make; it reorders sums and may use TF32 or bfloat16."""
 
 AROUND = "a re-entrant checkpoint, which does not let the gradient of each term be measured"
-NOT_REENTRANT = (
-    "pass `use_reentrant=False` to `torch.utils.checkpoint` "
-    '(Hugging Face: `gradient_checkpointing_kwargs={"use_reentrant": False}`)'
-)
+NOT_REENTRANT = "pass `use_reentrant=False` to `torch.utils.checkpoint`, in Hugging Face's enabling call as well"
 
 
 def check_compiled(book: Notebook, network: str, model: nn.Module, paths: list[str], forward: Forward) -> None:

@@ -56,12 +56,22 @@ class Task(ABC):
         return forward_batch(model, batch)
 
     def logits(self, output: Any) -> Tensor:
-        """Class scores `[..., C]` of an output: a tensor, `.logits`, `["logits"]` or the first item."""
+        """Class scores `[..., C]` of an output: a tensor, `.logits`, `["logits"]` or the first item.
+
+        Raises:
+            TaskError: a dict or object without logits, such as that of a Hugging Face model without a head.
+        """
         if isinstance(output, Tensor):
             return output
         if hasattr(output, "logits"):
             return output.logits  # type: ignore[no-any-return]
-        return output["logits"] if isinstance(output, Mapping) else output[0]  # type: ignore[no-any-return]
+        if isinstance(output, (tuple, list)) and output:
+            return output[0]  # type: ignore[no-any-return]
+        if isinstance(output, Mapping) and "logits" in output:
+            return output["logits"]  # type: ignore[no-any-return]
+        given = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+        what = f"a {type(output).__name__}{given} has no `logits`"
+        raise TaskError(f"{what}; choose a model with a head for your task, or define `Task.logits(output)`")
 
     def labels(self, batch: Any) -> Tensor:
         """Integer labels `[...]` of a batch: its `labels`, else the second item."""

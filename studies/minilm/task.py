@@ -46,11 +46,12 @@ class Sentences(Dataset[dict[str, Tensor]]):
 
 
 class Movies(mapsearch.Task):
-    """7,541 sentences to train on, 1,000 to validate, 1,500 to test; `model_dir` may be any BERT's folder."""
+    """At most 7,541 sentences to train on, 1,000 to validate, 1,500 to test; `model_dir` may be any BERT's folder."""
 
-    def __init__(self, data_dir: str = "", model_dir: str = "") -> None:
+    def __init__(self, data_dir: str = "", model_dir: str = "", sentences: int = 7541) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported; everything here is in folders
         self.archive = Path(data_dir or Path(__file__).parent / "data") / ARCHIVE
+        self.sentences = sentences
         self.model_dir = Path(model_dir) if model_dir else packaged_model()
         tokens = self.cache_dir / "tokens.pt"
         demand(self.model_dir, None if tokens.exists() else self.archive)
@@ -61,7 +62,7 @@ class Movies(mapsearch.Task):
 
     def teacher(self) -> nn.Module:
         """Six layers of width 384, fine-tuned for an epoch, once; kept beside the study database."""
-        model, path = pretrained(self.model_dir), self.cache_dir / "teacher.pt"
+        model, path = pretrained(self.model_dir), self.cache_dir / f"teacher-{self.sentences}.pt"
         if not path.exists():
             fit(model, self.train_data())
             torch.save(model.state_dict(), path)
@@ -73,15 +74,16 @@ class Movies(mapsearch.Task):
         from transformers import ElectraConfig, ElectraForSequenceClassification
 
         config = ElectraConfig(
-            vocab_size=1, embedding_size=384, hidden_size=64, num_hidden_layers=3, num_attention_heads=4,
-            intermediate_size=256, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+            vocab_size=1, embedding_size=self.embeddings.word_embeddings.embedding_dim, num_labels=2,
+            hidden_size=64, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )  # fmt: skip
         model = ElectraForSequenceClassification(config)
         model.electra.embeddings = self.embeddings
         return model
 
     def train_data(self) -> Sentences:
-        return self._part(N_VALID + N_TEST, None)
+        return self._part(N_VALID + N_TEST, N_VALID + N_TEST + self.sentences)
 
     def valid_data(self) -> Sentences:
         return self._part(0, N_VALID)
@@ -89,7 +91,7 @@ class Movies(mapsearch.Task):
     def test_data(self) -> Sentences:
         return self._part(N_VALID, N_VALID + N_TEST)
 
-    def _part(self, start: int, stop: int | None) -> Sentences:
+    def _part(self, start: int, stop: int) -> Sentences:
         return Sentences({name: column[start:stop] for name, column in self.columns.items()})
 
 

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -99,6 +101,21 @@ def test_blocks_compiled_one_by_one_are_watched_as_they_are(vision, cnn, study):
     assert not report.errors
     assert "student: compiled, and watched as it runs eager" in said(report, "ok", "layers")
     assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler needs g++ on a CPU")
+def test_blocks_that_were_really_compiled_are_watched_as_they_run_eager(vision, cnn, study):
+    def student():
+        made = cnn(4, 2)
+        for i in range(2):
+            made.blocks[i] = torch.compile(made.blocks[i])
+        return made
+
+    report = check(vision(student=student), study())
+    assert not report.errors
+    assert "student: compiled, and watched as it runs eager" in said(report, "ok", "layers")
 
 
 @as_torch_warns

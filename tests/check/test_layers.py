@@ -122,3 +122,10 @@ def test_rows_that_can_be_mixed_are_told_and_none_is_a_warning(vision, study):
     assert "a row mixes" not in said(check(vision(), study()), "ok", "pairs")
     alone = study(space={"aggregation": ["fuse"]}, layers={"teacher": ["blocks.1"]})
     assert "fuse: no two teacher layers share kind" in said(check(vision(), alone), "warning", "pairs")
+
+
+def test_the_kind_of_a_layer_may_be_said_in_the_study_file(vision, study):
+    report = check(vision(), study(layers={"kinds": {"blocks.*": "map"}}))
+    assert {layer.kind for layer in (*report.student, *report.teacher)} == {"map"}
+    message = said(check(vision(), study(layers={"kinds": {"blocs.*": "map"}})), "error", "layers")
+    assert "`layers.kinds`: no network has a layer `blocs.*`" in message

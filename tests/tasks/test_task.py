@@ -49,6 +49,12 @@ def test_logits_of_every_kind_of_output(output):
     assert TASK.logits(output) is LOGITS
 
 
+@pytest.mark.parametrize("output", [{"last_hidden_state": X, "pooler_output": X}, SimpleNamespace(hidden=X), ()])
+def test_an_output_without_logits_is_refused(output):
+    with pytest.raises(TaskError, match=r"has no `logits`; choose a model with a head .* or define `Task.logits"):
+        TASK.logits(output)
+
+
 @pytest.mark.parametrize("batch", [(X, Y), {"x": X, "labels": Y}])
 def test_labels_of_a_batch(batch):
     assert TASK.labels(batch) is Y
