@@ -1,9 +1,9 @@
 """Do other aggregations and balances help? Each against summed pairs with frozen scales, paired by seed.
 
-    timeout 900 python benchmarks/balance.py [--seeds 8] [--steps 100] [--record benchmarks/recorded]
+    timeout 900 python benchmarks/balance.py [--seeds 8] [--steps 100] [--lr 0.003] [--record benchmarks/recorded]
 
 The study is `studies/digits` with 100 labels: every student layer has two teacher layers of one shape, equally
-weighted. Differences carry a 95 % t interval over seeds; with sixteen comparisons one in twenty is chance.
+weighted. Differences carry a 95 % t interval over seeds; of so many comparisons one in twenty is chance.
 """
 
 import argparse
@@ -46,6 +46,8 @@ def recipes() -> dict[str, dict[str, Recipe]]:
         found[regime] = {"no features": plain}
         if plain.uses_logits:
             found[regime]["no features, uncertainty"] = replace(plain, balance="uncertainty")
+            for factor in (3, 10, 30):
+                found[regime][f"no features, logits x{factor}"] = replace(plain, logit_weight=factor * logit_weight)
         for aggregation, balance in product(("sum", "fuse", "mix"), ("frozen", "uncertainty", "gate")):
             found[regime][f"{aggregation} {balance}"] = Recipe(
                 LayerMapping(PAIRS), feature_share=0.5, logit_weight=logit_weight, temperature=2.0,
@@ -54,11 +56,11 @@ def recipes() -> dict[str, dict[str, Recipe]]:
     return found
 
 
-def measure(n_seeds: int, steps: int) -> dict[str, dict[str, list[RunResult]]]:
+def measure(n_seeds: int, steps: int, lr: float) -> dict[str, dict[str, list[RunResult]]]:
     """Every recipe on every seed; the recipes of a seed are one cohort."""
     torch.set_num_threads(1)
     spec = load_study(STUDY)
-    train = spec.train.model_copy(update={"steps": steps, "device": "cpu"})
+    train = spec.train.model_copy(update={"steps": steps, "lr": lr, "device": "cpu"})
     with tempfile.TemporaryDirectory() as folder:
         bench = load_bench(spec.model_copy(update={"train": train}), Path(folder))
     space = _space(bench)
@@ -134,17 +136,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--record", type=Path, help="folder for balance-<date>.md and .json")
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--record", type=Path, help="folder for balance-<date>-lr<lr>.md and .json")
     asked = parser.parse_args()
-    results = measure(asked.seeds, asked.steps)
+    results = measure(asked.seeds, asked.steps, asked.lr)
     rows = {
         regime: {name: compare(runs, own[REFERENCE]) for name, runs in own.items()} for regime, own in results.items()
     }
     date, machine = f"{datetime.now(UTC):%Y-%m-%d}", _processor()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    command = f"python benchmarks/balance.py --seeds {asked.seeds} --steps {asked.steps} --lr {asked.lr:g}"
     head = (
-        f"`python benchmarks/balance.py --seeds {asked.seeds} --steps {asked.steps}`, {date}, {cores} cores of a "
-        f"{machine}, torch {torch.__version__}, one thread. Test accuracy; * marks an interval without zero."
+        f"`{command}`, {date}, {cores} cores of {machine}, torch {torch.__version__}, one thread. "
+        "Test accuracy; * marks an interval without zero."
     )
     text = "\n\n".join(
         [f"# Aggregation and balance on digits\n\n{head}", *(f"## {k}\n\n{table(v)}" for k, v in rows.items())]
@@ -152,8 +156,9 @@ def main() -> None:
     print(text)
     if asked.record:
         asked.record.mkdir(parents=True, exist_ok=True)
-        (asked.record / f"balance-{date}.md").write_text(f"{text}\n", encoding="utf-8")
-        (asked.record / f"balance-{date}.json").write_text(
+        name = f"balance-{date}-lr{asked.lr:g}"
+        (asked.record / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
+        (asked.record / f"{name}.json").write_text(
             json.dumps({"command": head, "pairs": [p[:2] for p in PAIRS], "rows": rows}, indent=1), encoding="utf-8"
         )
 
