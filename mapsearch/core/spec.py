@@ -238,6 +238,14 @@ def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
         raise SpecError(*_problems(error)) from None
 
 
+def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """A stored `StudySpec.to_json()` with the keys that a newer version has brought, at their defaults."""
+    try:
+        return StudySpec.model_validate(data).to_json()
+    except ValidationError:  # written by a version whose keys are no longer known
+        return data
+
+
 def load_study(path: Path | str) -> StudySpec:
     """The study of a file.
 
