@@ -28,7 +28,18 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     assert report.n_teacher_parameters > report.n_student_parameters > 0
     assert set(report.seconds) == {"teacher_pass", "student_step", "evaluation"}
     topics = {finding.what for finding in report.findings}
-    assert topics == {"data", "student", "teacher", "logits", "layers", "self-test", "pairs", "gradients", "memory"}
+    assert topics == {
+        "data",
+        "student",
+        "teacher",
+        "logits",
+        "layers",
+        "self-test",
+        "pairs",
+        "gradients",
+        "memory",
+        "cache",
+    }
     assert re.match(
         r"forecast: about \d+ runs \(tune 20, noise 10, .* at least \d+ (s|min|h) on \d+ worker", report.forecast
     )
