@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from urllib.parse import quote
 
 import torch
@@ -62,7 +63,7 @@ class FeatureCache:
     def put(self, features: Mapping[str, Tensor], ids: Tensor, digests: Tensor) -> None:
         """Keep what the network gave just now for these samples."""
         for name, feature in features.items():
-            column = None if name in self.refused else self._columns.get(name) or self._make(name, feature)
+            column = self._columns.get(name) or self._read(name) or self._make(name, feature)
             if column is None:
                 continue
             if column.rows.shape[1:] != feature.shape[1:] or len(feature) != len(ids):
@@ -82,6 +83,8 @@ class FeatureCache:
                     self._forget(name)
 
     def _make(self, name: str, feature: Tensor) -> _Column | None:
+        if name in self.refused:
+            return None
         n_bytes = self._n * feature[0].numel() * feature.element_size()
         if n_bytes > self._left:
             self._refuse(name, f"its {n_bytes:,} bytes do not fit into the {self._left:,} left")
@@ -95,7 +98,11 @@ class FeatureCache:
         """A layer that was published, mapped into memory; what is written into it stays in this process."""
         if not self._folder or name in self.refused or not (path := _path(self._folder, name)).exists():
             return None
-        found = torch.load(path, mmap=True, weights_only=True)
+        try:
+            found = torch.load(path, mmap=True, weights_only=True)
+        except (OSError, RuntimeError, UnpicklingError):  # not a file of ours, or a damaged one
+            path.unlink(missing_ok=True)
+            return None
         if len(found["digests"]) != self._n or found["rows"].nbytes > self._left:
             return None
         self._left -= found["rows"].nbytes
@@ -131,14 +138,13 @@ def _path(folder: Path, name: str) -> Path:
 
 def _write(path: Path, column: _Column) -> bool:
     """Whether it could be written; a full disk only means that no other process shares it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder, (Path(folder) / path.name).open("wb") as file:
             torch.save({"rows": column.rows.cpu(), "digests": column.digests}, file)
             file.flush()
             os.fsync(file.fileno())
             os.replace(file.name, path)
-        except (OSError, RuntimeError):
-            os.unlink(file.name)
-            return False
+    except (OSError, RuntimeError):
+        return False
     return True
