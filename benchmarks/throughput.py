@@ -19,7 +19,8 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -35,6 +36,8 @@ from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit,
 from mapsearch.core.records import RunPlan
 from mapsearch.distill import Station, distill, open_station
 
+RATIOS = ("cached / limit", "live / limit", "cached / plain", "live / plain")
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -44,37 +47,58 @@ class Cost:
     wall: float
 
 
-Way = Callable[[Setting], None]
-
-
-def cost(way: Way, here: Setting) -> Cost:
-    """Seconds per trial of one repetition."""
-    wait = torch.cuda.synchronize if here.bench.device.type == "cuda" else lambda: None
-    wait()
-    cpu, wall = time.process_time(), time.perf_counter()
-    way(here)
-    wait()
-    n = len(here.recipes)
-    return Cost((time.process_time() - cpu) / n, (time.perf_counter() - wall) / n)
+Way = Callable[[Setting], Iterator[None]]
+SLICE = 0.5
+"""Seconds after which the next way has its turn: other work on the machine disturbs all of them alike."""
 
 
 def measure(ways: dict[str, tuple[Setting, Way]], repeats: int) -> dict[str, Cost]:
     """The median cost of each way, all interleaved; a short first round that is not counted warms up."""
     for here, way in ways.values():
-        way(replace(here, train=here.train.model_copy(update={"steps": 5}), recipes=here.recipes[:1]))
-    found: dict[str, list[Cost]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, (here, way) in ways.items():
-            found[name].append(cost(way, here))
-    return {name: Cost(median(c.cpu for c in costs), median(c.wall for c in costs)) for name, costs in found.items()}
+        deque(way(replace(here, train=here.train.model_copy(update={"steps": 5}), recipes=here.recipes[:1])), maxlen=0)
+    rounds = [_round(ways) for _ in range(repeats)]
+    return {name: Cost(*(median(costs[name][i] for costs in rounds) for i in (0, 1))) for name in ways}
+
+
+def _round(ways: dict[str, tuple[Setting, Way]]) -> dict[str, list[float]]:
+    """CPU and wall seconds per trial of each way, trained in turns."""
+    left = {name: way(here) for name, (here, way) in ways.items()}
+    spent = {name: [0.0, 0.0] for name in ways}
+    while left:
+        for name, trials in [*left.items()]:
+            begun = now = _clocks(ways[name][0])
+            while now[1] - begun[1] < SLICE and name in left:
+                if next(trials, StopIteration) is StopIteration:
+                    del left[name]
+                now = _clocks(ways[name][0])
+            spent[name] = [s + b - a for s, a, b in zip(spent[name], begun, now, strict=True)]
+    return {name: [s / len(here.recipes) for s in spent[name]] for name, (here, _) in ways.items()}
+
+
+def _clocks(here: Setting) -> tuple[float, float]:
+    if here.bench.device.type == "cuda":
+        torch.cuda.synchronize(here.bench.device)
+    return time.process_time(), time.perf_counter()
+
+
+def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tuple[Setting, Way]]:
+    """Each way with networks of its own: they are trained in turns, and hooks on one teacher would see the others."""
+    settings = {name: make() for name in names}
+    rows: dict[str, Callable[[Setting], Way]] = {
+        "plain": lambda here: plain,
+        "live": lambda here: partial(engine, station=Station()),
+        "cached": lambda here: partial(engine, station=full_station(here)),
+        "limit": lambda here: limit,
+    }
+    return {name: (here, rows[name](here)) for name, here in settings.items()}
 
 
 def full_station(here: Setting) -> Station:
     """A station that has heard the teacher on every sample."""
     station = open_station(here.bench, here.train)
-    for seed in range(8):  # each epoch leaves a few samples out when batches do not divide the data
-        plans = [RunPlan(0, here.recipes[-1], 0, seed, "search", "valid", N_TRAIN // BATCH)]
-        list(distill(here.bench, here.space, here.train, plans, station))
+    assert N_TRAIN % BATCH == 0, "an epoch shows every sample"
+    plans = [RunPlan(0, here.recipes[-1], 0, 0, "search", "valid", N_TRAIN // BATCH)]
+    deque(distill(here.bench, here.space, here.train, plans, station), maxlen=0)
     return station
 
 
@@ -82,10 +106,8 @@ def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[s
     """All four ways for each teacher."""
     rows = []
     for name, shape in TEACHERS.items():
-        here = setting(Images(shape), device, n_steps, n_trials)
-        live, cached = partial(engine, station=Station()), partial(engine, station=full_station(here))
-        ways: dict[str, Way] = {"plain": plain, "live": live, "cached": cached, "limit": limit}
-        costs = measure({way: (here, act) for way, act in ways.items()}, repeats)
+        ways = ready(partial(setting, Images(shape), device, n_steps, n_trials), ("plain", "live", "cached", "limit"))
+        costs, here = measure(ways, repeats), ways["limit"][0]
         rows.append({"teacher": name, **sizes(here), "K": n_trials, "steps": n_steps, **ratios(costs)})
         print(json.dumps(rows[-1]), flush=True)
     return rows
@@ -106,10 +128,11 @@ def sizes(here: Setting) -> dict[str, float]:
 def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
     """Costs per trial, and how many times as many trials one way gives as another."""
     said: dict[str, Any] = {name: {"cpu": round(c.cpu, 4), "wall": round(c.wall, 4)} for name, c in costs.items()}
-    for one, other in (("cached", "limit"), ("live", "limit"), ("cached", "plain"), ("live", "plain")):
+    for name in RATIOS:
+        one, other = name.split(" / ")
         if one in costs and other in costs:
             a, b = costs[one], costs[other]
-            said[f"{one} / {other}"] = {"cpu": round(b.cpu / a.cpu, 3), "wall": round(b.wall / a.wall, 3)}
+            said[name] = {"cpu": round(b.cpu / a.cpu, 3), "wall": round(b.wall / a.wall, 3)}
     return said
 
 
@@ -127,14 +150,9 @@ def sweeps(device: str, n_steps: int, repeats: int) -> dict[str, list[dict[str, 
     for name, points in {"K": cohort, "pairs": pairs, "teacher width": teacher}.items():
         found[name] = []
         for at, (task, n_trials, n_pairs) in points.items():
-            here = setting(task, device, n_steps, n_trials, n_pairs)
-            few = replace(here, recipes=here.recipes[:4])  # of the limit all trials cost the same
-            live, cached = partial(engine, station=Station()), partial(engine, station=full_station(here))
-            ways: dict[str, tuple[Setting, Way]] = {
-                "live": (here, live),
-                "cached": (here, cached),
-                "limit": (few, limit),
-            }
+            ways = ready(partial(setting, task, device, n_steps, n_trials, n_pairs), ("live", "cached", "limit"))
+            here, _ = ways["limit"]
+            ways["limit"] = replace(here, recipes=here.recipes[:4]), limit  # all its trials cost the same
             found[name].append({name: at, **sizes(here), **ratios(measure(ways, repeats))})
             print(json.dumps(found[name][-1]), flush=True)
     return found
@@ -163,7 +181,7 @@ def text(rows: list[dict[str, Any]], about: dict[str, Any], clock: str) -> str:
               "| cached / plain | live / plain |", "| --- |" + " ---: |" * 9]  # fmt: skip
     for row in rows:
         values = [row[way][clock] for way in ("plain", "live", "cached", "limit")]
-        said = [row[name][clock] for name in ("cached / limit", "live / limit", "cached / plain", "live / plain")]
+        said = [row[name][clock] for name in RATIOS]
         cells = [f"{row['teacher_forwards']}", *(f"{v:.2f}" for v in values), *(f"{v:.2f}" for v in said)]
         lines.append(f"| {row['teacher']} ({row['teacher_parameters']:,} parameters) | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -1,6 +1,7 @@
 """Ways to train the students of `throughput.py`, and the networks and data that they share."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,10 @@ from mapsearch.tasks.precision import forward_precision
 SIDE, CLASSES, BATCH, N_TRAIN, N_VALID = 16, 8, 64, 512, 256
 STUDENT = ((16, 1), (32, 2), (64, 1), (96, 2), (80, 2))
 TEACHERS = {
-    "1.5M teacher": ((32, 1), (64, 2), (96, 1), (160, 2), (256, 2), (384, 2)),
-    "teacher of ten times the cost": ((64, 1), (96, 2), (136, 1), (192, 2), (256, 1), (400, 2)),
+    "1.5M teacher": ((32, 1), (64, 2), (128, 1), (288, 2), (416, 2)),
+    "teacher of ten times the cost": ((48, 1), (96, 2), (160, 1), (160, 1), (256, 2), (256, 1), (256, 2)),
 }
-"""(width, stride) of the stem and of each block."""
+"""(width, stride) of the stem and of each block; the cost is the time of a forward pass on a CPU."""
 
 
 class Block(nn.Module):
@@ -116,54 +117,61 @@ def setting(
     return Setting(bench, RecipeSpace(*layers), train, recipes)
 
 
-def engine(here: Setting, station: Station) -> None:
+def engine(here: Setting, station: Station) -> Iterator[None]:
     """All trials as one cohort."""
     plans = [RunPlan(i, r, 0, 0, "search", "valid", here.train.steps) for i, r in enumerate(here.recipes)]
-    ended = [e for e in distill(here.bench, here.space, here.train, plans, station) if isinstance(e, RunResult)]
-    assert all(run.state == "complete" for run in ended), [run.error for run in ended]
+    for event in distill(here.bench, here.space, here.train, plans, station):
+        assert not isinstance(event, RunResult) or event.state == "complete", event
+        yield
 
 
-def limit(here: Setting) -> None:
+def limit(here: Setting) -> Iterator[None]:
     """The students alone."""
     bench, n_steps = here.bench, here.train.steps
     x, y = (tensor.to(bench.device) for tensor in bench.train.tensors)
     for _ in here.recipes:
         student = bench.new_student(0)
         optimizer, schedule = _optimizer(here, list(student.parameters()))
-        order = torch.randperm(N_TRAIN).repeat(math.ceil(n_steps * BATCH / N_TRAIN))[: n_steps * BATCH]
-        for chosen in order.view(n_steps, BATCH):
+        epochs = [torch.randperm(N_TRAIN) for _ in range(math.ceil(n_steps * BATCH / N_TRAIN))]
+        for chosen in torch.cat(epochs)[: n_steps * BATCH].view(n_steps, BATCH):
             with forward_precision(here.train.precision, bench.device):
                 loss = F.cross_entropy(student(x[chosen]).float(), y[chosen])
             _step(here, loss, student.parameters(), optimizer, schedule)
         _accuracy(bench, student)
+        yield
 
 
-def plain(here: Setting) -> None:
+def plain(here: Setting) -> Iterator[None]:
     """The loop of a tutorial: an Optuna study, one trial at a time, all blocks watched, the teacher in every step."""
-    bench = here.bench
-    t_paths, s_paths = ([layer.path for layer in layers] for layers in (here.space.teacher, here.space.student))
-
-    def objective(trial: optuna.Trial) -> float:
-        trial.suggest_float("feature_share", 0.0, 1.0)
-        student = bench.new_student(0)
-        loss = RecipeLoss(here.recipes[trial.number], here.space.student, here.space.teacher).to(bench.device)
-        optimizer, schedule = _optimizer(here, [*student.parameters(), *loss.parameters()])
-        with FeatureTaps(bench.teacher, t_paths) as t_taps, FeatureTaps(student, s_paths) as s_taps:
-            for step, (x, y) in enumerate(_endless(bench, here.train.steps)):
-                with forward_precision(here.train.precision, bench.device):
-                    with torch.no_grad():
-                        t_logits = bench.teacher(x)
-                    s_logits = student(x)
-                task, progress = F.cross_entropy(s_logits.float(), y), step / here.train.steps
-                total = loss(task, s_logits, t_logits, s_taps.take(), t_taps.take(), progress=progress)
-                _step(here, total, [*student.parameters(), *loss.parameters()], optimizer, schedule)
-        return _accuracy(bench, student)
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    optuna.create_study(direction="maximize").optimize(objective, n_trials=len(here.recipes))
+    study = optuna.create_study(direction="maximize")
+    for recipe in here.recipes:
+        trial = study.ask()
+        trial.suggest_float("feature_share", 0.0, 1.0)
+        study.tell(trial, _plain_trial(here, recipe))
+        yield
 
 
-def _endless(bench: Bench, n_steps: int) -> Any:
+def _plain_trial(here: Setting, recipe: Recipe) -> float:
+    bench, n_steps = here.bench, here.train.steps
+    t_paths, s_paths = ([layer.path for layer in layers] for layers in (here.space.teacher, here.space.student))
+    student = bench.new_student(0)
+    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(bench.device)
+    parameters = [*student.parameters(), *loss.parameters()]
+    optimizer, schedule = _optimizer(here, parameters)
+    with FeatureTaps(bench.teacher, t_paths) as t_taps, FeatureTaps(student, s_paths) as s_taps:
+        for step, (x, y) in enumerate(_shuffled(bench, n_steps)):
+            with forward_precision(here.train.precision, bench.device):
+                with torch.no_grad():
+                    t_logits = bench.teacher(x)
+                s_logits = student(x)
+            task = F.cross_entropy(s_logits.float(), y)
+            total = loss(task, s_logits, t_logits, s_taps.take(), t_taps.take(), progress=step / n_steps)
+            _step(here, total, parameters, optimizer, schedule)
+    return _accuracy(bench, student)
+
+
+def _shuffled(bench: Bench, n_steps: int) -> Any:
     """Shuffled batches, epoch after epoch."""
     loader = DataLoader(bench.train, BATCH, shuffle=True, drop_last=True)
     while True:
