@@ -72,7 +72,8 @@ def train_cohort(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        message = f"out of memory with batch size {train.batch_size}: {' '.join(str(error).split())[:200]}"
+        parts = f" in {plans[0].n_parts} parts" if plans[0].n_parts > 1 else ""
+        message = f"out of memory with batch size {train.batch_size}{parts}: {' '.join(str(error).split())[:200]}"
     gc.collect()  # a student or optimizer in a reference cycle would keep its memory
     if bench.device.type == "cuda":
         torch.cuda.empty_cache()

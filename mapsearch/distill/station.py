@@ -34,5 +34,7 @@ def open_station(bench: Bench, train: TrainSpec) -> Station:
     if not is_fixed:
         return Station()
     folder = bench.task.cache_dir
-    shared = folder / "teacher" / f"{weights_digest(bench.teacher)}-{train.precision}" if folder != Path() else None
+    shared = (
+        folder / "teacher-features" / f"{weights_digest(bench.teacher)}-{train.precision}" if folder != Path() else None
+    )
     return Station(FeatureCache(len(bench.train), train.cache_bytes, bench.device, shared))

@@ -96,7 +96,7 @@ def test_a_run_that_fits_in_no_way_is_oom():
     bench.task.most = 1
     (run,) = distill(bench, space, TRAIN, make_plans(PAIR))
     assert run.state == "oom"
-    assert run.error == "out of memory with batch size 16: 2 samples, but room for 1"
+    assert run.error == "out of memory with batch size 16 in 8 parts: 2 samples, but room for 1"
 
 
 def test_in_one_go_the_last_word_is_how_to_go_on():
