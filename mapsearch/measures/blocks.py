@@ -10,7 +10,7 @@ from mapsearch.measures.estimate import Estimate, NotFinite, cosines, floors, ja
 Kernel = Callable[[Tensor], Tensor]
 
 N_GROUPS, N_REPLICATES = 20, 32
-EARLY_BLOCKS, EARLY_SHUFFLES = 8, 4
+EARLY_BLOCKS, EARLY_SHUFFLES = 2, 4
 CHUNK = 64**2
 OFFSET = 0.99
 """Share of a Gram matrix's diagonal that its mean may reach: above it a common offset eats the digits."""
@@ -33,7 +33,7 @@ class BlockSums:
     the batch again. A layer that is measured with others costs one Gram matrix, not one per pair.
 
     Standard errors are a jackknife over groups of blocks; they take samples for independent. What
-    chance would show comes from the same blocks with the teacher's samples permuted, under random signs.
+    chance would show comes from the same blocks with one network's samples permuted, under random signs.
 
     Sources: Nguyen, Raghu and Kornblith 2021, eq. 2-3 (sums over minibatches before dividing).
     Not to be confused with the mean of per-batch values, which keeps the bias of the batch size.
@@ -149,10 +149,13 @@ class BlockSums:
     def _chance(self, s: Tensor, t: Tensor, size: int) -> Tensor:
         """What unrelated samples add to each replicate, `[R, S, T]`: permuted blocks' products under random signs."""
         products = []
+        swapped = s.shape[1] < t.shape[1]  # of two networks whose samples no longer belong together, move the smaller
+        fixed, moved = (t, s) if swapped else (s, t)
         for _ in range(EARLY_SHUFFLES if self._n_blocks < EARLY_BLOCKS else 1):
             order = torch.randperm(size, generator=self._random)
             entries = (order[:, None] * size + order).flatten().to(t.device)
-            products.append(_products(s, t.gather(2, entries.expand_as(t))))
+            shuffled = moved.gather(2, entries.expand_as(moved))
+            products.append(_products(shuffled, fixed) if swapped else _products(fixed, shuffled))
         which = torch.randint(len(products), (N_REPLICATES, len(s)), generator=self._random)
         signs = torch.randint(2, (N_REPLICATES, len(s)), generator=self._random).double() * 2 - 1
         drawn = torch.stack(products)[which, torch.arange(len(s))]  # [R, blocks, S, T]
