@@ -132,7 +132,7 @@ class BlockSums:
 
     def _centred(self, network: int, grams: Tensor) -> Tensor:
         scales = self._scales[network].to(grams.device, grams.dtype)
-        return self._kernel(grams * scales[:, None, None]).flatten(2)  # [blocks, layers, size^2]
+        return self._kernel(grams.mul_(scales[:, None, None])).flatten(2)  # [blocks, layers, size^2]
 
     def _count(self, s: Tensor, t: Tensor) -> None:
         count, size = len(s), round(s.shape[-1] ** 0.5)
