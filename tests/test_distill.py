@@ -169,7 +169,7 @@ def test_a_lone_run_out_of_memory_is_said_so():
     bench.task.room.limit = 0
     (run,) = distill(bench, space, TRAIN, make_plans(LOGITS))
     assert run.state == "oom"
-    assert run.error == "out of memory with batch size 16: 1 students, but room for 0"
+    assert run.error == "out of memory with batch size 16 in 8 parts: 1 students, but room for 0"
 
 
 def test_nothing_of_a_cohort_stays_in_memory():

@@ -16,6 +16,7 @@ from mapsearch.losses.gradients import check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.batches import logits_of
 from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.precision import forward_precision
 
 OPTIMIZERS = {"adamw": AdamW, "sgd": SGD}
 
@@ -31,7 +32,7 @@ class Steps:
         self, bench: Bench, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
         overwritten: tuple[str, ...],
     ) -> None:  # fmt: skip
-        self._bench, self._recipe, self._batch = bench, recipe, batch
+        self._bench, self._recipe, self._batch, self._precision = bench, recipe, batch, spec.train.precision
         self.student = bench.new_student(spec.seed)
         self.loss = RecipeLoss(recipe, space.student, space.teacher, spec.seed).to(bench.device)
         parameters = [p for p in [*self.student.parameters(), *self.loss.parameters()] if p.requires_grad]
@@ -55,15 +56,16 @@ class Steps:
     def teach(self) -> None:
         """Run the teacher; what it gives serves all steps until the next time."""
         self._mask = self._bench.task.mask(self._batch)
-        with torch.no_grad():
+        with torch.no_grad(), forward_precision(self._precision, self._bench.device):
             self._logits = logits_of(self._bench, self._bench.task.forward(self._bench.teacher, self._batch))
         self._features = self._teacher_taps.take()
 
     def terms(self) -> dict[str, Tensor]:
         """The terms of the loss by name, with their graph."""
         task = self._bench.task
-        output = task.forward(self.student, self._batch)
-        value, logits = task.loss(output, self._batch), logits_of(self._bench, output)
+        with forward_precision(self._precision, self._bench.device):
+            output = task.forward(self.student, self._batch)
+            value, logits = task.loss(output, self._batch), logits_of(self._bench, output)
         return self.loss.terms(value, logits, self._logits, self._student_taps.take(), self._features, self._mask)
 
     def train(self) -> None:

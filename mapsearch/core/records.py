@@ -44,7 +44,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One training of a student that is wanted: recipe x rung x seed, measured on a split."""
+    """One training of a student that is wanted: recipe x rung x seed, measured on a split.
+
+    `n_parts` is the number of parts each batch is worked on in, for a run that does not fit otherwise.
+    """
 
     trial: int
     recipe: Recipe
@@ -53,6 +56,7 @@ class RunPlan:
     stage: Stage
     split: Split
     n_steps: int
+    n_parts: int = 1
 
     @property
     def key(self) -> RunKey:

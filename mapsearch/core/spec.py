@@ -73,6 +73,12 @@ class TrainSpec(_Frozen):
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(1, ge=1, description="CPU threads of one worker")
     cohort: int = Field(8, ge=1, description="most students trained side by side in one worker")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of both networks' forward passes; auto: bfloat16 on a GPU that has it, else float32"
+    )
+    cache_bytes: int = Field(
+        2**30, ge=0, description="most memory of one worker for what the teacher said of the training samples; 0: none"
+    )
 
 
 class LayersSpec(_Frozen):
@@ -236,6 +242,14 @@ def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
         return section.model_validate(options)
     except ValidationError as error:
         raise SpecError(*_problems(error)) from None
+
+
+def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
+    """A stored `StudySpec.to_json()` with the keys that a newer version has brought, at their defaults."""
+    try:
+        return StudySpec.model_validate(data).to_json()
+    except ValidationError:  # written by a version whose keys are no longer known
+        return data
 
 
 def load_study(path: Path | str) -> StudySpec:

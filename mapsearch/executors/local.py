@@ -14,6 +14,7 @@ import torch
 
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.records import Cohort, Event, Lost, RunResult, Started
+from mapsearch.distill import TooLarge, slices
 from mapsearch.executors.worker import Ready, Setup
 
 HEARTBEAT_SECONDS = 0.2
@@ -35,17 +36,24 @@ class LocalExecutor:
         self.n_workers = n_workers or default
         self._setup = setup
         self._workers: dict[int, _Worker] = {}
+        self._waiting: deque[Cohort] = deque()
+        self._most = setup.train.cohort
 
     def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
-        """Events of all cohorts as they come, and None at least every fifth of a second."""
-        waiting = deque(cohorts)
+        """Events of all cohorts as they come, and None at least every fifth of a second.
+
+        A cohort that did not fit into memory goes on in smaller ones, and so do all after it.
+        """
+        self._waiting = waiting = deque(cohorts)
         for slot in range(min(self.n_workers, len(waiting))):
             if slot not in self._workers:
                 self._start(slot)
         while waiting or any(worker.cohort for worker in self._workers.values()):
             for worker in self._workers.values():
                 if worker.ready and waiting:
-                    worker.give(waiting.popleft())
+                    first, *rest = slices(waiting.popleft(), self._most)
+                    waiting.extendleft(reversed(rest))
+                    worker.give(first)
                     yield Started(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
             wait([worker.connection for worker in self._workers.values()], HEARTBEAT_SECONDS)
             yield None
@@ -77,6 +85,10 @@ class LocalExecutor:
                     worker.cohort = tuple(plan for plan in worker.cohort if plan.key != message.key)
                 if isinstance(message, Ready):
                     yield from worker.is_ready(message)
+                elif isinstance(message, TooLarge):
+                    worker.cohort = ()  # the process ends now and is replaced
+                    self._most = max(len(cohort) for cohort in message.cohorts)
+                    self._waiting.extendleft(reversed(message.cohorts))
                 else:
                     yield message
         except (EOFError, ConnectionError):

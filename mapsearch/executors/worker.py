@@ -1,7 +1,8 @@
 """The worker process: loads the task once, then trains each cohort it is sent.
 
 Started as `python -m mapsearch.executors.worker FD` by the local executor, with one end of a pipe.
-It leaves when the pipe closes, so that a controller that was killed takes its workers with it.
+It leaves when the pipe closes, so that a controller that was killed takes its workers with it, and
+when memory did not suffice, so that the next process begins with all of it.
 """
 
 import os
@@ -17,7 +18,7 @@ import torch
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import distill
+from mapsearch.distill import TooLarge, open_station, train_cohort
 from mapsearch.tasks.loading import describe, load_task, open_bench
 
 
@@ -48,13 +49,16 @@ def main(connection: Connection) -> None:
     try:
         task = load_task(setup.task, setup.folder, setup.options, setup.cache_dir)
         bench = open_bench(task, setup.device)
+        station = open_station(bench, setup.train)
         connection.send(Ready())
         while True:
             cohort = connection.recv()
             error = ""
             try:
-                for event in distill(bench, setup.space, setup.train, cohort):
+                for event in train_cohort(bench, setup.space, setup.train, cohort, station):
                     connection.send(event)
+                    if isinstance(event, TooLarge):
+                        return
             except (ConnectionError, torch.AcceleratorError):  # not any OSError: the task's data may lack a file
                 raise  # after an error of the accelerator no later run of this process would work
             except Exception as failure:

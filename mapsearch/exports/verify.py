@@ -15,8 +15,9 @@ from mapsearch.exports.attached import AttachedLoss, AttachedRecipe
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.batches import logits_of, train_batches
+from mapsearch.tasks.batches import logits_of, step_seed, train_batches
 from mapsearch.tasks.loading import Bench, describe, seed_everything
+from mapsearch.tasks.precision import forward_precision
 
 TOLERANCE = 1e-5
 """Largest relative difference that counts as equal: float32 sums in another order."""
@@ -125,11 +126,12 @@ def _total(
 ) -> Tensor:
     """The total loss on the first batch, drawn and computed as the trial's first step did."""
     batch = next(train_batches(bench, train.batch_size, source.seed, source.n_steps))
-    with torch.no_grad():
+    with torch.no_grad(), forward_precision(train.precision, bench.device):
         teacher_logits = logits_of(bench, bench.task.forward(bench.teacher, batch))
-    seed_everything(source.seed * 1_000_003)  # of step 0, so that dropout is the same
-    output = bench.task.forward(student, batch)
-    task_loss, logits = bench.task.loss(output, batch), bench.task.logits(output)
+    seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
+    with forward_precision(train.precision, bench.device):
+        output = bench.task.forward(student, batch)
+        task_loss, logits = bench.task.loss(output, batch), bench.task.logits(output)
     return attached(task_loss, logits, teacher_logits, bench.task.mask(batch), progress)
 
 

@@ -1,7 +1,9 @@
-"""The weights of a network that cannot be those of a trained one."""
+"""The weights of a network: those that cannot be of a trained one, and a digest of all."""
+
+import hashlib
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def weight_problems(model: nn.Module) -> tuple[str, ...]:
@@ -14,3 +16,13 @@ def weight_problems(model: nn.Module) -> tuple[str, ...]:
         elif values.ndim >= 2 and values.numel() > 1 and bool((values == values.flatten()[0]).all()):
             problems.append(f"`{name}` {list(values.shape)} is {float(values.flatten()[0]):g} everywhere")
     return tuple(problems)
+
+
+def weights_digest(model: nn.Module) -> str:
+    """16 hex digits over names, types and values of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor):
+            digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]

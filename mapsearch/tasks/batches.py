@@ -13,22 +13,31 @@ from mapsearch.tasks.loading import Bench, seed_everything
 from mapsearch.tasks.task import batch_size, to_device
 
 
-def train_batches(bench: Bench, size: int, seed: int, n_steps: int) -> Iterator[Any]:
-    """`n_steps` batches of shuffled training samples on the device; they depend on the seed alone.
+def train_order(n: int, size: int, seed: int, n_steps: int) -> Iterator[list[int]]:
+    """Which of `n` samples each of the `n_steps` batches holds; it depends on the seed alone.
 
-    So does what the data draws at random, such as augmentation. Every epoch is a fresh permutation;
-    a last batch that is not full is left out.
+    Every epoch is a fresh permutation; a last batch that is not full is left out.
     """
-    n = len(bench.train)
     size = min(size, n)
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = []
-    for step in range(n_steps):
+    for _ in range(n_steps):
         if len(order) < size:
             order = torch.randperm(n, generator=generator).tolist()
         chosen, order = order[:size], order[size:]
-        seed_everything(seed * 1_000_003 + step)
-        yield _batch(bench, bench.train, chosen)
+        yield chosen
+
+
+def train_batches(bench: Bench, size: int, seed: int, n_steps: int) -> Iterator[Any]:
+    """The training batches on the device; what the data draws at random, such as augmentation, follows the seed."""
+    for step, chosen in enumerate(train_order(len(bench.train), size, seed, n_steps)):
+        seed_everything(step_seed(seed, step))
+        yield to_device(collated(bench, bench.train, chosen), bench.device)
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of all that is drawn in one step of a run: augmentation, dropout."""
+    return seed * 1_000_003 + step
 
 
 def ordered_batches(
@@ -43,7 +52,7 @@ def ordered_batches(
     if seed is not None:
         random.Random(seed).shuffle(chosen)
     for start in range(0, len(chosen), size):
-        yield _batch(bench, data, chosen[start : start + size])
+        yield to_device(collated(bench, data, chosen[start : start + size]), bench.device)
 
 
 @torch.no_grad()
@@ -113,10 +122,10 @@ def metric_of(metrics: dict[str, float], name: str) -> float:
     return metrics[name]
 
 
-def _batch(bench: Bench, data: Any, chosen: list[int]) -> Any:
+def collated(bench: Bench, data: Any, chosen: Sequence[int]) -> Any:
+    """The batch of these samples, where the data is: not yet on the device."""
     fetch = getattr(data, "__getitems__", None)
-    samples = fetch(chosen) if fetch is not None else [data[i] for i in chosen]
-    return to_device(bench.task.collate(samples), bench.device)
+    return bench.task.collate(fetch(chosen) if fetch is not None else [data[i] for i in chosen])
 
 
 def logits_of(bench: Bench, output: Any) -> Tensor:

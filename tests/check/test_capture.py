@@ -61,7 +61,7 @@ def test_a_reentrant_checkpoint_beside_the_layers_is_refused_too(vision, study):
 def test_a_checkpoint_that_is_not_reentrant_passes(vision, study):
     report = check(vision(student=lambda: Net(not_reentrant)), study(layers={"student": ["first", "second"]}))
     assert not report.errors
-    assert "logits and 2 pairs reach the student" in said(report, "ok", "gradients")
+    assert "logits and 2 feature terms reach the student" in said(report, "ok", "gradients")
 
 
 def test_a_feature_without_gradient_is_refused_by_name(vision, study):

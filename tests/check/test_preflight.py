@@ -28,7 +28,18 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     assert report.n_teacher_parameters > report.n_student_parameters > 0
     assert set(report.seconds) == {"teacher_pass", "student_step", "evaluation"}
     topics = {finding.what for finding in report.findings}
-    assert topics == {"data", "student", "teacher", "logits", "layers", "self-test", "pairs", "gradients", "memory"}
+    assert topics == {
+        "data",
+        "student",
+        "teacher",
+        "logits",
+        "layers",
+        "self-test",
+        "pairs",
+        "gradients",
+        "memory",
+        "cache",
+    }
     assert re.match(
         r"forecast: about \d+ runs \(tune 20, noise 10, .* at least \d+ (s|min|h) on \d+ worker", report.forecast
     )
@@ -105,3 +116,31 @@ def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
     assert check(bench, study()).errors
     assert not any(module._forward_hooks for module in bench.teacher.modules())
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+@pytest.mark.parametrize(
+    ("parts", "train", "said"),
+    [
+        ({}, {}, "of features for 4 layers and the logits fit into 1 GiB: the teacher sees each"),
+        ({}, {"cache_bytes": 50_000}, "do not fit into 48.8 KiB; raise `train.cache_bytes`"),
+        ({}, {"cache_bytes": 0}, "off (`train.cache_bytes: 0`)"),
+        ({"collate": lambda self, samples: noisy(samples)}, {}, "(random augmentation): the teacher runs"),
+    ],
+)
+def test_whether_the_teachers_features_can_be_kept_is_said(vision, study, parts, train, said):
+    report = check(vision(**parts), study(train=train))
+    (found,) = (finding for finding in report.findings if finding.what == "cache")
+    assert found.level == "ok"
+    assert said in found.message
+
+
+def noisy(samples):
+    x, y = torch.utils.data.default_collate(samples)
+    return x + 0.01 * torch.randn_like(x), y
+
+
+def test_what_a_cohort_takes_is_said_and_a_caution_when_it_is_too_much(vision, study, monkeypatch):
+    said = lines(check(vision(), study()), "ok")
+    assert re.search(r"memory: about .* for a cohort of 8: .* per student, .* during a step$", said, re.MULTILINE)
+    monkeypatch.setattr("mapsearch.check.cost.free_bytes", lambda device: 2**16)
+    assert "64 KiB are free, so that cohorts will be split" in lines(check(vision(), study()), "warning")

@@ -103,6 +103,9 @@ def test_a_key_or_name_that_is_not_known(line, problem):
     ("line", "problem"),
     [
         ("train: {lr: fast}", "`train.lr`: input should be a valid number, unable to parse"),
+        ("train: {precision: half}", "`train.precision`: input should be 'auto', 'float32' or 'bfloat16'"),
+        ("train: {cache_bytes: 2GiB}", "`train.cache_bytes`: input should be a valid integer"),
+        ("train: {cache_bytes: -1}", "`train.cache_bytes`: input should be greater than or equal to 0"),
         ("train: {lr: .nan}", "`train.lr`: input should be a finite number, but got nan"),
         ("train: {steps: 1.5}", "`train.steps`: input should be a valid integer"),
         ("train: {steps: true}", "`train.steps`: no key of a study file is a switch, but got true"),

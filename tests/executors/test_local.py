@@ -25,7 +25,7 @@ SPACE = make_space(make_bench(Clusters()))
 
 
 def setup(task: str = "Clusters", **options: object) -> Setup:
-    return Setup(f"small_tasks.py:{task}", HERE, options, HERE, TRAIN, "cpu", SPACE)
+    return Setup(f"small_tasks.py:{task}", HERE, options, Path(), TRAIN, "cpu", SPACE)
 
 
 @pytest.fixture
@@ -138,3 +138,15 @@ def test_workers_leave_when_their_controller_is_killed():
         controller.kill()
         # the worker holds the pipe's other end: this returns, before the test's time is up, when it is gone
         controller.stderr.read()
+
+
+def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_executor):
+    executor = open_executor(setup("Crowded", limit=2))
+    plans = make_plans(*[MAPPED] * 5)
+    events = [event for event in executor.run([plans]) if isinstance(event, Started | Lost | RunResult)]
+    assert not any(isinstance(event, Lost) for event in events)
+    assert {e.key: e.state for e in events if isinstance(e, RunResult)} == {plan.key: "complete" for plan in plans}
+    started = [event for event in events if isinstance(event, Started)]
+    assert len({event.worker for event in started}) == 3  # five do not fit, then three do not
+    again = [event for event in executor.run([plans]) if isinstance(event, Started)]
+    assert max(len(event.keys) for event in again) <= 2  # learnt once

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from mapsearch.features.weights import weight_problems
+from mapsearch.features.weights import weight_problems, weights_digest
 
 
 def test_a_fresh_network_has_no_problems_and_vectors_may_be_blank():
@@ -23,3 +23,14 @@ def test_blank_and_broken_weights_are_named():
 
 def test_a_single_number_is_not_blank():
     assert weight_problems(nn.Linear(1, 1)) == ()
+
+
+def test_the_digest_follows_every_weight_and_buffer():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    digests = [weights_digest(model), weights_digest(model)]
+    model[1].running_mean[2] += 1e-6
+    digests.append(weights_digest(model))
+    digests.append(weights_digest(model.bfloat16()))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3

@@ -13,6 +13,7 @@ from mapsearch.core.errors import StudyChanged, StudyNotFound
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.records import Run, RunPlan, RunResult, Trial
+from mapsearch.core.spec import StudySpec
 from mapsearch.store.rows import result_json, run_of
 from mapsearch.store.schema import attempts
 from mapsearch.store.store import Store
@@ -334,3 +335,13 @@ def test_crashed_runs_of_a_stage_that_went_on_stay_as_they_were_judged(store: St
         store.finish_run("digits", RunResult(crashed.key, "crashed", error="no file"), 1, None)
     assert store.release_runs("digits", crashed=True) == 1
     assert [run.state for run in store.runs("digits")] == ["complete", "crashed", "waiting"]
+
+
+def test_a_study_of_an_older_version_goes_on_when_new_keys_stand_at_their_defaults(store: Store) -> None:
+    spec = StudySpec(name="old", task="task.py:T").to_json()
+    store.create_study("old", {**spec, "similarity": {"measure": "cka", "samples": 2048}}, folder="", study_file="")
+    store.create_study("old", spec, folder="there", study_file="")
+    assert store.study("old").folder == "there"
+    changed = {**spec, "similarity": {**spec["similarity"], "maps": "mean"}}
+    with pytest.raises(StudyChanged, match=r'`similarity\.maps`: "flatten" -> "mean"'):
+        store.create_study("old", changed, folder="there", study_file="")

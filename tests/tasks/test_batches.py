@@ -6,7 +6,15 @@ from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.batches import MetricSums, evaluate, logits_of, metric_of, ordered_batches, train_batches
+from mapsearch.tasks.batches import (
+    MetricSums,
+    evaluate,
+    logits_of,
+    metric_of,
+    ordered_batches,
+    train_batches,
+    train_order,
+)
 from mapsearch.tasks.loading import Bench
 from mapsearch.tasks.task import Task
 
@@ -183,3 +191,12 @@ def test_logits_must_be_class_scores(output):
     with pytest.raises(TaskError, match=r"`logits\(output\)` must return float class scores `\[..., C\]` with C >= 2"):
         logits_of(bench(), output)
     assert logits_of(bench(), torch.zeros(4, 3)).shape == (4, 3)
+
+
+def test_the_order_says_which_samples_the_batches_hold():
+    said = list(train_order(20, 6, seed=3, n_steps=7))
+    assert said == order(train_batches(bench(), 6, 3, 7))
+    epochs = [[i for batch in said[first : first + 3] for i in batch] for first in (0, 3)]
+    assert [len(set(epoch)) for epoch in epochs] == [18, 18]
+    assert epochs[0] != epochs[1]
+    assert [len(batch) for batch in train_order(4, 6, seed=0, n_steps=2)] == [4, 4]

@@ -1,0 +1,217 @@
+"""Trials per hour of the engine, against the loop one would write with Optuna, and against students without a teacher.
+
+    python benchmarks/throughput.py            # writes benchmarks/recorded/throughput-DATE.{json,md,png}
+    python benchmarks/throughput.py --quick    # about a minute, of the main table only
+
+Each way of training is repeated, interleaved with the others in one process, and medians are compared.
+CPU time of the process is what to read on a shared machine, wall time on a GPU. A trial is one student
+of 150,000 parameters trained with batches of 64 and measured on 256 samples; its recipe is logits and one
+pair of blocks (nmse, a linear projector).
+
+- plain: one trial at a time in an Optuna study; hooks on all blocks of both networks; the teacher runs in every step
+- live: a cohort of K students; the teacher runs once per batch
+- cached: the same with what the teacher said of all samples kept before the clock starts
+- limit: the same students with the same batch size, optimizer, schedule and clipping, the task loss alone, no teacher
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
+
+from mapsearch.core.records import RunPlan
+from mapsearch.distill import Station, distill, open_station
+
+RATIOS = ("cached / limit", "live / limit", "cached / plain", "live / plain")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds per trial."""
+
+    cpu: float
+    wall: float
+
+
+Way = Callable[[Setting], Iterator[None]]
+SLICE = 0.5
+"""Seconds after which the next way has its turn: other work on the machine disturbs all of them alike."""
+
+
+def measure(ways: dict[str, tuple[Setting, Way]], repeats: int) -> dict[str, Cost]:
+    """The median cost of each way, all interleaved; a short first round that is not counted warms up."""
+    for here, way in ways.values():
+        deque(way(replace(here, train=here.train.model_copy(update={"steps": 5}), recipes=here.recipes[:1])), maxlen=0)
+    rounds = [_round(ways) for _ in range(repeats)]
+    return {name: Cost(*(median(costs[name][i] for costs in rounds) for i in (0, 1))) for name in ways}
+
+
+def _round(ways: dict[str, tuple[Setting, Way]]) -> dict[str, list[float]]:
+    """CPU and wall seconds per trial of each way, trained in turns."""
+    left = {name: way(here) for name, (here, way) in ways.items()}
+    spent = {name: [0.0, 0.0] for name in ways}
+    while left:
+        for name, trials in [*left.items()]:
+            begun = now = _clocks(ways[name][0])
+            while now[1] - begun[1] < SLICE and name in left:
+                if next(trials, StopIteration) is StopIteration:
+                    del left[name]
+                now = _clocks(ways[name][0])
+            spent[name] = [s + b - a for s, a, b in zip(spent[name], begun, now, strict=True)]
+    return {name: [s / len(here.recipes) for s in spent[name]] for name, (here, _) in ways.items()}
+
+
+def _clocks(here: Setting) -> tuple[float, float]:
+    if here.bench.device.type == "cuda":
+        torch.cuda.synchronize(here.bench.device)
+    return time.process_time(), time.perf_counter()
+
+
+def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tuple[Setting, Way]]:
+    """Each way with networks of its own: they are trained in turns, and hooks on one teacher would see the others."""
+    settings = {name: make() for name in names}
+    rows: dict[str, Callable[[Setting], Way]] = {
+        "plain": lambda here: plain,
+        "live": lambda here: partial(engine, station=Station()),
+        "cached": lambda here: partial(engine, station=full_station(here)),
+        "limit": lambda here: limit,
+    }
+    return {name: (here, rows[name](here)) for name, here in settings.items()}
+
+
+def full_station(here: Setting) -> Station:
+    """A station that has heard the teacher on every sample."""
+    station = open_station(here.bench, here.train)
+    assert N_TRAIN % BATCH == 0, "an epoch shows every sample"
+    plans = [RunPlan(0, here.recipes[-1], 0, 0, "search", "valid", N_TRAIN // BATCH)]
+    deque(distill(here.bench, here.space, here.train, plans, station), maxlen=0)
+    return station
+
+
+def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[str, Any]]:
+    """All four ways for each teacher."""
+    rows = []
+    for name, shape in TEACHERS.items():
+        ways = ready(partial(setting, Images(shape), device, n_steps, n_trials), ("plain", "live", "cached", "limit"))
+        costs, here = measure(ways, repeats), ways["limit"][0]
+        rows.append({"teacher": name, **sizes(here), "K": n_trials, "steps": n_steps, **ratios(costs)})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def sizes(here: Setting) -> dict[str, float]:
+    """Parameters of both networks, and their forward passes beside each other in operations."""
+    networks = here.bench.teacher, here.bench.new_student(0)
+    n = [sum(p.numel() for p in network.parameters()) for network in networks]
+    x, flops = torch.zeros(BATCH, 1, SIDE, SIDE, device=here.bench.device), []
+    for model in networks:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(x)
+        flops.append(counter.get_total_flops())
+    return {"teacher_parameters": n[0], "student_parameters": n[1], "teacher_forwards": round(flops[0] / flops[1], 2)}
+
+
+def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
+    """Costs per trial, and how many times as many trials one way gives as another."""
+    said: dict[str, Any] = {name: {"cpu": round(c.cpu, 4), "wall": round(c.wall, 4)} for name, c in costs.items()}
+    for name in RATIOS:
+        one, other = name.split(" / ")
+        if one in costs and other in costs:
+            a, b = costs[one], costs[other]
+            said[name] = {"cpu": round(b.cpu / a.cpu, 3), "wall": round(b.wall / a.wall, 3)}
+    return said
+
+
+def sweeps(device: str, n_steps: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
+    """What a trial costs as the cohort, the mapping and the teacher grow; each point beside its own limit."""
+    middle = TEACHERS["1.5M teacher"]
+    deep = (
+        ((16, 1), (32, 2), *((48, 2 if i == 0 else 1) for i in range(5))),
+        ((16, 1), (32, 2), *[(48, 2), *[(48, 1)] * 6]),
+    )
+    cohort = {k: (Images(middle), k, 1) for k in (1, 2, 4, 8, 16, 32, 64)}
+    pairs = {n: (Images(deep[1], deep[0]), 4, n) for n in (1, 2, 4, 8, 16, 32, 48)}
+    teacher = {w: (Images(tuple((round(c * w), s) for c, s in middle)), 8, 1) for w in (0.25, 0.5, 1.0, 1.5, 2.0)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, points in {"K": cohort, "pairs": pairs, "teacher width": teacher}.items():
+        found[name] = []
+        for at, (task, n_trials, n_pairs) in points.items():
+            ways = ready(partial(setting, task, device, n_steps, n_trials, n_pairs), ("live", "cached", "limit"))
+            here, _ = ways["limit"]
+            ways["limit"] = replace(here, recipes=here.recipes[:4]), limit  # all its trials cost the same
+            found[name].append({name: at, **sizes(here), **ratios(measure(ways, repeats))})
+            print(json.dumps(found[name][-1]), flush=True)
+    return found
+
+
+def draw(found: dict[str, list[dict[str, Any]]], clock: str, path: Path) -> None:
+    """One panel per sweep: seconds per trial of live, cached and limit."""
+    figure, panels = plt.subplots(1, len(found), figsize=(13, 4), constrained_layout=True)
+    for panel, (name, rows) in zip(panels, found.items(), strict=True):
+        for way, style in (("live", "o-"), ("cached", "s-"), ("limit", "k--")):
+            panel.plot([row[name] for row in rows], [row[way][clock] for row in rows], style, label=way)
+        panel.set(xlabel=name, ylim=(0, None), xscale="log")
+        panel.set_xticks([row[name] for row in rows], [str(row[name]) for row in rows], minor=False)
+        panel.minorticks_off()
+        panel.legend()
+    panels[0].set_ylabel(f"{clock} seconds per trial")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def text(rows: list[dict[str, Any]], about: dict[str, Any], clock: str) -> str:
+    """The main table in Markdown, with its bars."""
+    lines = [f"# Throughput, {about['date']}", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
+    lines += [f"Seconds per trial ({clock}) and ratios of trials per hour, medians.", ""]
+    lines += ["| teacher | its forward / student's | plain | live | cached | limit | cached / limit | live / limit "
+              "| cached / plain | live / plain |", "| --- |" + " ---: |" * 9]  # fmt: skip
+    for row in rows:
+        values = [row[way][clock] for way in ("plain", "live", "cached", "limit")]
+        said = [row[name][clock] for name in RATIOS]
+        cells = [f"{row['teacher_forwards']}", *(f"{v:.2f}" for v in values), *(f"{v:.2f}" for v in said)]
+        lines.append(f"| {row['teacher']} ({row['teacher_parameters']:,} parameters) | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
+    parser.add_argument("--quick", action="store_true", help="the main table alone, with few short repetitions")
+    parser.add_argument("-K", type=int, default=8, help="trials, all in one cohort")
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("-o", type=Path, default=Path(__file__).parent / "recorded", help="folder for the results")
+    said = parser.parse_args()
+    torch.set_num_threads(1)
+    n_steps, repeats = (15, 1) if said.quick else (said.steps, said.repeats)
+    clock = "wall" if said.device.startswith("cuda") else "cpu"
+    about = {"date": date.today().isoformat(), "command": " ".join(sys.argv), "device": said.device, "threads": 1,
+             "machine": platform.processor() or platform.machine(), "torch": torch.__version__}  # fmt: skip
+    rows = table(said.device, said.K, n_steps, repeats)
+    found = {} if said.quick else sweeps(said.device, max(20, n_steps // 4), max(1, repeats // 2))
+    said.o.mkdir(parents=True, exist_ok=True)
+    stem = said.o / f"throughput-{about['date']}"
+    stem.with_suffix(".json").write_text(json.dumps({**about, "table": rows, "sweeps": found}, indent=1) + "\n")
+    stem.with_suffix(".md").write_text(text(rows, about, clock))
+    if found:
+        draw(found, clock, stem.with_suffix(".png"))
+    print(text(rows, about, clock))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Memory of a device: what is free, what training keeps, and errors that mean too little."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+COPIES = {"adamw": 4, "sgd": 3}
+"""Numbers kept per trained parameter: weight, gradient and the optimizer's moments."""
+
+_SAYS_SO = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that this process could still get on the device; None where the system does not say."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    known = [n for n in (_available_bytes(), _allowed_bytes()) if n is not None]
+    return min(known, default=None)
+
+
+def state_bytes(networks: tuple[nn.Module, ...], optimizer: str) -> int:
+    """What training keeps from step to step: weights, gradients, the optimizer's moments, buffers."""
+    tensors = [(p, COPIES[optimizer] if p.requires_grad else 1) for n in networks for p in n.parameters()]
+    return sum(t.nbytes * copies for t, copies in tensors) + sum(b.nbytes for n in networks for b in n.buffers())
+
+
+@dataclass
+class Kept:
+    """How many bytes of distinct memory the forward pass kept, weights left out."""
+
+    n_bytes: int = 0
+
+
+@contextmanager
+def kept_for_backward(*networks: nn.Module) -> Iterator[Kept]:
+    """Count what the forward passes within keep for their backward pass: most of the peak of a step."""
+    kept, seen = Kept(), {p.untyped_storage().data_ptr() for network in networks for p in network.parameters()}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in seen:
+            seen.add(storage.data_ptr())
+            kept.n_bytes += storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        yield kept
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means too little memory: on a CPU PyTorch has no type of its own for it."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAYS_SO)
+
+
+def _available_bytes() -> int | None:
+    """What Linux could hand out without swapping."""
+    path = Path("/proc/meminfo")
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _allowed_bytes() -> int | None:
+    """What a limit on the address space of this process leaves of it."""
+    limit, path = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not path.exists():
+        return None
+    return max(0, limit - int(path.read_text(encoding="ascii").split()[0]) * resource.getpagesize())

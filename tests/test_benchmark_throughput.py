@@ -1,0 +1,52 @@
+"""The throughput benchmark runs and compares what it says; its numbers are recorded, not tested."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import throughput
+
+    return throughput
+
+
+def test_the_networks_are_what_the_table_says(benchmark):
+    small, large = (
+        benchmark.sizes(benchmark.setting(benchmark.Images(t), "cpu", 5, 1)) for t in benchmark.TEACHERS.values()
+    )
+    assert small["student_parameters"] == pytest.approx(150_000, rel=0.05)
+    assert small["teacher_parameters"] == pytest.approx(1.5e6, rel=0.05)
+    assert large["teacher_forwards"] > small["teacher_forwards"] > 3
+
+
+def test_every_way_trains_and_is_compared(benchmark, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "TEACHERS", {"tiny": ((4, 2), (8, 2), (8, 1))})
+    (row,) = benchmark.table("cpu", n_trials=2, n_steps=5, repeats=1)
+    assert json.loads(capsys.readouterr().out) == row
+    for name in benchmark.RATIOS:
+        one, other = name.split(" / ")
+        assert row[name]["cpu"] == pytest.approx(row[other]["cpu"] / row[one]["cpu"], rel=0.01)
+
+
+def test_the_result_is_written_and_drawn(benchmark, tmp_path):
+    point = {way: {"cpu": 1.0, "wall": 2.0} for way in ("plain", "live", "cached", "limit")}
+    ratio = {name: {"cpu": 0.5, "wall": 0.5} for name in benchmark.RATIOS}
+    row = {"teacher": "big", "teacher_parameters": 1000, "teacher_forwards": 3.0, **point, **ratio}
+    assert "| big (1,000 parameters) | 3.0 | 1.00 | 1.00 |" in benchmark.text([row], {"date": "2026-01-01"}, "cpu")
+    benchmark.draw(
+        {"K": [{"K": k, **point} for k in (1, 8)], "pairs": [{"pairs": 2, **point}]}, "cpu", tmp_path / "x.png"
+    )
+    assert (tmp_path / "x.png").stat().st_size > 1000
+
+
+def test_the_recorded_result_is_whole():
+    (path,) = sorted((ROOT / "benchmarks" / "recorded").glob("throughput-*.json"))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert [row["teacher"] for row in found["table"]] == ["1.5M teacher", "teacher of ten times the cost"]
+    assert set(found["sweeps"]) == {"K", "pairs", "teacher width"}
