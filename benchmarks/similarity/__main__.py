@@ -81,7 +81,7 @@ PARTS: dict[str, Any] = {
 }
 FULL: dict[str, Any] = {
     "n": 2048, "batch": 256, "shrink": 1, "repeats": 5, "seeds": 10, "shapes": [(256, 512), (256, 4096)],
-    "layers": [(4, 2), (12, 6), (24, 12), (48, 24), (96, 48)], "n_batches": 4, "samples": [512, 1024, 2048, 4096, 8192],
+    "layers": [(4, 2), (12, 6), (24, 12), (48, 24), (96, 48)], "n_batches": 8, "samples": [512, 1024, 2048, 4096, 8192],
     "works": NAMES, "remembered": NAMES, "whole": WORKLOADS, "few": False,
 }  # fmt: skip
 QUICK: dict[str, Any] = {

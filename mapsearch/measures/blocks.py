@@ -46,14 +46,13 @@ class BlockSums:
         self.n_rows = 0
         self._kernel, self._block, self._estimator = kernel, block, f"{estimator}, blocks of {block}"
         self._n_blocks = 0
-        # per network and layer: None while plain float32 will do, else the unit its features are measured in
-        self._units: tuple[list[float | None], ...] = (
-            [0.0 if centre else None] * n_student, [0.0 if centre else None] * n_teacher,
-        )  # fmt: skip
-        self._scales = torch.zeros(n_student), torch.zeros(n_teacher)
+        # of every layer, the student's first: what follows is done to all of them at once
+        self._n_student, n_layers = n_student, n_student + n_teacher
+        # None while plain float32 will do, else the unit its features are measured in
+        self._units: list[float | None] = [0.0 if centre else None] * n_layers
+        self._scales = torch.zeros(n_layers)
         self._cross = torch.zeros(N_GROUPS, n_student, n_teacher, dtype=torch.float64)
-        self._student = torch.zeros(N_GROUPS, n_student, dtype=torch.float64)
-        self._teacher = torch.zeros(N_GROUPS, n_teacher, dtype=torch.float64)
+        self._own = torch.zeros(N_GROUPS, n_layers, dtype=torch.float64)
         self._shuffled = torch.zeros(N_REPLICATES, n_student, n_teacher, dtype=torch.float64)
         self._random = torch.Generator().manual_seed(seed)
 
@@ -63,7 +62,7 @@ class BlockSums:
         Args:
             network: 0 for the student, 1 for the teacher.
         """
-        rows = self._in_range(network, layer, rows.detach())
+        rows = self._in_range(network * self._n_student + layer, rows.detach())
         grams, start = [], 0
         for count, size in _cut(len(rows), self._block):
             part = rows[start : start + count * size].reshape(count, size, -1)
@@ -77,71 +76,68 @@ class BlockSums:
         Raises:
             NotFinite: a feature holds inf or NaN.
         """
-        stacks = [
-            tuple(torch.stack(grams, dim=1) for grams in network)  # [blocks, layers, size, size]
-            for network in (zip(*student, strict=True), zip(*teacher, strict=True))
-        ]
-        if not stacks[0]:
+        grams = [*student, *teacher]
+        if not grams[0]:
             return True
-        again = [self._watch(network, found) for network, found in enumerate(stacks)]
-        if any(again):
+        device = grams[0][0].device
+        # [blocks, layers, size, size] for each size of block
+        stacks = [torch.stack([gram.to(device) for gram in same], dim=1) for same in zip(*grams, strict=True)]
+        if self._watch(stacks):
             return False
-        for s, t in zip(*stacks, strict=True):
-            self._count(self._centred(0, s), self._centred(1, t))
+        scales = self._scales.to(device)[:, None, None]
+        for stack in stacks:
+            self._count(self._kernel(stack.mul_(scales)))
         return True
 
     def estimate(self) -> Estimate:
         """Values, standard errors and floors of all that was counted."""
-        sums = self._cross, self._student, self._teacher
+        sums = self._cross, self._own[:, : self._n_student], self._own[:, self._n_student :]
         totals = [part.sum(0) for part in sums]
         filled = min(self._n_blocks, N_GROUPS)
         left_out = cosines(*(total - part[:filled] for total, part in zip(totals, sums, strict=True)))
         floor = floors(cosines(self._shuffled, *totals[1:]))
         return Estimate(cosines(*totals), jackknife(left_out), *floor, self._estimator)
 
-    def _in_range(self, network: int, layer: int, rows: Tensor) -> Tensor:
-        unit = self._units[network][layer]
+    def _in_range(self, layer: int, rows: Tensor) -> Tensor:
+        unit = self._units[layer]
         if unit is None:
             return rows.float()
         wide = rows if rows.dtype == torch.float64 else rows.float()
         # any shift will do, for kernels see differences only; a float64 mean takes equal samples to exactly zero
         centred = wide - wide.mean(0, dtype=torch.float64).to(wide.dtype)
         if not unit:
-            unit = self._units[network][layer] = float(centred.double().square().mean().sqrt())
+            unit = self._units[layer] = float(centred.double().square().mean().sqrt())
         return centred.div_(unit or 1.0).float()
 
-    def _watch(self, network: int, stacks: Sequence[Tensor]) -> bool:
+    def _watch(self, stacks: Sequence[Tensor]) -> bool:
         """Whether layers were found that plain float32 cannot hold; the first batch also fixes the scales."""
         own = torch.cat([x.diagonal(dim1=-2, dim2=-1).mean(-1) for x in stacks])  # [blocks, layers]
         mean = torch.cat([x.mean((-2, -1)) for x in stacks])
-        own, mean = torch.stack([own, mean]).cpu()  # the one wait for the device per batch
+        own, mean = torch.stack([own, mean]).cpu()
         lost = (~(mean.abs() <= OFFSET * own) | (own < LEAST) | ~(own < LARGEST)).any(0)
-        units = self._units[network]
-        found = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and units[layer] is None]
+        found = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and self._units[layer] is None]
         for layer in found:  # blocks counted before stay comparable: the unit takes over from the scale
-            units[layer] = float(self._scales[network][layer]) ** -0.5 if self._scales[network][layer] > 0 else 0.0
-            self._scales[network][layer] = 1.0 if units[layer] else 0.0
+            scale = float(self._scales[layer])
+            self._units[layer], self._scales[layer] = (scale**-0.5, 1.0) if scale > 0 else (0.0, 0.0)
         if found:
             return True
         if not bool(mean.isfinite().all()):
-            raise NotFinite(network, int((~mean.isfinite()).any(0).nonzero()[0]))
-        scales = self._scales[network]
-        fresh = (scales == 0) & (own.mean(0) > 0)
-        scales[fresh] = 1 / own.mean(0)[fresh]
+            layer = int((~mean.isfinite()).any(0).nonzero()[0])
+            raise NotFinite(*((0, layer) if layer < self._n_student else (1, layer - self._n_student)))
+        fresh = (self._scales == 0) & (own.mean(0) > 0)
+        self._scales[fresh] = 1 / own.mean(0)[fresh]
         return False
 
-    def _centred(self, network: int, grams: Tensor) -> Tensor:
-        scales = self._scales[network].to(grams.device, grams.dtype)
-        return self._kernel(grams.mul_(scales[:, None, None])).flatten(2)  # [blocks, layers, size^2]
-
-    def _count(self, s: Tensor, t: Tensor) -> None:
-        count, size = len(s), round(s.shape[-1] ** 0.5)
-        t = t.to(s.device)
+    def _count(self, centred: Tensor) -> None:
+        """Add up the products of centred matrices `[blocks, layers, size, size]`."""
+        count, size = len(centred), centred.shape[-1]
+        own = torch.linalg.vector_norm(centred, dim=-1).cpu().double().square().sum(-1)  # float32 adds up a row only
+        flat = centred.flatten(2)
+        s, t = flat[:, : self._n_student], flat[:, self._n_student :]
         weight = 1 / (size - 3)  # n samples times 1 / (n (n - 3)), the unbiased HSIC's divisor
         groups = torch.arange(self._n_blocks, self._n_blocks + count) % N_GROUPS
         self._cross.index_add_(0, groups, _products(s, t), alpha=weight)
-        self._student.index_add_(0, groups, _wide(s.square().sum(-1)), alpha=weight)
-        self._teacher.index_add_(0, groups, _wide(t.square().sum(-1)), alpha=weight)
+        self._own.index_add_(0, groups, own, alpha=weight)
         self._shuffled += weight * self._chance(s, t, size)
         self._n_blocks += count
         self.n_rows += count * size
@@ -149,13 +145,11 @@ class BlockSums:
     def _chance(self, s: Tensor, t: Tensor, size: int) -> Tensor:
         """What unrelated samples add to each replicate, `[R, S, T]`: permuted blocks' products under random signs."""
         products = []
-        swapped = s.shape[1] < t.shape[1]  # of two networks whose samples no longer belong together, move the smaller
-        fixed, moved = (t, s) if swapped else (s, t)
-        for _ in range(EARLY_SHUFFLES if self._n_blocks < EARLY_BLOCKS else 1):
+        is_early = self._n_blocks < EARLY_BLOCKS and size**2 <= CHUNK  # shuffling large blocks costs more than it tells
+        for _ in range(EARLY_SHUFFLES if is_early else 1):
             order = torch.randperm(size, generator=self._random)
-            entries = (order[:, None] * size + order).flatten().to(t.device)
-            shuffled = moved.gather(2, entries.expand_as(moved))
-            products.append(_products(shuffled, fixed) if swapped else _products(fixed, shuffled))
+            entries = (order[:, None] * size + order).flatten().to(s.device)
+            products.append(_products(s.gather(2, entries.expand_as(s)), t))
         which = torch.randint(len(products), (N_REPLICATES, len(s)), generator=self._random)
         signs = torch.randint(2, (N_REPLICATES, len(s)), generator=self._random).double() * 2 - 1
         drawn = torch.stack(products)[which, torch.arange(len(s))]  # [R, blocks, S, T]
@@ -174,7 +168,3 @@ def _products(s: Tensor, t: Tensor) -> Tensor:
     """All pairs' inner products `[blocks, S, T]` in float64; float32 adds up no more than a block of 64's."""
     parts = zip(torch.split(s, CHUNK, -1), torch.split(t, CHUNK, -1), strict=True)
     return torch.stack([a @ b.mT for a, b in parts]).cpu().double().sum(0)
-
-
-def _wide(sums: Tensor) -> Tensor:
-    return sums.cpu().double()
