@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, did_you_mean
-from mapsearch.features.modules import bare_modules, inside_compiled, other_names, runs_eager
+from mapsearch.features.modules import bare_modules, other_names, watchable
 
 
 @dataclass
@@ -46,15 +47,14 @@ class FeatureTaps:
             if not bare[path]:
                 raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
         self._modules = {path: modules[bare[path]] for path in paths}
-        self._eager = bool(inside_compiled(model, bare.values()))
+        self._watchable = partial(watchable, model, list(bare.values()))
         self._copied = frozenset(copied)
         self._captured: dict[str, _Capture] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(every_module_runs())
-        if self._eager:
-            self._open.enter_context(runs_eager())
+        self._open.enter_context(self._watchable())
         for path, module in self._modules.items():
             self._open.callback(module.register_forward_hook(self._hook(path)).remove)
         return self
