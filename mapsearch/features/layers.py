@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
 from mapsearch.features.kinds import CONVOLUTIONS, kind_of, matches, tensor_problem
-from mapsearch.features.modules import bare_modules, inside_compiled, other_names, runs_eager, unwrapped
+from mapsearch.features.modules import bare_modules, other_names, unwrapped, watchable
 from mapsearch.features.taps import every_module_runs, feature_of
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -87,8 +87,7 @@ def _outputs(
     mode = model.training
     with ExitStack() as stack:
         stack.enter_context(every_module_runs())
-        if inside_compiled(model, modules):
-            stack.enter_context(runs_eager())
+        stack.enter_context(watchable(model, modules))
         stack.callback(model.train, mode)
         for path, module in modules.items():
             stack.callback(module.register_forward_hook(watch(path)).remove)

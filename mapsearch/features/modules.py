@@ -1,7 +1,7 @@
 """The modules of a network by path, whatever wraps it: distributed training, `torch.compile`, PEFT, checkpoints."""
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import nn
@@ -80,6 +80,21 @@ def inside_compiled(model: nn.Module, paths: Collection[str]) -> tuple[str, ...]
     regions = {path: module for path, module in bare_modules(model).items() if is_compiled(module)}
     bare = other_names(model)
     return tuple(path for path in paths if any(_is_inside(bare.get(path, path), *x) for x in regions.items()))
+
+
+@contextmanager
+def watchable(model: nn.Module, paths: Collection[str]) -> Iterator[None]:
+    """Lets hooks on these paths see every pass of a network that is compiled, wholly or in part.
+
+    With a path inside a graph everything runs eager. Else graphs made here keep what a backward pass
+    reads, so that several losses can be differentiated one by one.
+    """
+    with ExitStack() as stack:
+        if inside_compiled(model, paths):
+            stack.enter_context(runs_eager())
+        elif any(map(is_compiled, model.modules())):
+            stack.enter_context(torch._functorch.config.patch(donated_buffer=False))
+        yield
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound
-from mapsearch.features.modules import find_modules, inside_compiled, runs_eager
+from mapsearch.features.modules import find_modules, watchable
 
 
 @dataclass
@@ -41,15 +42,14 @@ class FeatureTaps:
 
     def __init__(self, model: nn.Module, paths: Collection[str], copied: Collection[str] = ()) -> None:
         self._modules = find_modules(model, paths)
-        self._eager = bool(inside_compiled(model, paths))
+        self._watchable = partial(watchable, model, tuple(paths))
         self._copied = frozenset(copied)
         self._captured: dict[str, _Capture] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         self._open.enter_context(every_module_runs())
-        if self._eager:
-            self._open.enter_context(runs_eager())
+        self._open.enter_context(self._watchable())
         for path, module in self._modules.items():
             self._open.callback(module.register_forward_hook(self._hook(path)).remove)
         return self

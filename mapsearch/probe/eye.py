@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, TaskError
 from mapsearch.core.layers import Layer
-from mapsearch.features.modules import inside_compiled, runs_eager
+from mapsearch.features.modules import watchable
 from mapsearch.features.rows import RowRule, to_rows, token_order
 from mapsearch.features.taps import every_module_runs
 from mapsearch.features.watch import padded, watch
@@ -73,7 +73,7 @@ class Eye:
         self._view: View | None = None
         self._found: dict[int, Any] = {}
         self._fused = True
-        self._compiled = bool(inside_compiled(model, [layer.path for layer in layers]))
+        self._watchable = partial(watchable, model, [layer.path for layer in layers])
         self._outliers = [0.0] * len(layers)
 
     def __enter__(self) -> Self:
@@ -94,8 +94,7 @@ class Eye:
         """
         self._view, self._found = view, {}
         with ExitStack() as stack:
-            if self._compiled:
-                stack.enter_context(runs_eager())
+            stack.enter_context(self._watchable())
             if not self._fused:
                 stack.enter_context(every_module_runs())
             self._forward(self._model, batch)
