@@ -3,7 +3,7 @@
 These tests need the frameworks themselves, so that `make test-frameworks` runs them in an environment of its own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def torchvision_beside_cpu_torch() -> Iterator[None]:
+def torchvision_beside_cpu_torch() -> torch.library.Library:
     """Let torchvision import: its compiled operators are linked to CUDA, and its code asks for these two by name."""
-    library = torch.library.Library("torchvision", "FRAGMENT")  # collected, it would take the operators along
+    library = torch.library.Library("torchvision", "FRAGMENT")  # its end would be that of the operators
     if torch.version.cuda is None:
         for name in ("nms", "qnms"):
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield
+    return library
 
 
 class Sentences(Task):
