@@ -12,6 +12,7 @@ from mapsearch.exports.source import ExportSource, multipliers
 TargetName = Literal[
     "mapsearch",
     "torch",
+    "textbrewer",
 ]
 
 
