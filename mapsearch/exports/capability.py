@@ -13,6 +13,7 @@ TargetName = Literal[
     "mapsearch",
     "torch",
     "textbrewer",
+    "mmrazor",
 ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import mapsearch_yaml, textbrewer, torch_module
+from mapsearch.exports import mapsearch_yaml, mmrazor, textbrewer, torch_module
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -13,6 +13,7 @@ TARGETS: dict[TargetName, Target] = {
     "mapsearch": mapsearch_yaml.TARGET,
     "torch": torch_module.TARGET,
     "textbrewer": textbrewer.TARGET,
+    "mmrazor": mmrazor.TARGET,
 }
 
 
