@@ -37,13 +37,17 @@ def main() -> None:
     sizes = QUICK if chosen.quick else FULL | {"repeats": chosen.repeats}
     chosen.out.mkdir(parents=True, exist_ok=True)
     file = _record_file(chosen.out)
-    results: dict[str, Any] = json.loads(file.read_text()) if chosen.only else {}
+    results: dict[str, Any] = json.loads(file.read_text()) if chosen.only and file.exists() else {}
     for part in chosen.only or PARTS:
         print(f"measuring: {part}", flush=True)
         results[part] = _plain(PARTS[part](**sizes))
         results[f"{part}, ran with"] = {"load average": round(os.getloadavg()[0], 1), "repeats": sizes["repeats"]}
         file.write_text(json.dumps(_head() | results, indent=1))
     results = _head() | results
+    missing = [part for part in PARTS if part not in results]
+    if missing:
+        print(f"no page before these are measured too: {', '.join(missing)}")
+        return
     results["bars"] = [asdict(bar) | {"verdict": bar.verdict} for bar in judge(results)]
     file.write_text(json.dumps(results, indent=1))
     plots.draw(results, file.with_suffix(".png"))

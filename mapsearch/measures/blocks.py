@@ -158,7 +158,7 @@ class BlockSums:
 
 def _cut(n: int, block: int) -> list[tuple[int, int]]:
     """(number, size) of the blocks of `n` samples: as few as fit, larger ones first, none under four."""
-    n_blocks = -(-n // block)
+    n_blocks = max(1, -(-n // block))
     small, n_large = divmod(n, n_blocks)
     cuts = [(n_large, small + 1), (n_blocks - n_large, small)]
     return [(count, size) for count, size in cuts if count and size >= 4]

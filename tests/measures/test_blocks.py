@@ -210,3 +210,12 @@ def test_nothing_counted_is_nothing_claimed():
     sums, _ = measure([randn(3, 4)], [randn(3, 4)])
     assert sums.n_rows == 0
     assert sums.estimate().values.tolist() == [[0.0]]
+
+
+def test_a_batch_without_samples_counts_nothing():
+    x, y = randn(128, 6), randn(128, 9, seed=1)
+    sums, _ = measure([x], [y])
+    before = sums.estimate().values
+    assert sums.add([sums.reduce(0, 0, x[:0])], [sums.reduce(1, 0, y[:0])])
+    assert sums.n_rows == 128
+    assert torch.equal(sums.estimate().values, before)
