@@ -198,9 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--quick", action="store_true", help="the table alone, from one short repetition")
-    parser.add_argument(
-        "--part", choices=("table", "sweeps", "all"), default="all", help="the other is left as recorded"
-    )
+    parser.add_argument("--part", choices=("table", "sweeps", "all"), default="all", help="the other stays as it is")
     parser.add_argument("-K", type=int, default=8, help="trials of the table, all in one cohort")
     parser.add_argument("--steps", type=int, default=100, help="of a trial of the table; a sweep takes a quarter")
     parser.add_argument("--repeats", type=int, default=5)
@@ -210,7 +208,7 @@ def main() -> None:
     n_steps, repeats = (15, 1) if said.quick else (said.steps, said.repeats)
     clock = "wall" if said.device.startswith("cuda") else "cpu"
     about = {"date": date.today().isoformat(), "command": " ".join(["python", *sys.argv]), "device": said.device,
-             "threads": 1, "machine": platform.processor() or platform.machine(), "torch": torch.__version__}  # fmt: skip
+             "threads": 1, "machine": platform.machine(), "torch": torch.__version__}  # fmt: skip
     said.o.mkdir(parents=True, exist_ok=True)
     stem = said.o / f"throughput-{about['date']}"
     path = stem.with_suffix(".json")
