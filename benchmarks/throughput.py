@@ -5,8 +5,8 @@
 
 Each way of training is repeated, interleaved with the others in one process, and medians are compared.
 CPU time of the process is what to read on a shared machine, wall time on a GPU. A trial is one student
-of 150,000 parameters trained with batches of 64 and measured on 256 samples; its recipe is logits and one
-pair of blocks (nmse, a linear projector).
+of 150,000 parameters trained with batches of 64 and measured on 256 samples; its recipe is logits, or
+logits and one pair of blocks (nmse, a linear projector).
 
 - plain: one trial at a time in an Optuna study; hooks on all blocks of both networks; the teacher runs in every step
 - live: a cohort of K students; the teacher runs once per batch
@@ -36,6 +36,11 @@ from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit,
 from mapsearch.core.records import RunPlan
 from mapsearch.distill import Station, distill, open_station
 
+ROWS = (
+    ("1.5M teacher", "logits", 0),
+    ("1.5M teacher", "logits, one pair", 1),
+    ("teacher of ten times the cost", "logits, one pair", 1),
+)
 RATIOS = ("cached / limit", "live / limit", "cached / plain", "live / plain")
 
 
@@ -103,12 +108,14 @@ def full_station(here: Setting) -> Station:
 
 
 def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[str, Any]]:
-    """All four ways for each teacher."""
+    """All four ways for each teacher and recipe."""
     rows = []
-    for name, shape in TEACHERS.items():
-        ways = ready(partial(setting, Images(shape), device, n_steps, n_trials), ("plain", "live", "cached", "limit"))
+    for name, recipe, n_pairs in ROWS:
+        make = partial(setting, Images(TEACHERS[name]), device, n_steps, n_trials, n_pairs)
+        ways = ready(make, ("plain", "live", "cached", "limit"))
         costs, here = measure(ways, repeats), ways["limit"][0]
-        rows.append({"teacher": name, **sizes(here), "K": n_trials, "steps": n_steps, **ratios(costs)})
+        about = {"teacher": name, "recipe": recipe, "K": n_trials, "steps": n_steps}
+        rows.append({**about, **sizes(here), **ratios(costs)})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -174,16 +181,15 @@ def draw(found: dict[str, list[dict[str, Any]]], clock: str, path: Path) -> None
 
 
 def text(rows: list[dict[str, Any]], about: dict[str, Any], clock: str) -> str:
-    """The main table in Markdown, with its bars."""
+    """The main table in Markdown."""
     lines = [f"# Throughput, {about['date']}", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
     lines += [f"Seconds per trial ({clock}) and ratios of trials per hour, medians.", ""]
-    lines += ["| teacher | its forward / student's | plain | live | cached | limit | cached / limit | live / limit "
-              "| cached / plain | live / plain |", "| --- |" + " ---: |" * 9]  # fmt: skip
+    head = ["teacher", "its forward / student's", "recipe", "plain", "live", "cached", "limit", *RATIOS]
+    lines += ["| " + " | ".join(head) + " |", "| --- | ---: | --- |" + " ---: |" * 8]
     for row in rows:
-        values = [row[way][clock] for way in ("plain", "live", "cached", "limit")]
-        said = [row[name][clock] for name in RATIOS]
-        cells = [f"{row['teacher_forwards']}", *(f"{v:.2f}" for v in values), *(f"{v:.2f}" for v in said)]
-        lines.append(f"| {row['teacher']} ({row['teacher_parameters']:,} parameters) | {' | '.join(cells)} |")
+        cells = [f"{row['teacher']} ({row['teacher_parameters']:,})", f"{row['teacher_forwards']}", row["recipe"]]
+        cells += [f"{row[way][clock]:.2f}" for way in ("plain", "live", "cached", "limit")]
+        lines.append("| " + " | ".join([*cells, *(f"{row[name][clock]:.2f}" for name in RATIOS)]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -191,26 +197,29 @@ def main() -> None:
     """Parse, measure, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--quick", action="store_true", help="the main table alone, with few short repetitions")
-    parser.add_argument("-K", type=int, default=8, help="trials, all in one cohort")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--quick", action="store_true", help="the table alone, from one short repetition")
+    parser.add_argument("--part", choices=("table", "sweeps", "all"), default="all", help="the other stays as it is")
+    parser.add_argument("-K", type=int, default=8, help="trials of the table, all in one cohort")
+    parser.add_argument("--steps", type=int, default=100, help="of a trial of the table; a sweep takes a quarter")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("-o", type=Path, default=Path(__file__).parent / "recorded", help="folder for the results")
     said = parser.parse_args()
     torch.set_num_threads(1)
     n_steps, repeats = (15, 1) if said.quick else (said.steps, said.repeats)
     clock = "wall" if said.device.startswith("cuda") else "cpu"
-    about = {"date": date.today().isoformat(), "command": " ".join(sys.argv), "device": said.device, "threads": 1,
-             "machine": platform.processor() or platform.machine(), "torch": torch.__version__}  # fmt: skip
-    rows = table(said.device, said.K, n_steps, repeats)
-    found = {} if said.quick else sweeps(said.device, max(20, n_steps // 4), max(1, repeats // 2))
+    about = {"date": date.today().isoformat(), "command": " ".join(["python", *sys.argv]), "device": said.device,
+             "threads": 1, "machine": platform.machine(), "torch": torch.__version__}  # fmt: skip
     said.o.mkdir(parents=True, exist_ok=True)
     stem = said.o / f"throughput-{about['date']}"
-    stem.with_suffix(".json").write_text(json.dumps({**about, "table": rows, "sweeps": found}, indent=1) + "\n")
-    stem.with_suffix(".md").write_text(text(rows, about, clock))
-    if found:
-        draw(found, clock, stem.with_suffix(".png"))
-    print(text(rows, about, clock))
+    path = stem.with_suffix(".json")
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if said.part != "sweeps":
+        found["table"] = {**about, "rows": table(said.device, said.K, n_steps, repeats)}
+        stem.with_suffix(".md").write_text(text(found["table"]["rows"], about, clock), encoding="utf-8")
+    if said.part != "table" and not said.quick:
+        found["sweeps"] = {**about, "rows": sweeps(said.device, max(20, n_steps // 4), max(1, repeats // 2))}
+        draw(found["sweeps"]["rows"], clock, stem.with_suffix(".png"))
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

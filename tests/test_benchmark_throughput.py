@@ -27,6 +27,7 @@ def test_the_networks_are_what_the_table_says(benchmark):
 
 def test_every_way_trains_and_is_compared(benchmark, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "TEACHERS", {"tiny": ((4, 2), (8, 2), (8, 1))})
+    monkeypatch.setattr(benchmark, "ROWS", (("tiny", "logits, one pair", 1),))
     (row,) = benchmark.table("cpu", n_trials=2, n_steps=5, repeats=1)
     assert json.loads(capsys.readouterr().out) == row
     for name in benchmark.RATIOS:
@@ -37,8 +38,8 @@ def test_every_way_trains_and_is_compared(benchmark, monkeypatch, capsys):
 def test_the_result_is_written_and_drawn(benchmark, tmp_path):
     point = {way: {"cpu": 1.0, "wall": 2.0} for way in ("plain", "live", "cached", "limit")}
     ratio = {name: {"cpu": 0.5, "wall": 0.5} for name in benchmark.RATIOS}
-    row = {"teacher": "big", "teacher_parameters": 1000, "teacher_forwards": 3.0, **point, **ratio}
-    assert "| big (1,000 parameters) | 3.0 | 1.00 | 1.00 |" in benchmark.text([row], {"date": "2026-01-01"}, "cpu")
+    row = {"teacher": "big", "recipe": "logits", "teacher_parameters": 1000, "teacher_forwards": 3.0, **point, **ratio}
+    assert "| big (1,000) | 3.0 | logits | 1.00 | 1.00 |" in benchmark.text([row], {"date": "2026-01-01"}, "cpu")
     benchmark.draw(
         {"K": [{"K": k, **point} for k in (1, 8)], "pairs": [{"pairs": 2, **point}]}, "cpu", tmp_path / "x.png"
     )
@@ -48,5 +49,5 @@ def test_the_result_is_written_and_drawn(benchmark, tmp_path):
 def test_the_recorded_result_is_whole():
     (path,) = sorted((ROOT / "benchmarks" / "recorded").glob("throughput-*.json"))
     found = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["teacher"] for row in found["table"]] == ["1.5M teacher", "teacher of ten times the cost"]
-    assert set(found["sweeps"]) == {"K", "pairs", "teacher width"}
+    assert [row["K"] for row in found["table"]["rows"]] == [8, 8, 8]
+    assert set(found["sweeps"]["rows"]) == {"K", "pairs", "teacher width"}
