@@ -16,6 +16,7 @@ TargetName = Literal[
     "modelopt",
     "textbrewer",
     "mmrazor",
+    "neural-compressor",
 ]
 
 

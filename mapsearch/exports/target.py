@@ -29,7 +29,8 @@ class Target:
     written file back and attaches its loss to a student and a teacher, run by the framework itself; what is
     wrong with the file may come out as any exception, which `verify` words. `lost` knows what the
     capability cannot say, such as a layer without an index. `requires` are the modules that `load` imports,
-    and `install` how they are installed. `schemas` are versions of the format, the default first.
+    and `install` how they are installed. `schemas` are versions of the format, the default first. `header` is the
+    file that says of which trial the main file is, where that cannot.
     """
 
     about: str
@@ -40,6 +41,7 @@ class Target:
     requires: tuple[str, ...] = ()
     install: str = ""
     schemas: tuple[str, ...] = ()
+    header: Callable[[Path], Path] = lambda path: path
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import mapsearch_yaml, mmrazor, modelopt, textbrewer, torch_module, torchdistill
+from mapsearch.exports import (
+    mapsearch_yaml,
+    mmrazor,
+    modelopt,
+    neural_compressor,
+    textbrewer,
+    torch_module,
+    torchdistill,
+)
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -16,6 +24,7 @@ TARGETS: dict[TargetName, Target] = {
     "modelopt": modelopt.TARGET,
     "textbrewer": textbrewer.TARGET,
     "mmrazor": mmrazor.TARGET,
+    "neural-compressor": neural_compressor.TARGET,
 }
 
 
