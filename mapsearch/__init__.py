@@ -24,6 +24,7 @@ _HOMES = {
     "read_similarity": "comparison",
     "run_study": "run",
     "show": "answers",
+    "verify_export": "answers",
 }
 
 __all__ = [  # one list to keep: the table above

@@ -1,9 +1,10 @@
 """What the study database answers: a study shown, a recipe exported. Only an export imports torch."""
 
+import re
 from pathlib import Path
 from typing import Any
 
-from mapsearch.core.errors import MapsearchError
+from mapsearch.core.errors import ExportError, FrameworkMissing, MapsearchError
 from mapsearch.core.records import DEFAULT_STORAGE, Run, Study, Trial
 from mapsearch.report import study_json
 from mapsearch.store.store import Store
@@ -36,6 +37,8 @@ def export(
     *,
     trial: int | None = None,
     verify: bool = False,
+    lossy: bool = False,
+    schema: str | None = None,
     storage: str = DEFAULT_STORAGE,
 ) -> str:
     """Write a recipe into a file for a trainer, and say in one line what was written.
@@ -43,30 +46,73 @@ def export(
     Args:
         to: the target, such as `torch` or `mapsearch`.
         trial: which one; None takes the recommended.
-        verify: load the written file, and compare its loss on the trial's first batch with the trial's.
+        verify: run the written file in its framework, and compare its loss on the trial's first batch.
+        lossy: write what the target can express, and say what it cannot.
+        schema: the version of the format, where the target has several; None takes its first.
 
     Raises:
-        ExportError: unknown target or trial, an existing file, or a file that gives another loss.
+        ExportError: unknown target or trial, something the target would lose, an existing file, or a file that
+            gives another loss and is deleted again.
+        FrameworkMissing: the framework is not installed; the file is left, not verified.
     """
     from mapsearch.exports.source import export_source
     from mapsearch.exports.targets import write
 
     study, trials, runs = read(name, storage)
     source = export_source(study, trials, runs, trial)
-    write(to, source, path := Path(path))
+    path = Path(path)
+    files, lost = write(to, source, path, lossy=lossy, schema=schema)
     chosen = (
         "; the study has no verdict yet: this is its best trial so far"
         if trial is None and "verdict" not in study.facts
         else ""
     )
-    said = f"trial {source.trial} of {name} written to {path}{chosen}"
+    places = " and ".join(str(file) for file in files)
+    said = f"trial {source.trial} of {name} written to {places}{chosen}" + "".join(f"; lost: {x}" for x in lost)
     if not verify:
         return said
     try:
         return f"{said}; {_verify(study, to, path, source, storage)}"
+    except FrameworkMissing as error:
+        raise FrameworkMissing(f"{said}; not verified: {error}") from None
     except MapsearchError:
-        path.unlink()  # a file that failed is not left to be used
+        for file in files:  # what failed is not left to be used
+            file.unlink()
         raise
+
+
+def verify_export(
+    name: str, to: str, path: Path | str, *, trial: int | None = None, storage: str = DEFAULT_STORAGE
+) -> str:
+    """Run a file that was exported earlier, and say in one line that it still gives the trial's loss.
+
+    Args:
+        to: the target it was written for.
+        trial: which one it should be of; None takes the one that its header names.
+
+    Raises:
+        ExportError: the file cannot be read, is of another study, or gives another loss.
+        FrameworkMissing: the framework is not installed.
+    """
+    from mapsearch.exports.source import export_source
+
+    study, trials, runs = read(name, storage)
+    path = Path(path)
+    number = _stated_trial(name, path) if trial is None else trial
+    source = export_source(study, trials, runs, number)
+    return f"{path}, trial {source.trial} of {name}: {_verify(study, to, path, source, storage)}"
+
+
+def _stated_trial(name: str, path: Path) -> int | None:
+    """The trial that the header of an export names; None where there is none."""
+    try:
+        text = " ".join(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path}: the exported file cannot be read: {error}") from None
+    stated = re.search(r"study: (.+?), trial (\d+), reference seed", text)
+    if stated and stated[1] != name:
+        raise ExportError(f"{path} says that it is of study `{stated[1]}`, but `{name}` was given")
+    return int(stated[2]) if stated else None
 
 
 def _verify(study: Study, to: str, path: Path, source: Any, storage: str) -> str:

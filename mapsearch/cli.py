@@ -10,21 +10,10 @@ from typing import Any
 import click
 
 from mapsearch import __version__
+from mapsearch.commands.export import export
+from mapsearch.commands.options import EXAMPLE, json_option, storage_option, study_argument
 from mapsearch.core.errors import MapsearchError, did_you_mean
 from mapsearch.core.records import DEFAULT_STORAGE
-
-EXAMPLE = "\b\nExample:\n  "
-
-storage_option = click.option(
-    "--storage",
-    default=DEFAULT_STORAGE,
-    envvar="MAPSEARCH_STORAGE",
-    show_default=True,
-    show_envvar=True,
-    help="SQLAlchemy URL of the study database.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-study_argument = click.argument("study", metavar="STUDY.yaml", type=click.Path(path_type=Path))
 
 
 class _Commands(click.Group):
@@ -47,6 +36,9 @@ def cli(debug: bool) -> None:
     Example:
       mapsearch init my-study && mapsearch run my-study/study.yaml
     """
+
+
+cli.add_command(export)
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch init my-study --template vision")
@@ -217,20 +209,6 @@ def show(name: str, storage: str, as_json: bool) -> None:
     )
     done = study.state == "complete"
     _next(f"mapsearch export {name} --to torch -o distill.py --verify" if done else "mapsearch run STUDY.yaml", storage)
-
-
-@cli.command(epilog=EXAMPLE + "mapsearch export digits --to torch -o distill_digits.py --verify")
-@click.argument("name")
-@click.option("--to", "target", required=True, help="Target: mapsearch (canonical YAML) or torch (a plain module).")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--trial", type=int, help="Trial number; default: the recommended one.")
-@click.option("--verify", is_flag=True, help="Load the file and compare its loss with the trial's.")
-@storage_option
-def export(name: str, target: str, output: Path, trial: int | None, verify: bool, storage: str) -> None:
-    """Write a mapping as a training config or module."""
-    from mapsearch import answers
-
-    click.echo(answers.export(name, target, output, trial=trial, verify=verify, storage=storage))
 
 
 @cli.command(epilog=EXAMPLE + "mapsearch schema > study.schema.json")

@@ -13,7 +13,7 @@ STEPS = {"distill", "probe", "comparison", "check", "search", "verdict", "report
 BELOW_STEPS = CORE | SHELVES
 BELOW_RUN = BELOW_STEPS | STEPS | {"executors"}
 BESIDE_RUN = {"answers", "look", "starter", "live"}  # what a command calls: one question, one answer
-EVERYTHING = BELOW_RUN | BESIDE_RUN | {"loop", "run", "cli"}
+EVERYTHING = BELOW_RUN | BESIDE_RUN | {"loop", "run", "commands", "cli"}
 
 # Room -> the other rooms of ours that it may import; a room may always import itself.
 MAY_IMPORT = {
@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "look": BELOW_STEPS | STEPS,
     "starter": CORE,
     "live": CORE,
-    "cli": BELOW_RUN | BESIDE_RUN | {"run"},
+    "commands": BELOW_RUN | BESIDE_RUN | {"run"},
+    "cli": BELOW_RUN | BESIDE_RUN | {"run", "commands"},
     "__main__": {"cli"},
     "__init__": EVERYTHING,  # lazy re-exports
 }

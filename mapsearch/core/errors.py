@@ -13,6 +13,7 @@ MapsearchError            exit code 2
 |  |- StudyChanged        another study file under an old name
 |  `- StudyBusy           another process steers the study
 |- ExportError            the target, the trial or the output file
+|  `- FrameworkMissing     what would run the file is not installed
 `- StudyFailed            exit code 1: the study itself failed
 """
 
@@ -84,6 +85,10 @@ class StudyBusy(StoreError):
 
 class ExportError(MapsearchError):
     """The export cannot be written, or the written file does not give the same loss."""
+
+
+class FrameworkMissing(ExportError):
+    """The framework that runs a target's files is not installed here."""
 
 
 class StudyFailed(MapsearchError):

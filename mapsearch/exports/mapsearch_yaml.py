@@ -11,7 +11,9 @@ from mapsearch.core.errors import ExportError, MappingError, did_you_mean
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss, AttachedRecipe
+from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.exports.target import Target, one_file
 from mapsearch.losses.recipe_loss import RecipeLoss
 
 _KEYS = ("study", "trial", "seed", "n_steps", "first_loss", "recipe", "scales", "multipliers")
@@ -109,3 +111,6 @@ def _numbers(path: Path, data: dict[str, Any], key: str, n: int, each: str) -> t
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+TARGET = Target("canonical YAML: the recipe with its frozen scales", EVERYTHING, one_file(render), load)

@@ -18,6 +18,7 @@ class ExportSource:
     and `first_loss` are that run's; `scales` has one value per term, in the order of `recipe.feature_terms`;
     `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
     runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a sentence.
+    `lost` says, in sentences, what the target could not express.
     """
 
     study: str
@@ -36,6 +37,7 @@ class ExportSource:
     values: tuple[float, ...]
     mapsearch_version: str
     torch_version: str
+    lost: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> tuple[str, ...]:
@@ -51,6 +53,7 @@ class ExportSource:
             f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
             f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
             "direction: student <- teacher",
+            *(f"lost: {sentence}" for sentence in self.lost),
         )
 
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -10,13 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from mapsearch.core.errors import ExportError
-from mapsearch.core.recipe import Recipe
+from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
+from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
 from mapsearch.exports.mixed_features import MixedDistillation
 from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.exports.target import Target, one_file
 from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
 from mapsearch.losses.aggregation import Mixture, fused_layer
@@ -45,16 +47,7 @@ def render(source: ExportSource) -> str:
 
     A learned mixture is written as one: it learns again, as in the confirmed run, whose averaged weights
     stand in the header for those who want them fixed.
-
-    Raises:
-        ExportError: the recipe's balance changes weights or gradients during training.
     """
-    if source.recipe.balance != "frozen":
-        raise ExportError(
-            f"target `torch` writes frozen multipliers, but trial {source.trial} has `balance: "
-            f"{source.recipe.balance}`, which steers its terms while it trains; export it to `mapsearch`, "
-            "or choose another with --trial"
-        )
     recipe, template = source.recipe, Template(Path(__file__).with_suffix(".py.tmpl").read_text(encoding="utf-8"))
     fields = {
         "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
@@ -209,3 +202,11 @@ def _docstring_line(line: str) -> str:
     """The line wrapped, and unable to end the docstring it stands in."""
     safe = " ".join(line.split()).replace("\\", "\\\\").replace('"""', "'''")
     return fill(safe, 115, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+TARGET = Target(
+    "a plain PyTorch module for any training loop; it needs nothing but torch",
+    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"})),
+    one_file(render),
+    load,
+)

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mapsearch.core.errors import ExportError, MapsearchError
+from mapsearch.core.errors import ExportError, FrameworkMissing, MapsearchError
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
 from mapsearch.exports.attached import AttachedLoss, AttachedRecipe
+from mapsearch.exports.capability import expressed
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
@@ -29,11 +30,12 @@ class VerifyReport:
     """The same numbers from three sides, on the first batch of the reference run.
 
     `loss_*` is the total loss of step 0, `gradient_*` the norm of its gradient at the student's
-    parameters, `faded_*` the total when the feature part has faded by half. The trial recorded
-    the first only.
+    parameters, `faded_*` the total when the feature part has faded by half. `here` is the recipe as the
+    target can express it. The trial recorded the first only.
     """
 
     loss_in_trial: float
+    loss_of_trial_here: float
     loss_here: float
     loss_exported: float
     gradient_here: float
@@ -50,7 +52,7 @@ class VerifyReport:
     def differences(self) -> tuple[str, ...]:
         """What differs by more than the tolerance."""
         rows = (
-            ("loss of the trial and of its recipe here", self.loss_in_trial, self.loss_here),
+            ("loss of the trial and of its recipe here", self.loss_in_trial, self.loss_of_trial_here),
             ("loss of the recipe and of the file", self.loss_here, self.loss_exported),
             ("student gradient norm of the recipe and of the file", self.gradient_here, self.gradient_exported),
             ("half-faded loss of the recipe and of the file", self.faded_here, self.faded_exported),
@@ -65,9 +67,11 @@ class VerifyReport:
 def verify(
     path: Path, target: str, source: ExportSource, bench: Bench, space: RecipeSpace, train: TrainSpec
 ) -> VerifyReport:
-    """Load the written file, run it on the first batch of the reference run and compare.
+    """Load the written file, run it on the first batch of the reference run and compare; then train one step.
 
-    The exported loss gets the projector weights of the trial's first step, which its seed gives.
+    The exported loss gets the projector weights of the trial's first step, which its seed gives. It is held
+    against the recipe as the target can express it, which is the trial's where nothing was lost. After the
+    step the projectors must have moved, and the student's weights must fit the bare student.
 
     Args:
         space: the layers of the bench's networks.
@@ -75,14 +79,21 @@ def verify(
 
     Raises:
         ExportError: the target is unknown, the file cannot be run, or something differs; all at once.
+        FrameworkMissing: what runs the file is not installed.
         MappingError: the recipe is no longer legal between the networks' layers.
     """
-    load = target_named(target).load
-    loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(bench.device)
-    loss.restore(source.scales, source.norms)
+    chosen = target_named(target)
+    if chosen.missing:
+        raise FrameworkMissing(
+            f"running it needs {', '.join(chosen.missing)}, which is not installed; {chosen.install}, then "
+            f"`mapsearch export {source.study} --to {target} --verify {path}`"
+        )
+    told, masked = expressed(source, chosen.capability, ()), chosen.capability.masks
+    loss = RecipeLoss(told.recipe, space.student, space.teacher, told.seed).to(bench.device)
+    loss.restore(told.scales, told.norms)
 
     def exported(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
-        attached = load(path, space, student, teacher).to(bench.device)
+        attached = chosen.load(path, space, student, teacher).to(bench.device)
         try:
             _copy_parameters(loss, attached, path)
         except ExportError:
@@ -90,47 +101,92 @@ def verify(
             raise
         return attached
 
-    here = _measure(bench, train, source, lambda student, teacher: AttachedRecipe(loss, student, teacher))
+    of_trial = _loss_of_trial(bench, space, train, source)
+    here = _measure(_Side(bench, train, told, masked, lambda student, teacher: AttachedRecipe(loss, student, teacher)))
+    side = _Side(bench, train, told, masked, exported)
     try:
-        there = _measure(bench, train, source, exported)
+        there = _measure(side)
+        problems = [] if chosen.capability.projector == "untrained" else _problems_of_a_step(side)
     except ExportError:
         raise
     except MapsearchError as error:
         raise ExportError(*(f"{path}: {problem}" for problem in error.problems)) from None
     except Exception as error:  # the file may have been edited into anything
         raise ExportError(f"{path}: the file cannot be loaded and run: {describe(error)}") from error
-    report = VerifyReport(source.first_loss, here[0], there[0], here[1], there[1], here[2], there[2])
-    if not report.equal:
-        raise ExportError(*(f"{path}: {difference}" for difference in report.differences))
+    report = VerifyReport(source.first_loss, of_trial, here[0], there[0], here[1], there[1], here[2], there[2])
+    problems = [*report.differences, *problems]
+    if problems:
+        raise ExportError(*(f"{path}: {problem}" for problem in problems))
     return report
 
 
-def _measure(bench: Bench, train: TrainSpec, source: ExportSource, attach: Attach) -> tuple[float, float, float]:
+@dataclass(frozen=True)
+class _Side:
+    """One of the losses that are compared: what is run, on what, and how it is put on a new student."""
+
+    bench: Bench
+    train: TrainSpec
+    source: ExportSource
+    masked: bool
+    attach: Attach
+
+
+def _measure(side: _Side) -> tuple[float, float, float]:
     """Loss and student gradient norm of step 0, and the loss when the feature part has faded by half."""
-    student = bench.new_student(source.seed)
-    attached = attach(student, bench.teacher)
+    student = side.bench.new_student(side.source.seed)
+    parameters = [p for p in student.parameters() if p.requires_grad]  # before a framework adds its own
+    attached = side.attach(student, side.bench.teacher)
     try:
-        loss = _total(bench, train, source, student, attached, progress=0.0)
-        parameters = [p for p in student.parameters() if p.requires_grad]
+        loss = _total(side, student, attached, progress=0.0)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         norm = math.sqrt(math.fsum(float(g.double().square().sum()) for g in gradients if g is not None))
-        faded = _total(bench, train, source, student, attached, progress=(source.recipe.anneal or 1.0) / 2)
+        faded = _total(side, student, attached, progress=(side.source.recipe.anneal or 1.0) / 2)
         return float(loss.detach()), norm, float(faded.detach())
     finally:
         attached.close()
 
 
-def _total(
-    bench: Bench, train: TrainSpec, source: ExportSource, student: nn.Module, attached: AttachedLoss, progress: float
-) -> Tensor:
+def _loss_of_trial(bench: Bench, space: RecipeSpace, train: TrainSpec, source: ExportSource) -> float:
+    """The loss of step 0 by the trial's whole recipe, whatever a target makes of it."""
+    loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(bench.device)
+    loss.restore(source.scales, source.norms)
+    side = _Side(bench, train, source, True, lambda student, teacher: AttachedRecipe(loss, student, teacher))
+    return _measure(side)[0]
+
+
+def _problems_of_a_step(side: _Side) -> list[str]:
+    """What is wrong after one optimizer step: a projector at rest, or a student that no longer fits the bare one."""
+    student = side.bench.new_student(side.source.seed)
+    taught = list(student.parameters())
+    attached = side.attach(student, side.bench.teacher)
+    problems = []
+    try:
+        learned = list(attached.parameters())
+        before = [parameter.detach().clone() for parameter in learned]
+        _total(side, student, attached, progress=0.0).backward()  # type: ignore[no-untyped-call]
+        torch.optim.SGD([*taught, *learned], lr=0.1).step()
+        n_still = sum(torch.equal(old, new) for old, new in zip(before, learned, strict=True))
+        if n_still:
+            problems.append(f"the projectors must learn, but a step left {n_still} of {len(learned)} parameters as is")
+    finally:
+        attached.close()
+    try:
+        side.bench.new_student(side.source.seed).load_state_dict(student.state_dict())
+    except RuntimeError as error:
+        problems.append(f"the trained student must load into the bare one, but does not: {describe(error)}")
+    return problems
+
+
+def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: float) -> Tensor:
     """The total loss on the first batch, drawn and computed as the trial's first step did."""
-    batch = next(train_batches(bench, train.batch_size, source.seed, source.n_steps))
+    bench, source = side.bench, side.source
+    batch = next(train_batches(bench, side.train.batch_size, source.seed, source.n_steps))
     with torch.no_grad():
         teacher_logits = logits_of(bench, bench.task.forward(bench.teacher, batch))
     seed_everything(source.seed * 1_000_003)  # of step 0, so that dropout is the same
     output = bench.task.forward(student, batch)
     task_loss, logits = bench.task.loss(output, batch), bench.task.logits(output)
-    return attached(task_loss, logits, teacher_logits, bench.task.mask(batch), progress)
+    return attached(task_loss, logits, teacher_logits, bench.task.mask(batch) if side.masked else None, progress)
 
 
 def _copy_parameters(loss: RecipeLoss, attached: AttachedLoss, path: Path) -> None:

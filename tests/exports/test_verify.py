@@ -47,15 +47,18 @@ def test_every_target_gives_the_loss_and_gradient_of_the_trial(recipe, distilled
 
 
 @pytest.mark.parametrize("balance", ["uncertainty", "gate"])
-def test_a_balance_is_kept_by_yaml_and_refused_by_torch(balance, distilled, tmp_path):
+def test_a_balance_is_kept_by_yaml_and_lost_by_torch_when_that_is_allowed(balance, distilled, tmp_path):
     study = distilled("images", aggregation="fuse", balance=balance)
     write("mapsearch", study.source, tmp_path / "recipe.yaml")
     assert check(tmp_path / "recipe.yaml", "mapsearch", study).equal
     with pytest.raises(
-        ExportError, match=f"target `torch` writes frozen multipliers, .* `balance: {balance}`, .* --trial"
+        ExportError, match=f"^target `torch` loses something of trial 0: `balance: {balance}` steers .*; --lossy"
     ):
         write("torch", study.source, tmp_path / "distillation.py")
     assert not (tmp_path / "distillation.py").exists()
+    _, (lost,) = write("torch", study.source, tmp_path / "distillation.py", lossy=True)
+    assert f"lost: {lost}" in " ".join((tmp_path / "distillation.py").read_text().split())
+    assert check(tmp_path / "distillation.py", "torch", study).equal, "it is held against what it can express"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,145 @@
+"""What of a recipe a target would lose: only what this recipe uses is compared."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import Recipe
+from mapsearch.exports.capability import EVERYTHING, expressed, lost
+from mapsearch.exports.source import ExportSource, multipliers
+
+LAYERS = {
+    "student": tuple(Layer(f"s{i}", "Block", "map", (4, 8, 8), 1) for i in range(2)),
+    "teacher": tuple(Layer(f"t{i}", "Block", "map", (width, 8, 8), 1) for i, width in enumerate((6, 6, 9))),
+}
+ONE, TWO, MANY = [("s0", "t0", 1.0)], [("s0", "t0", 1.0), ("s1", "t1", 3.0)], [("s0", "t0", 1.0), ("s0", "t1", 1.0)]
+WIDE = [("s0", "t0", 1.0), ("s1", "t2", 1.0)]
+
+
+def source(pairs=ONE, layers=LAYERS, scales=None, **fields):
+    mapping = LayerMapping(tuple(Pair(*pair) for pair in pairs))
+    shared = {"feature_share": 0.5, "task_weight": 2.0} if pairs else {}
+    recipe = Recipe(mapping, **{**shared, "anneal": None, **fields})
+    used = {path for pair in pairs for path in pair[:2]}
+    chosen = [tuple(x for x in layers[side] if x.path in used) for side in ("student", "teacher")]
+    scales = scales or (1.0,) * len(recipe.feature_terms)
+    return ExportSource("tiny", 3, recipe, *chosen, scales, (), (), 0, 9, 1.0, "", "accuracy", (0.5,), "0", "2")
+
+
+def sentences(given, **limits):
+    return [(one.sentence, one.fatal) for one in lost(given, replace(EVERYTHING, **limits))]
+
+
+ROWS = [
+    (
+        source(TWO),
+        {"weights": "normalised"},
+        "the multipliers 0.125, 0.375, .* all of them 0.25",
+    ),
+    (source(), {"weights": "dropped"}, "the feature terms have the multipliers 0.5, and the target sets their size"),
+    (source(anneal=0.5), {"anneal": False}, "the feature part fades until 0.5 of the training"),
+    (source(task_weight=1.0), {"task_weight": False}, "the task's loss has the multiplier 0.5"),
+    (source(balance="gate"), {"balances": frozenset({"frozen"})}, "`balance: gate` steers the terms"),
+    (source(TWO), {"projector": "shared"}, "each of the 2 terms has a projector, and the target has one for all"),
+    (source(), {"projector": "untrained"}, "the projectors learn, and in the target they stay as they start"),
+    (
+        source(logit_weight=1.0),
+        {"logit_losses": frozenset()},
+        "logits are matched with weight 1, .* leaves them out",
+    ),
+    (source(logit_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, and the target knows 1"),
+]
+FATAL = [
+    (
+        source(loss="vid"),
+        {"losses": frozenset({"mse", "cosine"})},
+        "feature loss is `vid`, .* has cosine, mse only",
+    ),
+    (source(MANY), {"many_to_one": "no"}, "layer `s0` stands in several pairs, and the target takes a layer once"),
+    (source(aggregation="fuse"), {"aggregations": frozenset({"sum"})}, "the aggregation is `fuse`, .* has sum only"),
+    (source(), {"projector": "none"}, "the projectors are `linear`, and `s0 <- t0` cannot be matched without"),
+    (source(projector="mlp"), {"projectors": frozenset({"linear"})}, "the projector is `mlp`, .* has linear only"),
+    (source(WIDE), {"projector": "shared"}, "one for all pairs cannot have their several widths"),
+    (source(logit_weight=1.0), {"logit_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* has dkd only"),
+    (source(), {"kinds": frozenset({"tokens"})}, "layer `s0` is a map, and the target knows tokens only"),
+]
+
+
+@pytest.mark.parametrize(("given", "limits", "sentence"), [*ROWS, *FATAL])
+def test_what_the_recipe_uses_and_the_target_lacks_is_said(given, limits, sentence):
+    found = sentences(given, **limits)
+    assert re.search(sentence, found[0][0])
+    assert found[0][1] == ((given, limits, sentence) in FATAL)
+    assert sentences(given) == []
+
+
+NARROW = {
+    "losses": frozenset({"mse"}),
+    "logit_losses": frozenset({"dkd"}),
+    "projectors": frozenset({"none"}),
+    "balances": frozenset({"frozen"}),
+    "many_to_one": "no",
+    "weights": "normalised",
+    "projector": "shared",
+    "temperature": False,
+    "anneal": False,
+    "task_weight": False,
+    "masks": False,
+    "kinds": frozenset({"map"}),
+}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        source(TWO, scales=(1.0, 3.0), loss="mse", projector="none", logit_weight=0.0, temperature=4.0),
+        source(ONE, loss="mse", projector="none"),
+        source([], task_weight=1.0),
+        source([], logit_weight=1.0, logit_loss="dkd"),
+    ],
+)
+def test_what_the_recipe_does_not_use_is_not_lost(given):
+    assert sentences(given, **NARROW) == []
+    limits = replace(EVERYTHING, **NARROW)
+    assert multipliers(expressed(given, limits, ()).recipe, expressed(given, limits, ()).scales) == pytest.approx(
+        multipliers(given.recipe, given.scales)
+    )
+
+
+def test_projectors_of_losses_that_have_none_are_not_lost():
+    assert sentences(source(TWO, loss="gram"), projector="none", projectors=frozenset()) == []
+
+
+def test_tokens_lose_their_mask():
+    tokens = {side: tuple(replace(x, kind="tokens", shape=(8, 4)) for x in found) for side, found in LAYERS.items()}
+    assert sentences(source(layers=tokens), masks=False) == [
+        ("padding among tokens is left out, and the target counts it like tokens", False)
+    ]
+
+
+def test_what_is_expressed_loses_nothing_more():
+    given = source(TWO, scales=(1.0, 5.0), anneal=0.5, balance="gate", logit_weight=1.0, temperature=2.0)
+    limits = replace(
+        EVERYTHING,
+        weights="normalised",
+        anneal=False,
+        task_weight=False,
+        temperature=False,
+        balances=frozenset({"frozen"}),
+    )
+    losses = lost(given, limits)
+    told = expressed(given, limits, losses)
+    assert len(losses) == 4
+    assert lost(told, limits) == ()
+    assert told.lost == tuple(one.sentence for one in losses)
+    assert all(f"lost: {sentence}" in told.provenance for sentence in told.lost)
+    assert sum(multipliers(told.recipe, told.scales)) == pytest.approx(sum(multipliers(given.recipe, given.scales)))
+
+
+def test_a_feature_part_sized_by_the_target_is_the_mean_of_raw_losses_times_the_share():
+    given = source(TWO, scales=(1.0, 5.0))
+    told = expressed(given, replace(EVERYTHING, weights="dropped"), ())
+    assert multipliers(told.recipe, told.scales) == pytest.approx((0.25, 0.25))
