@@ -12,6 +12,9 @@ from mapsearch.exports.source import ExportSource, multipliers
 TargetName = Literal[
     "mapsearch",
     "torch",
+    "megatron",
+    "distillkit",
+    "silverspoon",
 ]
 
 

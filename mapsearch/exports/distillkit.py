@@ -1,4 +1,4 @@
-"""Target `distillkit`: the run YAML of Arcee's DistillKit, in which layers go by their place among the hidden states."""
+"""Target `distillkit`: the run YAML of Arcee's DistillKit, where layers go by their place among the hidden states."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,10 @@ import yaml
 
 from mapsearch.core.layers import Layer
 from mapsearch.exports.capability import Capability, Lost
+from mapsearch.exports.distillkit_loss import as_distillkit_has_them, load
 from mapsearch.exports.hugging_face import part_of
 from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.exports.target import Target, one_file
 
 CAPABILITY = Capability(
     losses=frozenset({"cosine", "mse"}),
@@ -98,10 +100,22 @@ def _problem(layer: Layer, known: Sequence[str]) -> str:
         )
     if part.name != "layer" or not part.final_norm:
         return ""
-    deeper = [other for path in known if (other := part_of(path)) and other.name == "layer" and other.index > part.index]
-    if deeper:
+    others = [other for path in known if (other := part_of(path)) and other.name == "layer"]
+    if any(other.index > part.index for other in others):
         return ""
     return (
         f"layer `{layer.path}` is the deepest that the study knows, and the last hidden state is the output of the "
         "final norm behind it; map the norm, or name a deeper layer in the study's `layers`"
     )
+
+
+TARGET = Target(
+    "the run YAML of Arcee's DistillKit; lossy",
+    CAPABILITY,
+    one_file(render),
+    load,
+    lost,
+    as_distillkit_has_them,
+    requires=("distillkit",),
+    install="`pip install ./DistillKit` from a checkout of arcee-ai/DistillKit",
+)

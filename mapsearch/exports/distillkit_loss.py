@@ -31,7 +31,7 @@ def as_distillkit_has_them(loss: RecipeLoss) -> None:
     """Take the bias from our projectors, as DistillKit's have none."""
     for projector in loss.projectors.modules():
         if isinstance(projector, nn.Linear):
-            projector.bias = None
+            projector.register_parameter("bias", None)
 
 
 class AttachedDistillKit:
@@ -42,7 +42,7 @@ class AttachedDistillKit:
         self.functions = [(each.weight, trainer.create_loss_func(each)) for each in config.loss_functions]
         networks = {"student": _language_model("student", student), "teacher": _language_model("teacher", teacher)}
         self.hidden_states: dict[str, Any] = {}
-        self.hooks, self.mapping = ExitStack(), None
+        self.hooks, self.mapping = ExitStack(), SimpleNamespace(projections=None)
         for name, network in networks.items():
             self._watch(name, network)
         if config.layer_mapping is not None:
@@ -72,9 +72,7 @@ class AttachedDistillKit:
         progress: float = 0.0,
     ) -> Tensor:
         """The sum of the weighted functions, which DistillKit divides by the sum of the weights."""
-        student = SimpleNamespace(
-            loss=task_loss, logits=student_logits, hidden_states=self.hidden_states["student"]
-        )
+        student = SimpleNamespace(loss=task_loss, logits=student_logits, hidden_states=self.hidden_states["student"])
         signal = import_module("distillkit.signals").DenseSignal(
             generation_temperature=1.0,
             hidden_states=self.hidden_states["teacher"],
@@ -89,12 +87,12 @@ class AttachedDistillKit:
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the projections, pair by pair."""
-        projections = getattr(self.mapping, "projections", None)
+        projections: nn.ModuleList | None = self.mapping.projections
         return iter(()) if projections is None else projections.parameters()
 
     def to(self, device: torch.device) -> Self:
         """The loss with its projections on the device."""
-        if getattr(self.mapping, "projections", None) is not None:
+        if self.mapping.projections is not None:
             self.mapping.projections.to(device)
         return self
 

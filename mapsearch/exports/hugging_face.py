@@ -51,3 +51,13 @@ def part_of(path: str) -> Part | None:
         if family.norm is not None and re.fullmatch(family.norm, path):
             return Part("norm", 0, has_norm, family.decoder)
     return None
+
+
+def megatron_path(path: str) -> str | None:
+    """What Megatron calls a module of a Hugging Face decoder; None if it has no such module."""
+    layer, dot, norm = path.partition(".input_layernorm")
+    part = part_of(layer)
+    if part is None or not part.decoder or norm or (dot and part.name != "layer"):
+        return None
+    names = {"embeddings": "embedding", "layer": f"decoder.layers.{part.index}", "norm": "decoder.final_layernorm"}
+    return names[part.name] + dot

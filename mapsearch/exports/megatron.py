@@ -1,8 +1,8 @@
 """Target `megatron`: the distillation YAML of Megatron-LM and Megatron-Bridge, and taps for many-to-one beside it."""
 
+from inspect import getsource
 from pathlib import Path
 from string import Template
-from inspect import getsource
 from typing import Any
 
 import yaml
@@ -11,9 +11,11 @@ from mapsearch.core.errors import ExportError
 from mapsearch.core.mapping import Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.capability import Capability, Lost
-from mapsearch.exports.hugging_face import part_of
+from mapsearch.exports.hugging_face import megatron_path, part_of
 from mapsearch.exports.layer_taps import add_taps, run_tap
+from mapsearch.exports.megatron_loss import as_megatron_has_them, load
 from mapsearch.exports.source import ExportSource
+from mapsearch.exports.target import Target
 
 CAPABILITY = Capability(
     losses=frozenset({"cosine", "mse"}),
@@ -34,16 +36,6 @@ CAPABILITY = Capability(
 SCHEMAS = ("modelopt", "bridge", "nemo2", "next")
 """Megatron-LM's `--export-kd-cfg`; the same keys in Megatron-Bridge's overrides; NeMo 2, whose pairs are all cosine;
 and ModelOpt's proposal of one `kd_loss_alpha` for `skip_lm_loss` and `kd_loss_scale`."""
-
-
-def megatron_path(path: str) -> str | None:
-    """What Megatron calls a module of a Hugging Face decoder; None if it has no such module."""
-    layer, dot, norm = path.partition(".input_layernorm")
-    part = part_of(layer)
-    if part is None or not part.decoder or norm or (dot and part.name != "layer"):
-        return None
-    names = {"embeddings": "embedding", "layer": f"decoder.layers.{part.index}", "norm": "decoder.final_layernorm"}
-    return names[part.name] + dot
 
 
 def files(source: ExportSource, path: Path, schema: str) -> dict[Path, str]:
@@ -173,3 +165,16 @@ def _is_whole_layer(path: str) -> bool:
 
 def _one_width(source: ExportSource) -> bool:
     return len({layer.width for layer in (*source.student, *source.teacher)}) == 1
+
+
+TARGET = Target(
+    "the distillation YAML of Megatron-LM and Megatron-Bridge; lossy",
+    CAPABILITY,
+    files,
+    load,
+    lost,
+    as_megatron_has_them,
+    requires=("modelopt", "megatron"),
+    install="`pip install nvidia-modelopt megatron-core requests huggingface_hub`",
+    schemas=SCHEMAS,
+)

@@ -1,6 +1,5 @@
 """A Megatron YAML -> its loss, computed by ModelOpt's Megatron plugin on the features of a student and a teacher."""
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -15,7 +14,7 @@ from mapsearch.core.errors import ExportError, did_you_mean
 from mapsearch.core.layers import Layer
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
-from mapsearch.exports.megatron import megatron_path
+from mapsearch.exports.hugging_face import megatron_path
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.recipe_loss import RecipeLoss
 
@@ -38,8 +37,9 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
     weights = [float(value) for value in terms.groups()]
     data = data.get("model", {}).get("kd_config", data)
     config = import_module("modelopt.torch.distill.plugins.megatron").DistillationConfig(**data)
-    if config.skip_lm_loss != (weights[0] == 0):
-        raise ExportError(f"{path}: `skip_lm_loss` must be {weights[0] == 0}, as the task has the weight {weights[0]:g}")
+    untaught = weights[0] == 0
+    if config.skip_lm_loss != untaught:
+        raise ExportError(f"{path}: `skip_lm_loss` must be {untaught}, as the task has the weight {weights[0]:g}")
     pairs = [config.parse_intermediate_entry(entry)[:2] for entry in config.intermediate_layer_pairs]
     layers = (
         [_layer(path, "student", s, space.student) for s, _ in pairs],
