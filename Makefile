@@ -7,7 +7,12 @@ PY := $(shell for py in python3.11 python3.12 python3.13 python3; do \
 	$$py -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$py && break; done)
 PIP := $(VENV)/bin/python -m pip -qq --disable-pip-version-check
 
-.PHONY: demo test slow lint types check clean
+# What exports are verified with: one environment for all frameworks but neural-compressor, which wants an old numpy.
+FRAMEWORKS := .venv-frameworks
+COMPRESSOR := .venv-neural-compressor
+COMPRESSOR_TESTS := tests/frameworks/test_neural_compressor.py
+
+.PHONY: demo test test-frameworks slow lint types check clean
 
 demo: $(READY)  ## search, confirm and show the digits study; run again, it goes on or shows the verdict
 	@mkdir -p .demo
@@ -16,6 +21,10 @@ demo: $(READY)  ## search, confirm and show the digits study; run again, it goes
 
 test: $(READY)  ## the fast tests
 	$(VENV)/bin/python -m pytest
+
+test-frameworks: $(FRAMEWORKS)/.ready $(COMPRESSOR)/.ready  ## every export, run by the framework it is written for
+	$(FRAMEWORKS)/bin/python -m pytest -m frameworks -W ignore tests/frameworks --ignore=$(COMPRESSOR_TESTS)
+	$(COMPRESSOR)/bin/python -m pytest -m frameworks -W ignore $(COMPRESSOR_TESTS)
 
 slow: $(READY)  ## the tests that take minutes
 	$(VENV)/bin/python -m pytest -m slow
@@ -27,10 +36,23 @@ lint: $(READY)
 types: $(READY)
 	$(VENV)/bin/mypy
 
-check: test lint types slow  ## all that CI runs
+check: test lint types slow test-frameworks  ## all that CI runs
 
-clean:  ## removes .venv, the demo's database and caches
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## removes the environments, the demo's database and caches
+	rm -rf $(VENV) $(FRAMEWORKS) $(COMPRESSOR) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(FRAMEWORKS)/.ready: tests/frameworks/requirements.txt pyproject.toml constraints.txt
+	@echo "making $(@D), about 2 GB; some minutes"
+	@$(@D)/bin/python -c 'import pip' 2>/dev/null || $(PY) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install -c constraints.txt -r $< -e .
+	@touch $@
+
+$(COMPRESSOR)/.ready: tests/frameworks/requirements-neural-compressor.txt pyproject.toml constraints.txt
+	@echo "making $(@D); some minutes"
+	@$(@D)/bin/python -c 'import pip' 2>/dev/null || $(PY) -m venv --clear $(@D)
+	@grep -v '^numpy==' constraints.txt > $(@D)/constraints.txt
+	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install -c $(@D)/constraints.txt -r $< -e .
+	@touch $@
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PY)" || { echo "error: Python 3.11 or newer must be in PATH; or say which: make PY=/path/to/python"; exit 2; }

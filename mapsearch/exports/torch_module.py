@@ -1,12 +1,9 @@
 """Target `torch`: one readable PyTorch file that needs nothing of ours; its maths is the source text of `losses/`."""
 
-import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from string import Template
-from textwrap import fill
 from typing import Any
 
 from torch import nn
@@ -17,6 +14,7 @@ from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
 from mapsearch.exports.mixed_features import MixedDistillation
+from mapsearch.exports.pasted import docstring_line, executed, literal, pasted, with_helpers
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target, one_file
 from mapsearch.features.modules import bare_modules
@@ -26,21 +24,6 @@ from mapsearch.losses.projectors import Projector, projector_arguments
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
 from mapsearch.losses.views import covering
 
-_STANDARD_IMPORTS = """
-import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from math import cos, pi
-from typing import Any
-"""
-_TORCH_IMPORTS = """
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from torch.utils.hooks import RemovableHandle
-"""
-
 
 def render(source: ExportSource) -> str:
     """The Python text: constants and a `DistillationLoss`, and of our code just what this recipe uses.
@@ -48,26 +31,19 @@ def render(source: ExportSource) -> str:
     A learned mixture is written as one: it learns again, as in the confirmed run, whose averaged weights
     stand in the header for those who want them fixed.
     """
-    recipe, template = source.recipe, Template(Path(__file__).with_suffix(".py.tmpl").read_text(encoding="utf-8"))
+    recipe, template = source.recipe, Path(__file__).with_suffix(".py.tmpl")
     fields = {
-        "provenance": "\n".join(_docstring_line(line) for line in source.provenance),
+        "provenance": "\n".join(docstring_line(line) for line in source.provenance),
         "constants": _constants(source),
-        "parts": "".join(f"\n\n{inspect.getsource(part)}" for part in _parts(recipe)),
         "mask": "mask=mask, " if any(x.kind == "tokens" for x in (*source.student, *source.teacher)) else "",
         **_class_lines(recipe),
     }
-    tree = ast.parse(template.substitute(fields, imports=""))
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    blocks = (_imports(block, names) for block in (_STANDARD_IMPORTS, _TORCH_IMPORTS))
-    text = template.substitute(fields, imports="\n\n".join(block for block in blocks if block))
-    return text.rstrip() + "\n"
+    return pasted(template, fields, _parts(recipe))
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
     """The loss of the file, really executed, on these networks; the file knows its layers without the space."""
-    namespace: dict[str, Any] = {"__name__": path.stem}
-    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), namespace)  # an import would leave a __pycache__
-    loss: AttachedLoss = namespace["DistillationLoss"](student, teacher)
+    loss: AttachedLoss = executed(path)["DistillationLoss"](student, teacher)
     return loss
 
 
@@ -91,7 +67,7 @@ def _pair_lines(source: ExportSource) -> list[str]:
         source.recipe.feature_terms, multipliers(source.recipe, source.scales), _shapes(source), strict=True
     ):
         values = (term.student, term.teachers[0], factor, *shape)
-        lines.append(f"    ({', '.join(_literal(value) for value in values)}),")
+        lines.append(f"    ({', '.join(literal(value) for value in values)}),")
     return [
         "\n# student layer, teacher layer, multiplier, and the arguments of the pair's Projector",
         "PAIRS = [",
@@ -108,7 +84,7 @@ def _row_lines(source: ExportSource) -> list[str]:
     ):  # fmt: skip
         own = tuple(norms.pop(0) for _ in term.teachers)
         row = (term.student, term.teachers, term.parts, own, factor, scale, shape)
-        lines += ["    (", *(f"        {_literal(value)}," for value in row), "    ),"]
+        lines += ["    (", *(f"        {literal(value)}," for value in row), "    ),"]
     about = "# student layer; teacher layers, their weights, what each is divided by; multiplier, scale; projector"
     learned = f"LEARNED = {source.recipe.aggregation == 'mix'}  # whether the weights of a row are learned"
     return [learned, f"\n{about}", "ROWS = [", *lines, "]"]
@@ -158,50 +134,12 @@ def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
     parts: list[Callable[..., Any]] = []
     if recipe.mapping.pairs:
         loss = FEATURE_LOSSES[recipe.loss]
-        helpers = [part for function in (bare_modules, feature_of, loss) for part in _with_helpers(function)]
+        helpers = [part for function in (bare_modules, feature_of, loss) for part in with_helpers(function)]
         parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
         parts += [LayerHooks, demand_gradient, fade, Projector, *helpers]
     if recipe.uses_logits:
-        parts += _with_helpers(LOGIT_LOSSES[recipe.logit_loss])
+        parts += with_helpers(LOGIT_LOSSES[recipe.logit_loss])
     return list(dict.fromkeys(parts))
-
-
-def _with_helpers(function: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """The function and those of ours that it calls by a plain name, also from within a comprehension."""
-    found = [function]
-    for caller in found:  # grows while it is walked
-        names = dict.fromkeys(x.id for x in ast.walk(ast.parse(inspect.getsource(caller))) if isinstance(x, ast.Name))
-        called = [caller.__globals__[name] for name in names if name in caller.__globals__]
-        found += [x for x in called if inspect.isfunction(x) and _is_ours(x) and x not in found]
-    return found
-
-
-def _is_ours(function: Callable[..., Any]) -> bool:
-    return function.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
-def _imports(block: str, names: set[str]) -> str:
-    """Those imports of the block that bind one of the names."""
-    lines = []
-    for node in ast.parse(block).body:
-        assert isinstance(node, (ast.Import, ast.ImportFrom))
-        node.names = [alias for alias in node.names if (alias.asname or alias.name) in names]
-        lines += [ast.unparse(node)] if node.names else []
-    return "\n".join(lines)
-
-
-def _literal(value: object) -> str:
-    """`repr` with double quotes, as formatters write it."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
-    text = repr(value)
-    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
-
-
-def _docstring_line(line: str) -> str:
-    """The line wrapped, and unable to end the docstring it stands in."""
-    safe = " ".join(line.split()).replace("\\", "\\\\").replace('"""', "'''")
-    return fill(safe, 115, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 TARGET = Target(
