@@ -119,7 +119,7 @@ class AttachedMegatron:
 def _reduced(loss: nn.Module, student: Tensor, teacher: Tensor | None, mask: Tensor | None) -> Tensor:
     """The mean over real tokens of a loss per token; features `[B, L, C]` go in as `[L, B, C]`."""
     assert teacher is not None
-    per_token = loss(student.transpose(0, 1), teacher.transpose(0, 1))[0]  # [B, L]
+    per_token = loss(*(x.transpose(0, 1).contiguous() for x in (student, teacher)))[0]  # [B, L]
     real = torch.ones_like(per_token) if mask is None else mask.to(per_token.dtype)
     mean: Tensor = (per_token * real).sum() / real.sum()
     return mean
