@@ -1,10 +1,7 @@
 """Target `torch`: one readable PyTorch file that needs nothing of ours; its maths is the source text of `losses/`."""
 
-import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -14,14 +11,23 @@ from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
 from mapsearch.exports.mixed_features import MixedDistillation
-from mapsearch.exports.pasted import docstring_line, executed, literal, pasted, with_helpers
+from mapsearch.exports.pasting import (
+    Part,
+    docstring_line,
+    executed,
+    fill_template,
+    literal,
+    loss_parts,
+    projector_shapes,
+    with_helpers,
+)
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target, one_file
 from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
-from mapsearch.losses.aggregation import Mixture, fused_layer
-from mapsearch.losses.projectors import Projector, projector_arguments
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.aggregation import Mixture
+from mapsearch.losses.projectors import Projector
+from mapsearch.losses.recipe_loss import LOGIT_LOSSES
 from mapsearch.losses.views import covering
 
 
@@ -31,14 +37,13 @@ def render(source: ExportSource) -> str:
     A learned mixture is written as one: it learns again, as in the confirmed run, whose averaged weights
     stand in the header for those who want them fixed.
     """
-    recipe, template = source.recipe, Path(__file__).with_suffix(".py.tmpl")
     fields = {
         "provenance": "\n".join(docstring_line(line) for line in source.provenance),
         "constants": _constants(source),
         "mask": "mask=mask, " if any(x.kind == "tokens" for x in (*source.student, *source.teacher)) else "",
-        **_class_lines(recipe),
+        **_class_lines(source.recipe),
     }
-    return pasted(template, fields, _parts(recipe))
+    return fill_template(Path(__file__).with_suffix(".py.tmpl"), fields, _parts(source.recipe))
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -64,7 +69,7 @@ def _constants(source: ExportSource) -> str:
 def _pair_lines(source: ExportSource) -> list[str]:
     lines = []
     for term, factor, shape in zip(
-        source.recipe.feature_terms, multipliers(source.recipe, source.scales), _shapes(source), strict=True
+        source.recipe.feature_terms, multipliers(source.recipe, source.scales), projector_shapes(source), strict=True
     ):
         values = (term.student, term.teachers[0], factor, *shape)
         lines.append(f"    ({', '.join(literal(value) for value in values)}),")
@@ -79,7 +84,7 @@ def _pair_lines(source: ExportSource) -> list[str]:
 def _row_lines(source: ExportSource) -> list[str]:
     lines, norms = [], list(source.norms)
     for term, factor, scale, shape in zip(
-        source.recipe.feature_terms, multipliers(source.recipe, source.scales), source.scales, _shapes(source),
+        source.recipe.feature_terms, multipliers(source.recipe, source.scales), source.scales, projector_shapes(source),
         strict=True,
     ):  # fmt: skip
         own = tuple(norms.pop(0) for _ in term.teachers)
@@ -88,27 +93,6 @@ def _row_lines(source: ExportSource) -> list[str]:
     about = "# student layer; teacher layers, their weights, what each is divided by; multiplier, scale; projector"
     learned = f"LEARNED = {source.recipe.aggregation == 'mix'}  # whether the weights of a row are learned"
     return [learned, f"\n{about}", "ROWS = [", *lines, "]"]
-
-
-def _shapes(source: ExportSource) -> list[tuple[Any, ...]]:
-    """The arguments of each term's `Projector`."""
-    recipe = source.recipe
-    s_layers, t_layers = ({layer.path: layer for layer in layers} for layers in (source.student, source.teacher))
-    return [
-        _without_defaults(
-            projector_arguments(
-                recipe.loss, recipe.projector, s_layers[term.student], fused_layer([t_layers[x] for x in term.teachers])
-            )
-        )
-        for term in recipe.feature_terms
-    ]
-
-
-def _without_defaults(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a `Projector` up to the last that is not what it would be anyway."""
-    defaults = [parameter.default for parameter in inspect.signature(Projector).parameters.values()]
-    told = [i for i, (value, default) in enumerate(zip(arguments, defaults, strict=True)) if value != default]
-    return arguments[: told[-1] + 1]
 
 
 def _class_lines(recipe: Recipe) -> dict[str, str]:
@@ -129,17 +113,13 @@ def _class_lines(recipe: Recipe) -> dict[str, str]:
     return {"attach": attach, "terms": terms, "close": close, "formula": formula}
 
 
-def _parts(recipe: Recipe) -> list[Callable[..., Any]]:
+def _parts(recipe: Recipe) -> list[Part]:
     """What the recipe uses of our code, callers before what they call."""
-    parts: list[Callable[..., Any]] = []
+    parts: list[Part] = []
     if recipe.mapping.pairs:
-        loss = FEATURE_LOSSES[recipe.loss]
-        helpers = [part for function in (bare_modules, feature_of, loss) for part in with_helpers(function)]
         parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
-        parts += [LayerHooks, demand_gradient, fade, Projector, *helpers]
-    if recipe.uses_logits:
-        parts += with_helpers(LOGIT_LOSSES[recipe.logit_loss])
-    return list(dict.fromkeys(parts))
+        parts += [LayerHooks, demand_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
+    return parts + loss_parts(recipe)
 
 
 TARGET = Target(

@@ -1,0 +1,42 @@
+"""One feature term of an exported file, for trainers that weigh terms themselves; its source is pasted into it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from mapsearch.losses.aggregation import Mixture
+from mapsearch.losses.projectors import Projector
+
+
+class FeatureTerm(nn.Module):
+    """What a student feature has not learned of a teacher feature; holds the projector between them."""
+
+    def __init__(self, loss: Callable[..., Tensor], projector: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.loss, self.projector = loss, Projector(**projector)
+
+    def forward(self, student: Tensor, teachers: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+        """The raw loss, a scalar; `teachers` is the one feature to be matched."""
+        s, t = self.projector(student, teachers[0])
+        return self.loss(s, t, mask, **self.projector.learned)
+
+
+class MixedTerm(nn.Module):
+    """What a student feature has not learned of a mixture of teacher features.
+
+    Where the mixture's weights are learned, `scale`, the loss at the start, is the unit of what leaving them costs.
+    """
+
+    def __init__(
+        self, loss: Callable[..., Tensor], projector: Mapping[str, Any], mixture: Mapping[str, Any], scale: float
+    ) -> None:
+        super().__init__()
+        self.loss, self.projector, self.scale = loss, Projector(**projector), scale
+        self.mixture = Mixture(**mixture)
+
+    def forward(self, student: Tensor, teachers: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+        """The raw loss, a scalar; `teachers` are the features to be mixed."""
+        s, stacked = self.projector(student, self.mixture.stack(teachers))
+        value = self.loss(s, self.mixture(stacked, mask), mask, **self.projector.learned)
+        return value + self.scale * self.mixture.anchor()
