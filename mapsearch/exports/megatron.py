@@ -1,8 +1,6 @@
 """Target `megatron`: the distillation YAML of Megatron-LM and Megatron-Bridge, and taps for many-to-one beside it."""
 
-from inspect import getsource
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import yaml
@@ -14,6 +12,7 @@ from mapsearch.exports.capability import Capability, Lost
 from mapsearch.exports.hugging_face import megatron_path, part_of
 from mapsearch.exports.layer_taps import add_taps, run_tap
 from mapsearch.exports.megatron_loss import as_megatron_has_them, load
+from mapsearch.exports.pasted import pasted
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
 
@@ -148,14 +147,12 @@ def _balance(recipe: Recipe, schema: str) -> dict[str, Any]:
 
 def _taps_module(source: ExportSource, name: str) -> str:
     pairs = source.recipe.mapping.pairs
-    template = Template(Path(__file__).with_name("megatron_taps.py.tmpl").read_text(encoding="utf-8"))
-    return template.substitute(
-        name=name,
-        student="".join(f'    "{megatron_path(pair.student)}",\n' for pair in pairs),
-        teacher="".join(f'    "{megatron_path(pair.teacher)}",\n' for pair in pairs),
-        add_taps=getsource(add_taps),
-        run_tap=getsource(run_tap),
-    )
+    fields = {
+        "name": name,
+        "student": "".join(f'    "{megatron_path(pair.student)}",\n' for pair in pairs),
+        "teacher": "".join(f'    "{megatron_path(pair.teacher)}",\n' for pair in pairs),
+    }
+    return pasted(Path(__file__).with_name("megatron_taps.py.tmpl"), fields, [add_taps, run_tap])
 
 
 def _is_whole_layer(path: str) -> bool:

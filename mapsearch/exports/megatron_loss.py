@@ -1,5 +1,6 @@
 """A Megatron YAML -> its loss, computed by ModelOpt's Megatron plugin on the features of a student and a teacher."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -15,10 +16,12 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.hugging_face import megatron_path
+from mapsearch.exports.pasted import executed
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.recipe_loss import RecipeLoss
 
 _TERMS = re.compile(r"# loss of the study: (\S+) \* lm_loss \+ (\S+) \* logits_loss \+ (\S+) \* intermediate_loss")
+_TAP = re.compile(r"\.tap\d+$")
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -37,14 +40,15 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
     weights = [float(value) for value in terms.groups()]
     data = data.get("model", {}).get("kd_config", data)
     config = import_module("modelopt.torch.distill.plugins.megatron").DistillationConfig(**data)
-    untaught = weights[0] == 0
-    if config.skip_lm_loss != untaught:
-        raise ExportError(f"{path}: `skip_lm_loss` must be {untaught}, as the task has the weight {weights[0]:g}")
+    _check_balance(path, config, weights)
     pairs = [config.parse_intermediate_entry(entry)[:2] for entry in config.intermediate_layer_pairs]
-    layers = (
-        [_layer(path, "student", s, space.student) for s, _ in pairs],
-        [_layer(path, "teacher", t, space.teacher) for _, t in pairs],
-    )
+    names = [list(side) for side in zip(*pairs, strict=True)] or [[], []]
+    _check_taps(path, names)
+    networks = (("student", space.student), ("teacher", space.teacher))
+    layers = [
+        [_layer(path, network, name, known) for name in side]
+        for side, (network, known) in zip(names, networks, strict=True)
+    ]
     return AttachedMegatron(config, weights, layers, student, teacher)
 
 
@@ -65,7 +69,7 @@ class AttachedMegatron:
         self,
         config: Any,
         weights: Sequence[float],
-        layers: tuple[list[Layer], list[Layer]],
+        layers: Sequence[Sequence[Layer]],
         student: nn.Module,
         teacher: nn.Module,
     ) -> None:
@@ -125,10 +129,32 @@ def _reduced(loss: nn.Module, student: Tensor, teacher: Tensor | None, mask: Ten
     return mean
 
 
+def _check_balance(path: Path, config: Any, weights: Sequence[float]) -> None:
+    """Hold what Megatron balances by against the header, as it leaves no trace in any one loss."""
+    task, logits, features = weights
+    taught = features + logits / config.logit_kl_temperature**2
+    wanted = {"skip_lm_loss": task == 0, "kd_loss_scale": taught / task if task else 1.0}
+    for name, value in wanted.items():
+        given = getattr(config, name)
+        if not math.isclose(given, value, rel_tol=1e-6):
+            raise ExportError(f"{path}: by its header `{name}` must be {value}, but got {given}")
+
+
+def _check_taps(path: Path, names: Sequence[Sequence[str]]) -> None:
+    """Hold the taps that the pairs name against the module beside the file."""
+    if not any(_TAP.search(name) for side in names for name in side):
+        return
+    made = executed(path.with_name(f"{path.stem}_taps.py"))
+    for network, side in zip(("STUDENT", "TEACHER"), names, strict=True):
+        taps = [f"{layer}.tap{place}" for place, layer in enumerate(made[network])]
+        if taps != side:
+            raise ExportError(f"{path}: its taps must be those of {path.stem}_taps.py, {taps}, but got {side}")
+
+
 def _layer(path: Path, network: str, name: str, layers: Sequence[Layer]) -> Layer:
     """The study's layer that Megatron goes by this name, with or without a tap."""
     known = {megatron_path(layer.path): layer for layer in layers}
-    bare = re.sub(r"\.tap\d+$", "", name)
+    bare = _TAP.sub("", name)
     if bare not in known:
         names = [each for each in known if each]
         raise ExportError(f"{path}: the study's {network} has no layer `{bare}`{did_you_mean(bare, names)}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import distillkit, mapsearch_yaml, megatron, torch_module
+from mapsearch.exports import distillkit, mapsearch_yaml, megatron, silverspoon, torch_module
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -14,6 +14,7 @@ TARGETS: dict[TargetName, Target] = {
     "torch": torch_module.TARGET,
     "megatron": megatron.TARGET,
     "distillkit": distillkit.TARGET,
+    "silverspoon": silverspoon.TARGET,
 }
 
 

@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.importorskip("modelopt")
-
 
 @pytest.mark.parametrize("loss", ["mse", "cosine"])
 def test_it(loss, distilled, verified):
