@@ -1,6 +1,6 @@
 """AttachedLoss: the interface of every exported loss once it is loaded, and `RecipeLoss` behind that interface."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Protocol, Self
 
@@ -68,3 +68,12 @@ class AttachedRecipe(nn.Module):
     def close(self) -> None:
         """Remove the hooks from both networks."""
         self.hooks.close()
+
+
+def term_parameters(terms: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
+    """The parameters of exported terms in the order of `RecipeLoss`: first all projectors, then all mixtures."""
+    for name in ("projector", "mixture"):
+        for term in terms:
+            for child, module in term.named_children():
+                if child == name:
+                    yield from module.parameters()

@@ -12,6 +12,8 @@ from mapsearch.exports.source import ExportSource, multipliers
 TargetName = Literal[
     "mapsearch",
     "torch",
+    "torchdistill",
+    "modelopt",
     "megatron",
     "distillkit",
     "silverspoon",

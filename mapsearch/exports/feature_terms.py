@@ -40,3 +40,12 @@ class MixedTerm(nn.Module):
         s, stacked = self.projector(student, self.mixture.stack(teachers))
         value = self.loss(s, self.mixture(stacked, mask), mask, **self.projector.learned)
         return value + self.scale * self.mixture.anchor()
+
+
+def logits_of(output: Any) -> Tensor:
+    """The class scores in a network's output."""
+    if isinstance(output, Tensor):
+        return output
+    if hasattr(output, "logits"):
+        return output.logits  # type: ignore[no-any-return]
+    return output["logits"] if isinstance(output, Mapping) else output[0]  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import distillkit, mapsearch_yaml, megatron, silverspoon, torch_module
+from mapsearch.exports import distillkit, mapsearch_yaml, megatron, modelopt, silverspoon, torch_module
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -12,6 +12,7 @@ from mapsearch.exports.target import Target
 TARGETS: dict[TargetName, Target] = {
     "mapsearch": mapsearch_yaml.TARGET,
     "torch": torch_module.TARGET,
+    "modelopt": modelopt.TARGET,
     "megatron": megatron.TARGET,
     "distillkit": distillkit.TARGET,
     "silverspoon": silverspoon.TARGET,

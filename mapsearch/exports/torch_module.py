@@ -11,13 +11,13 @@ from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
 from mapsearch.exports.mixed_features import MixedDistillation
-from mapsearch.exports.pasting import (
+from mapsearch.exports.pasted import (
     Part,
     docstring_line,
     executed,
-    fill_template,
     literal,
     loss_parts,
+    pasted,
     projector_shapes,
     with_helpers,
 )
@@ -43,7 +43,7 @@ def render(source: ExportSource) -> str:
         "mask": "mask=mask, " if any(x.kind == "tokens" for x in (*source.student, *source.teacher)) else "",
         **_class_lines(source.recipe),
     }
-    return fill_template(Path(__file__).with_suffix(".py.tmpl"), fields, _parts(source.recipe))
+    return pasted(Path(__file__).with_suffix(".py.tmpl"), fields, _parts(source.recipe))
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:

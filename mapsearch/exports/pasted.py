@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from string import Template
 from textwrap import fill
@@ -38,20 +38,19 @@ Part = Callable[..., Any]
 """A function or class whose source text is pasted."""
 
 
-def fill_template(path: Path, fields: dict[str, str], parts: Iterable[Part], imports: str = TORCH_IMPORTS) -> str:
+def pasted(template: Path, fields: Mapping[str, str], parts: Iterable[Part], imports: str = TORCH_IMPORTS) -> str:
     """The template's text with its fields, the source of the parts as `$parts`, and as `$imports` what all that uses.
 
     Args:
         parts: callers before what they call; each is pasted once.
         imports: what `$imports` may draw on beside the standard library.
     """
-    template = Template(path.read_text(encoding="utf-8"))
-    pasted = "".join(f"\n\n{inspect.getsource(part)}" for part in dict.fromkeys(parts))
-    fields = {**fields, "parts": pasted}
-    tree = ast.parse(template.substitute(fields, imports=""))
+    shape = Template(template.read_text(encoding="utf-8"))
+    told = {**fields, "parts": "".join(f"\n\n{inspect.getsource(part)}" for part in dict.fromkeys(parts))}
+    tree = ast.parse(shape.substitute(told, imports=""))
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     blocks = (_imports(block, names) for block in (_STANDARD_IMPORTS, imports))
-    text = template.substitute(fields, imports="\n\n".join(block for block in blocks if block))
+    text = shape.substitute(told, imports="\n\n".join(block for block in blocks if block))
     return text.rstrip() + "\n"
 
 
@@ -139,10 +138,31 @@ def _imports(block: str, names: set[str]) -> str:
 
 def literal(value: object) -> str:
     """`repr` with double quotes, as formatters write it."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
     text = repr(value)
     return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+
+
+def laid_out(value: object, indent: int, used: int = 0) -> str:
+    """`literal` as formatters lay it out in lines of 120: an item a line where it is too long for one.
+
+    Args:
+        indent: of the line the value ends in.
+        used: what else stands in the line the value begins in.
+    """
+    line = literal(value)
+    if indent + used + len(line) < 120 or not isinstance(value, (dict, list, tuple)):
+        return line
+    pad, items = " " * (indent + 4), []
+    for item in value.items() if isinstance(value, dict) else value:
+        key = f"{literal(item[0])}: " if isinstance(value, dict) else ""
+        items.append(f"{pad}{key}{laid_out(item[1] if key else item, indent + 4, len(key))},\n")
+    return f"{line[0]}\n{''.join(items)}{' ' * indent}{line[-1]}"
 
 
 def docstring_line(line: str) -> str:

@@ -1,0 +1,87 @@
+"""ModelOpt runs the exported builder: the trial's loss, its own training loop, and what an edit does."""
+
+import copy
+
+import pytest
+import torch
+
+from mapsearch.core.errors import ExportError
+from mapsearch.exports.pasted import executed
+from mapsearch.exports.targets import write
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.tasks.batches import train_batches
+
+pytest.importorskip("modelopt.torch.distill")
+RECIPES = [
+    *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
+    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
+    {"task": "images", "projector": "mlp", "loss": "vid"},
+    {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
+    *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
+    {"task": "patches"},
+    {"task": "tags", "pairs": False},
+    {"task": "tags", "pairs": False, "logit_weight": 0.0},
+    {"task": "tags", "feature_share": 1.0},
+    {"task": "bert"},
+    {"task": "llama", "loss": "cosine", "aggregation": "fuse"},
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
+    report = verified("modelopt", distilled(**recipe))
+    assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["blocks.2"]', '["blocks.1"]', "the loss of the recipe and of the file must be equal"),
+        ('["blocks.2"]', '["blocks.9"]', "the teacher has no layer `blocks.9`"),
+        ("TEMPERATURE = 3.0", "TEMPERATURE = 2.0", "the loss of the recipe and of the file must be equal"),
+        ("ANNEAL = 0.5", "ANNEAL = None", "the half-faded loss of the recipe and of the file"),
+    ],
+)
+def test_an_edited_file_is_caught(old, new, message, distilled, verified):
+    def edit(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    with pytest.raises(ExportError, match=message):
+        verified("modelopt", distilled("images"), edit)
+
+
+def test_its_own_loop_trains_projectors_and_gives_the_student_back(distilled, tmp_path):
+    study = distilled("images")
+    write("modelopt", study.source, tmp_path / "kd.py")
+    names = executed(tmp_path / "kd.py")
+    student, teacher = study.bench.new_student(0), copy.deepcopy(study.bench.teacher)
+    bare = list(student.state_dict())
+    model = names["build"](student, teacher)
+    assert len(model.loss_modules) == 3
+    before = [p.detach().clone() for p in model.loss_modules.parameters()]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for step, (x, y) in enumerate(train_batches(study.bench, 8, 0, 3)):
+        logits = model(x)
+        total = model.compute_kd_loss(student_loss=study.bench.task.loss(logits, (x, y)), progress=step / 3)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.loss_modules.parameters(), strict=True))
+    back = names["finish"](model)
+    assert back is student
+    assert list(student.state_dict()) == bare
+    assert not any(m._forward_hooks or m._forward_pre_hooks for net in (student, teacher) for m in net.modules())
+
+
+def test_a_checkpoint_gives_every_projector_its_own_weights_back(distilled, tmp_path):
+    study = distilled("tags")
+    write("modelopt", study.source, tmp_path / "kd.py")
+    names = executed(tmp_path / "kd.py")
+    models = [names["build"](study.bench.new_student(i), copy.deepcopy(study.bench.teacher)) for i in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    terms = [[loss.term for loss in model._layers_to_loss.values() if hasattr(loss, "term")] for model in models]
+    weights = [[term.projector.projection.weight for term in own] for own in terms]
+    assert len(weights[0]) == 3
+    assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
