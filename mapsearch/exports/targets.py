@@ -56,8 +56,8 @@ def write(
                 written.append(place)
                 file.write(text)
     except OSError as error:
-        for place in written:
-            place.unlink()
+        for made_before in written:
+            made_before.unlink()
         if isinstance(error, FileExistsError):
             raise ExportError(f"{place} exists; choose another -o or delete it") from None
         raise ExportError(f"{place} cannot be written: {error.strerror}; choose another -o") from None
