@@ -214,8 +214,9 @@ def llama() -> Callable[..., ExportSource]:
         student, teacher = (tuple(Layer(x, "", "tokens", (16, width), 1) for x in paths) for paths, width in sides)
         known = [tuple(f"model.layers.{i}" for i in range(depth)) for depth in (5, 9)]
         scales = tuple(0.5 + i for i, _ in enumerate(recipe.feature_terms))
+        norms = () if recipe.aggregation == "sum" else tuple(1.0 for _ in pairs)
         return ExportSource(
-            "chat", 7, recipe, student, teacher, scales, (), (), 0, 300, 1.0, "BEATS logits", "loss", (2.0, 2.5),
+            "chat", 7, recipe, student, teacher, scales, norms, (), 0, 300, 1.0, "BEATS logits", "loss", (2.0, 2.5),
             "0.1.0", "2.13.0", *known,
         )  # fmt: skip
 

@@ -12,7 +12,9 @@ def source(distilled):
 
 
 def test_an_unknown_target_offers_close_ones(source, tmp_path):
-    with pytest.raises(ExportError, match=r"^unknown target `troch`; did you mean `torch`\?; known: mapsearch, torch, .*$"):
+    with pytest.raises(
+        ExportError, match=r"^unknown target `troch`; did you mean `torch`\?; known: mapsearch, torch, "
+    ):
         write("troch", source, tmp_path / "out")
 
 
