@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import distillkit, mapsearch_yaml, megatron, modelopt, silverspoon, torch_module
+from mapsearch.exports import (
+    distillkit,
+    mapsearch_yaml,
+    megatron,
+    modelopt,
+    silverspoon,
+    torch_module,
+    torchdistill,
+)
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -12,6 +20,7 @@ from mapsearch.exports.target import Target
 TARGETS: dict[TargetName, Target] = {
     "mapsearch": mapsearch_yaml.TARGET,
     "torch": torch_module.TARGET,
+    "torchdistill": torchdistill.TARGET,
     "modelopt": modelopt.TARGET,
     "megatron": megatron.TARGET,
     "distillkit": distillkit.TARGET,
@@ -56,8 +65,8 @@ def write(
                 written.append(place)
                 file.write(text)
     except OSError as error:
-        for made_before in written:
-            made_before.unlink()
+        for done in written:
+            done.unlink()
         if isinstance(error, FileExistsError):
             raise ExportError(f"{place} exists; choose another -o or delete it") from None
         raise ExportError(f"{place} cannot be written: {error.strerror}; choose another -o") from None

@@ -1,8 +1,12 @@
 """The table of targets and the writing of files."""
 
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 
 from mapsearch.core.errors import ExportError
+from mapsearch.exports.capability import EVERYTHING, TargetName
 from mapsearch.exports.targets import TARGETS, write
 
 
@@ -13,7 +17,7 @@ def source(distilled):
 
 def test_an_unknown_target_offers_close_ones(source, tmp_path):
     with pytest.raises(
-        ExportError, match=r"^unknown target `troch`; did you mean `torch`\?; known: mapsearch, torch, "
+        ExportError, match=r"^unknown target `troch`; did you mean `torch`.*\?; known: mapsearch, torch"
     ):
         write("troch", source, tmp_path / "out")
 
@@ -23,7 +27,7 @@ def test_an_existing_file_is_never_overwritten(target, source, tmp_path):
     path = tmp_path / "out"
     path.write_text("mine")
     with pytest.raises(ExportError, match=r"out exists; choose another -o or delete it$"):
-        write(target, source, path, lossy=True)
+        write(target, source, path)
     assert path.read_text() == "mine"
 
 
@@ -34,8 +38,40 @@ def test_a_path_that_cannot_be_written_says_why(source, tmp_path):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_equal_sources_give_equal_files_with_their_provenance(target, source, tmp_path):
-    for name in ("one", "two"):
-        write(target, source, tmp_path / name, lossy=True)
-    text = (tmp_path / "one").read_text()
-    assert text == (tmp_path / "two").read_text()
-    assert all(line in text for line in source.provenance)
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write(target, source, tmp_path / folder / "recipe", lossy=True)
+    one, two = ({x.name: x.read_text() for x in (tmp_path / folder).iterdir()} for folder in ("one", "two"))
+    assert one == two
+    assert all(line in " ".join(one["recipe"].split()) for line in source.provenance)
+
+
+def test_all_targets_are_known_by_name():
+    assert tuple(TARGETS) == get_args(TargetName)
+
+
+def test_a_companion_that_is_there_is_not_overwritten_either(source, tmp_path):
+    plugin = tmp_path / "recipe_plugin.py"
+    plugin.write_text("mine")
+    with pytest.raises(ExportError, match=r"recipe_plugin\.py exists; choose another -o or delete it$"):
+        write("torchdistill", source, tmp_path / "recipe.yaml")
+    assert plugin.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe_plugin.py"], "nor is half an export left"
+
+
+def test_a_target_of_one_schema_wants_none(source, tmp_path):
+    with pytest.raises(ExportError, match=r"^target `torch` has one schema, but --schema new was given; leave it out$"):
+        write("torch", source, tmp_path / "out", schema="new")
+
+
+def test_what_is_fatal_is_refused_though_losing_is_allowed(distilled, monkeypatch, tmp_path):
+    narrow = replace(TARGETS["torch"], capability=replace(EVERYTHING, many_to_one="no", anneal=False))
+    monkeypatch.setitem(TARGETS, "torch", narrow)
+    study = distilled("tags")
+    fatal = "target `torch` cannot express trial 0: layer `layers.0` stands in several pairs"
+    with pytest.raises(ExportError, match=f"^{fatal}.*\n.*loses something of trial 0: the feature part fades"):
+        write("torch", study.source, tmp_path / "out")
+    with pytest.raises(ExportError, match=f"^{fatal}") as caught:
+        write("torch", study.source, tmp_path / "out", lossy=True)
+    assert len(caught.value.problems) == 1
+    assert not list(tmp_path.iterdir())

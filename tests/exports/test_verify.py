@@ -1,11 +1,12 @@
 """What is written gives the trial's loss, and what was edited does not."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import yaml
 
-from mapsearch.core.errors import ExportError
+from mapsearch.core.errors import ExportError, FrameworkMissing
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.exports.targets import TARGETS, write
 from mapsearch.exports.verify import verify
@@ -29,14 +30,18 @@ RECIPES = [
 ]
 
 
+RUN_HERE = [name for name, target in TARGETS.items() if not target.requires]
+"""The others are run in `tests/frameworks`."""
+
+
 def check(path, target, study, source=None):
     return verify(path, target, source or study.source, study.bench, study.space, study.train)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
-def test_every_target_without_a_framework_gives_the_loss_and_gradient_of_the_trial(recipe, distilled, tmp_path):
+def test_targets_that_need_no_framework_give_the_loss_and_gradient_of_the_trial(recipe, distilled, tmp_path):
     study = distilled(**recipe)
-    for target in [name for name, target in TARGETS.items() if not target.requires]:
+    for target in RUN_HERE:
         write(target, study.source, tmp_path / target)
         report = check(tmp_path / target, target, study)
         assert report.equal
@@ -115,6 +120,13 @@ def test_a_trial_that_cannot_be_repeated_is_told_apart_from_a_wrong_file(images,
     with pytest.raises(ExportError, match=r"the loss of the trial and of its recipe here must be equal") as caught:
         check(tmp_path / "out.py", "torch", images, elsewhere)
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("target", [name for name, target in TARGETS.items() if target.missing])
+def test_without_its_framework_a_file_is_not_verified_and_the_way_out_is_named(target, images, tmp_path):
+    install = re.escape(TARGETS[target].install)
+    with pytest.raises(FrameworkMissing, match=f"^running it needs .*, which is not installed; {install}, then"):
+        check(tmp_path / "out", target, images)
 
 
 def test_the_target_must_be_known(images, tmp_path):

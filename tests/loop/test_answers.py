@@ -1,12 +1,15 @@
 """What the study database answers, as Python calls."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import mapsearch
 from mapsearch import answers
 from mapsearch.core.errors import ExportError, StoreError, StudyNotFound, TaskError
+from mapsearch.exports import targets
+from mapsearch.exports.capability import EVERYTHING
 
 
 def test_show_and_export_are_the_packages(finished, tmp_path):
@@ -25,6 +28,20 @@ def test_any_trial_can_be_exported_and_verified(finished, tmp_path):
     exported, in_trial = (float(word) for word in said.removeprefix(first).split() if word[0].isdigit())
     assert exported == pytest.approx(in_trial, rel=1e-4)
     assert in_trial in [pytest.approx(r.result.first_loss, rel=1e-4) for r in runs if r.trial == trial]
+
+
+def test_what_is_lost_is_said_and_the_file_held_against_what_is_left(finished, tmp_path, monkeypatch):
+    capability = replace(EVERYTHING, weights="normalised", task_weight=False, anneal=False)
+    monkeypatch.setitem(targets.TARGETS, "torch", replace(targets.TARGETS["torch"], capability=capability))
+    _, trials, _ = answers.read("tiny", finished[1])
+    trial = next(t.number for t in trials if t.proposer == "curve" and t.state == "complete")
+    asked = {"trial": trial, "storage": finished[1]}
+    with pytest.raises(ExportError, match=f"target `torch` loses something of trial {trial}: .*; --lossy writes it"):
+        answers.export("tiny", "torch", tmp_path / "x.py", **asked)
+    said = answers.export("tiny", "torch", tmp_path / "x.py", lossy=True, verify=True, **asked)
+    assert "; lost: the task's loss has the multiplier " in said
+    assert "; verified, one batch: loss " in said
+    assert answers.verify_export("tiny", "torch", tmp_path / "x.py", storage=finished[1]).startswith(f"{tmp_path}")
 
 
 def test_a_study_that_is_not_there(finished, tmp_path):
