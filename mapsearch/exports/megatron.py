@@ -172,6 +172,6 @@ TARGET = Target(
     lost,
     as_megatron_has_them,
     requires=("modelopt", "megatron"),
-    install="`pip install nvidia-modelopt megatron-core requests huggingface_hub`",
+    install="pip install nvidia-modelopt megatron-core requests huggingface_hub",
     schemas=SCHEMAS,
 )
