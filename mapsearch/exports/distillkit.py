@@ -117,5 +117,5 @@ TARGET = Target(
     lost,
     as_distillkit_has_them,
     requires=("distillkit",),
-    install="pip install ./DistillKit, a checkout of arcee-ai/DistillKit",
+    install="pip install ./DistillKit (a checkout of arcee-ai/DistillKit)",
 )
