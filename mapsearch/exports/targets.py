@@ -5,10 +5,13 @@ from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
 from mapsearch.exports import (
+    distillkit,
     mapsearch_yaml,
+    megatron,
     mmrazor,
     modelopt,
     neural_compressor,
+    silverspoon,
     textbrewer,
     torch_module,
     torchdistill,
@@ -22,6 +25,9 @@ TARGETS: dict[TargetName, Target] = {
     "torch": torch_module.TARGET,
     "torchdistill": torchdistill.TARGET,
     "modelopt": modelopt.TARGET,
+    "megatron": megatron.TARGET,
+    "distillkit": distillkit.TARGET,
+    "silverspoon": silverspoon.TARGET,
     "textbrewer": textbrewer.TARGET,
     "mmrazor": mmrazor.TARGET,
     "neural-compressor": neural_compressor.TARGET,

@@ -40,7 +40,7 @@ def test_it_gives_the_loss_and_gradient_of_what_it_can_express(fields, distilled
     ("old", "new", "message"),
     [
         ('"layers.2"', '"layers.1"', "the loss of the recipe and of the file"),
-        ('"layers.2"', '"layers.7"', "There is no path layers.7 in the model"),
+        ('"layers.2"', '"layers.7"', "the teacher has no layer `layers.7`"),
         ("TASK_MULTIPLIER = 0.3", "TASK_MULTIPLIER = 0.4", "the loss of the recipe and of the file"),
         ('["MSE"]', '["L1"]', "the loss of the recipe and of the file"),
     ],
