@@ -9,15 +9,23 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from mapsearch.core.errors import FrameworkMissing
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss, term_parameters
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
-    """The box that torchdistill builds from the config, without its data."""
-    from torchdistill.common.main_util import import_dependencies
-    from torchdistill.common.yaml_util import load_yaml_file
-    from torchdistill.core.distillation import DistillationBox
+    """The box that torchdistill builds from the config, without its data.
+
+    Raises:
+        FrameworkMissing: torchdistill is installed but cannot be imported.
+    """
+    try:
+        from torchdistill.common.main_util import import_dependencies
+        from torchdistill.common.yaml_util import load_yaml_file
+        from torchdistill.core.distillation import DistillationBox
+    except (ImportError, RuntimeError, AttributeError) as error:  # as a rule its torchvision is of another torch
+        raise FrameworkMissing(f"torchdistill cannot be imported here: {' '.join(str(error).split())}") from None
 
     config = load_yaml_file(str(path))
     with _importable(path.parent, [str(one["name"]) for one in config["dependencies"]]):

@@ -1,11 +1,15 @@
 """ModelOpt runs the exported builder: the trial's loss, its own training loop, and what an edit does."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from mapsearch.core.errors import ExportError
+from mapsearch.core.layers import Layer
+from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.exports.pasted import executed
 from mapsearch.exports.targets import write
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
@@ -85,3 +89,26 @@ def test_a_checkpoint_gives_every_projector_its_own_weights_back(distilled, tmp_
     weights = [[term.projector.projection.weight for term in own] for own in terms]
     assert len(weights[0]) == 3
     assert all(torch.equal(one, other) for one, other in zip(*weights, strict=True))
+
+
+class Held(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)
+
+
+def test_a_student_that_would_run_its_new_children_is_refused_and_the_way_out_works(distilled, tmp_path):
+    source = distilled("images").source
+    recipe = replace(source.recipe, mapping=LayerMapping((Pair("0", "0", 1.0),)))
+    layer = Layer("0", "Conv2d", "map", (4, 4, 4), 1)
+    write("modelopt", replace(source, recipe=recipe, student=(layer,), teacher=(layer,), scales=(1.0,)), tmp_path / "x")
+    build, finish = (executed(tmp_path / "x")[name] for name in ("build", "finish"))
+    student, teacher = (nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Flatten(), nn.Linear(64, 4)) for _ in range(2))
+    with pytest.raises(TypeError, match=r"^ModelOpt gives the student children, which an nn\.Sequential would run"):
+        build(student, teacher)
+    model, x = build(Held(student), teacher), torch.randn(8, 3, 9, 9)
+    model.compute_kd_loss(student_loss=model(x).square().mean()).backward()
+    assert finish(model).module is student
