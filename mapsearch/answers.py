@@ -95,10 +95,11 @@ def verify_export(
         FrameworkMissing: the framework is not installed.
     """
     from mapsearch.exports.source import export_source
+    from mapsearch.exports.targets import target_named
 
     study, trials, runs = read(name, storage)
     path = Path(path)
-    number = _stated_trial(name, path) if trial is None else trial
+    number = _stated_trial(name, target_named(to).header(path)) if trial is None else trial
     source = export_source(study, trials, runs, number)
     return f"{path}, trial {source.trial} of {name}: {_verify(study, to, path, source, storage)}"
 

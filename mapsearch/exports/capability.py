@@ -14,8 +14,12 @@ TargetName = Literal[
     "torch",
     "torchdistill",
     "modelopt",
+    "megatron",
+    "distillkit",
+    "silverspoon",
     "textbrewer",
     "mmrazor",
+    "neural-compressor",
 ]
 
 

@@ -10,12 +10,12 @@ from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import LayerHooks, demand_gradient
 from mapsearch.exports.mmrazor_run import load, plugin_path
-from mapsearch.exports.pasting import (
+from mapsearch.exports.pasted import (
     TORCH_IMPORTS,
     Part,
     docstring_line,
-    fill_template,
     literal,
+    pasted,
     term_arguments,
     term_parts,
     with_helpers,
@@ -55,7 +55,7 @@ def _config(source: ExportSource, name: str, plugin: str) -> str:
         "settings": "\n".join(settings) + "\n" * bool(settings),
         "model": _python(_model(source)),
     }
-    return fill_template(Path(__file__).with_name("mmrazor_config.py.tmpl"), fields, ())
+    return pasted(Path(__file__).with_name("mmrazor_config.py.tmpl"), fields, ())
 
 
 def _plugin(source: ExportSource, config: str) -> str:
@@ -64,7 +64,7 @@ def _plugin(source: ExportSource, config: str) -> str:
     parts: list[Part] = [LayerHooks, demand_gradient, *with_helpers(bare_modules), *with_helpers(feature_of)]
     fields = {"provenance": _provenance(source), "config": config, "classes": "".join(_classes(recipe))}
     template = Path(__file__).with_name("mmrazor_plugin.py.tmpl")
-    return fill_template(template, fields, [*parts, *term_parts(recipe)], _IMPORTS)
+    return pasted(template, fields, [*parts, *term_parts(recipe)], _IMPORTS)
 
 
 def _classes(recipe: Recipe) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """An MMRazor export, run: the losses that its `ConfigurableDistiller` computes, as an `AttachedLoss`."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.core.space import RecipeSpace
-from mapsearch.exports.attached import AttachedLoss
-from mapsearch.exports.pasting import executed
+from mapsearch.exports.attached import AttachedLoss, term_parameters
+from mapsearch.exports.pasted import executed, module_name
 
 
 def plugin_path(path: Path) -> Path:
     """Where the plugin lies: beside the config, by a name that can be imported."""
-    stem = "".join(x if x.isalnum() else "_" for x in path.stem)
-    return path.with_name(f"{'_' * stem[:1].isdigit()}{stem}_plugin.py")
+    return path.with_name(f"{module_name(path)}_plugin.py")
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -61,6 +61,10 @@ class AttachedDistiller(nn.Module):
         for manager in self.managers:
             del manager.recorders["logits"]
         return torch.stack([self.task_multiplier * task_loss, *losses.values()]).sum()
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """Those of the terms, in the order of `RecipeLoss`."""
+        return term_parameters([loss.term for loss in self.distiller.distill_losses.values() if hasattr(loss, "term")])
 
     def close(self) -> None:
         """Remove the hooks from both networks."""

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from string import Template
@@ -59,6 +60,12 @@ def executed(path: Path) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": path.stem}
     exec(compile(path.read_text(encoding="utf-8"), path, "exec"), namespace)
     return namespace
+
+
+def module_name(path: Path) -> str:
+    """The stem of a file as a name that can be imported."""
+    name = re.sub(r"\W", "_", path.stem)
+    return name if name.isidentifier() else f"_{name}"  # it begins with a digit
 
 
 def loss_parts(recipe: Recipe) -> list[Part]:

@@ -17,7 +17,8 @@ class ExportSource:
     The reference run is the trial's complete run at the highest rung with the lowest seed. `scales`
     and `first_loss` are that run's; `scales` has one value per term, in the order of `recipe.feature_terms`;
     `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
-    runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a sentence.
+    runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs, `student_paths` and
+    `teacher_paths` the names of all layers that took part in the study. `verdict` is a sentence.
     `lost` says, in sentences, what the target could not express.
     """
 
@@ -37,6 +38,8 @@ class ExportSource:
     values: tuple[float, ...]
     mapsearch_version: str
     torch_version: str
+    student_paths: tuple[str, ...] = ()
+    teacher_paths: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
     @property
@@ -90,7 +93,7 @@ def export_source(
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
         verdict["sentence"], study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
-        environment["mapsearch"], environment["torch"],
+        environment["mapsearch"], environment["torch"], _paths(study, "student"), _paths(study, "teacher"),
     )  # fmt: skip
 
 
@@ -138,3 +141,7 @@ def _complete(runs: Sequence[Run]) -> list[Run]:
 def _layers(study: Study, network: str, paths: Sequence[str]) -> tuple[Layer, ...]:
     layers = {data["path"]: Layer.from_json(data) for data in study.facts["layers"][network]}
     return tuple(layers[path] for path in paths)
+
+
+def _paths(study: Study, network: str) -> tuple[str, ...]:
+    return tuple(layer["path"] for layer in study.facts["layers"][network])

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports import mapsearch_yaml, mmrazor, modelopt, textbrewer, torch_module, torchdistill
+from mapsearch.exports import (
+    distillkit,
+    mapsearch_yaml,
+    megatron,
+    mmrazor,
+    modelopt,
+    neural_compressor,
+    silverspoon,
+    textbrewer,
+    torch_module,
+    torchdistill,
+)
 from mapsearch.exports.capability import Lost, TargetName, expressed, lost
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
@@ -14,8 +25,12 @@ TARGETS: dict[TargetName, Target] = {
     "torch": torch_module.TARGET,
     "torchdistill": torchdistill.TARGET,
     "modelopt": modelopt.TARGET,
+    "megatron": megatron.TARGET,
+    "distillkit": distillkit.TARGET,
+    "silverspoon": silverspoon.TARGET,
     "textbrewer": textbrewer.TARGET,
     "mmrazor": mmrazor.TARGET,
+    "neural-compressor": neural_compressor.TARGET,
 }
 
 

@@ -95,4 +95,5 @@ TARGET = Target(
     lost,
     requires=("textbrewer",),
     install="pip install textbrewer",
+    header=adaptor_path,  # JSON has no comments, and TextBrewer refuses keys that it does not know
 )

@@ -8,12 +8,13 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.hooked_features import LayerHooks, demand_gradient, fade
-from mapsearch.exports.pasting import (
+from mapsearch.exports.pasted import (
     TORCH_IMPORTS,
     Part,
     docstring_line,
-    fill_template,
     literal,
+    module_name,
+    pasted,
     projector_shapes,
     with_helpers,
 )
@@ -34,8 +35,7 @@ Entry = tuple[str, str, tuple[int, int] | None]
 
 def adaptor_path(path: Path) -> Path:
     """Where the module of the adaptors lies: beside the config, by a name that can be imported."""
-    stem = "".join(x if x.isalnum() else "_" for x in path.stem)
-    return path.with_name(f"{'_' * stem[:1].isdigit()}{stem}_adaptor.py")
+    return path.with_name(f"{module_name(path)}_adaptor.py")
 
 
 def render_adaptor(source: ExportSource, config: str, module: str) -> str:
@@ -57,9 +57,7 @@ def render_adaptor(source: ExportSource, config: str, module: str) -> str:
         "registered": "\n".join(_registered(source)),
     }
     template = Path(__file__).with_name("textbrewer_adaptor.py.tmpl")
-    return fill_template(
-        template, fields, _parts(source), TORCH_IMPORTS + "from textbrewer.presets import register_new\n"
-    )
+    return pasted(template, fields, _parts(source), TORCH_IMPORTS + "from textbrewer.presets import register_new\n")
 
 
 def _layer_lines(name: str, layers: tuple[Entry, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
-from mapsearch.exports.pasting import executed
+from mapsearch.exports.pasted import executed
 from mapsearch.exports.textbrewer_adaptor import adaptor_path
 
 

@@ -1,6 +1,5 @@
 """Target `torchdistill`: a YAML config that holds the mapping, and a plugin module of projectors and losses."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from string import Template
@@ -11,7 +10,7 @@ import yaml
 from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.feature_terms import logits_of
-from mapsearch.exports.pasted import docstring_line, pasted, term_arguments, term_parts
+from mapsearch.exports.pasted import docstring_line, module_name, pasted, term_arguments, term_parts
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target
 from mapsearch.exports.torchdistill_box import load
@@ -43,9 +42,7 @@ _YOURS = """\
 
 def files(source: ExportSource, path: Path, schema: str) -> dict[Path, str]:
     """The config, and the plugin that its `dependencies` name."""
-    plugin = re.sub(r"\W", "_", f"{path.stem}_plugin")
-    if not plugin.isidentifier():  # it begins with a digit
-        plugin = f"_{plugin}"
+    plugin = f"{module_name(path)}_plugin"
     return {path: _config(source, plugin), path.with_name(f"{plugin}.py"): _plugin(source, path.name)}
 
 

@@ -91,6 +91,7 @@ def verify(
         )
     told, masked = expressed(source, chosen.capability, ()), chosen.capability.masks
     loss = RecipeLoss(told.recipe, space.student, space.teacher, told.seed).to(bench.device)
+    chosen.adapt(loss)
     loss.restore(told.scales, told.norms)
 
     def exported(student: nn.Module, teacher: nn.Module) -> AttachedLoss:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.records import Run, RunPlan, RunResult, Study, Trial
@@ -197,5 +198,26 @@ def distilled(benches: dict[str, Bench]) -> Callable[..., Distilled]:
     def make(task: str, *, pairs: bool = True, **fields: Any) -> Distilled:
         features = {"mapping": mapping(task), "feature_share": 0.7, "anneal": 0.5} if pairs else {}
         return _distilled(benches[task], Recipe(**{**features, "logit_weight": 2.0, "temperature": 3.0, **fields}))
+
+    return make
+
+
+@pytest.fixture
+def llama() -> Callable[..., ExportSource]:
+    """A trial between two Llamas, written down as a study would store it: five student layers, nine teacher layers."""
+
+    def make(pairs: list[tuple[str, str, float]], teacher_width: int = 12, **fields: Any) -> ExportSource:
+        found = LayerMapping(tuple(Pair(*pair) for pair in pairs))
+        features = {"mapping": found, "feature_share": 0.6, "anneal": None} if pairs else {}
+        recipe = Recipe(**{**features, "loss": "mse", "logit_weight": 2.0, "temperature": 3.0, **fields})
+        sides = [(found.student_layers, 8), (found.teacher_layers, teacher_width)]
+        student, teacher = (tuple(Layer(x, "", "tokens", (16, width), 1) for x in paths) for paths, width in sides)
+        known = [tuple(f"model.layers.{i}" for i in range(depth)) for depth in (5, 9)]
+        scales = tuple(0.5 + i for i, _ in enumerate(recipe.feature_terms))
+        norms = () if recipe.aggregation == "sum" else tuple(1.0 for _ in pairs)
+        return ExportSource(
+            "chat", 7, recipe, student, teacher, scales, norms, (), 0, 300, 1.0, "BEATS logits", "loss", (2.0, 2.5),
+            "0.1.0", "2.13.0", *known,
+        )  # fmt: skip
 
     return make
