@@ -49,5 +49,5 @@ def test_the_result_is_written_and_drawn(benchmark, tmp_path):
 def test_the_recorded_result_is_whole():
     (path,) = sorted((ROOT / "benchmarks" / "recorded").glob("throughput-*.json"))
     found = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["K"] for row in found["table"]["rows"]] == [8, 8, 8]
+    assert {row["K"] for row in found["table"]["rows"]} == {8}
     assert set(found["sweeps"]["rows"]) == {"K", "pairs", "teacher width"}
