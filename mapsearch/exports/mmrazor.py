@@ -44,7 +44,7 @@ def files(source: ExportSource, path: Path, schema: str) -> dict[Path, str]:
 def _config(source: ExportSource, name: str, plugin: str) -> str:
     recipe, settings = source.recipe, []
     if recipe.mapping.pairs and recipe.anneal is not None:
-        settings.append('custom_hooks = [dict(type="MapsearchFade")]')
+        settings.append('custom_hooks = [dict(type="mmrazor.MapsearchFade")]')
     if recipe.uses_logits:
         settings.append("# the modules that put out the logits, `head.fc` in MMPretrain's classifiers: name yours")
         settings.append('student_logits = teacher_logits = "head.fc"')
@@ -100,7 +100,7 @@ def _model(source: ExportSource) -> dict[str, Any]:
         },
     }
     multiplier = (1 - source.recipe.feature_share) * source.recipe.task_weight
-    return {"type": "MapsearchDistill", "task_multiplier": multiplier, "distiller": distiller}
+    return {"_scope_": "mmrazor", "type": "MapsearchDistill", "task_multiplier": multiplier, "distiller": distiller}
 
 
 class _Name(str):

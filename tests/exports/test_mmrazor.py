@@ -27,10 +27,10 @@ def written(distilled, tmp_path):
 def test_a_term_is_a_recorder_on_either_side_and_a_loss_between_them(written):
     config, _, source = written("images")
     distiller = config["model"]["distiller"]
-    assert config["model"]["type"] == "MapsearchDistill"
+    assert (config["model"]["_scope_"], config["model"]["type"]) == ("mmrazor", "MapsearchDistill")
     assert config["model"]["task_multiplier"] == pytest.approx(0.3)
     assert config["custom_imports"] == {"imports": ["distill_plugin"]}
-    assert config["custom_hooks"] == [{"type": "MapsearchFade"}]
+    assert config["custom_hooks"] == [{"type": "mmrazor.MapsearchFade"}]
     assert [x["source"] for x in distiller["student_recorders"].values()] == [
         ["head.fc"], ["blocks.0"], ["blocks.0"], ["blocks.1"]
     ]  # fmt: skip

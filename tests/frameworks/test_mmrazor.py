@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from mapsearch.core.errors import ExportError
 from mapsearch.core.losses import LOSS_TRAITS
@@ -102,16 +103,16 @@ def test_the_whole_config_trains_student_and_projectors(distilled, tmp_path, mon
     model = MODELS.build(config.model)
     model.train()
     assert not model.teacher.network.drop.training
-    parts = {name: part.detach() for name, part in model.distiller.distill_losses.state_dict().items()}
+    parts = {name: part.clone() for name, part in model.distiller.distill_losses.state_dict().items()}
     batches = list(train_batches(study.bench, 8, 4, 6))
     torch.manual_seed(0)  # of dropout
     assert model.parse_losses(model.loss(*batches[0]))[0].item() == pytest.approx(ours(study, model, batches[0]))
 
-    data = [{"inputs": x, "data_samples": y} for x, y in batches]
+    data = DataLoader([{"inputs": x, "data_samples": y} for x, y in batches], batch_size=None)
     runner = Runner(
         model, work_dir=str(tmp_path / "runs"), train_dataloader=data, train_cfg={"by_epoch": True, "max_epochs": 1},
         optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1}}, custom_hooks=config.custom_hooks,
-        default_hooks={"checkpoint": None, "logger": None}, experiment_name="run",
+        default_hooks={"checkpoint": None, "logger": None, "sampler_seed": None}, experiment_name="run",
     )  # fmt: skip
     runner.train()
     assert not any(torch.equal(part, parts[name]) for name, part in model.distiller.distill_losses.state_dict().items())
