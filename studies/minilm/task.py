@@ -46,12 +46,14 @@ class Sentences(Dataset[dict[str, Tensor]]):
 
 
 class Movies(mapsearch.Task):
-    """At most 7,541 sentences to train on, 1,000 to validate, 1,500 to test; `model_dir` may be any BERT's folder."""
+    """Sentences to train on, 7,541 at most, 1,000 to validate, 1,500 to test; `model_dir` may be any BERT's folder."""
 
-    def __init__(self, data_dir: str = "", model_dir: str = "", sentences: int = 7541) -> None:
+    def __init__(
+        self, data_dir: str = "", model_dir: str = "", sentences: int = 3000, teacher_sentences: int = 7541
+    ) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported; everything here is in folders
         self.archive = Path(data_dir or Path(__file__).parent / "data") / ARCHIVE
-        self.sentences = sentences
+        self.sentences, self.teacher_sentences = sentences, teacher_sentences
         self.model_dir = Path(model_dir) if model_dir else packaged_model()
         tokens = self.cache_dir / "tokens.pt"
         demand(self.model_dir, None if tokens.exists() else self.archive)
@@ -62,9 +64,9 @@ class Movies(mapsearch.Task):
 
     def teacher(self) -> nn.Module:
         """Six layers of width 384, fine-tuned for an epoch, once; kept beside the study database."""
-        model, path = pretrained(self.model_dir), self.cache_dir / f"teacher-{self.sentences}.pt"
+        model, path = pretrained(self.model_dir), self.cache_dir / f"teacher-{self.teacher_sentences}.pt"
         if not path.exists():
-            fit(model, self.train_data())
+            fit(model, self._training(self.teacher_sentences))
             torch.save(model.state_dict(), path)
         model.load_state_dict(torch.load(path, weights_only=True))
         return model
@@ -83,13 +85,16 @@ class Movies(mapsearch.Task):
         return model
 
     def train_data(self) -> Sentences:
-        return self._part(N_VALID + N_TEST, N_VALID + N_TEST + self.sentences)
+        return self._training(self.sentences)
 
     def valid_data(self) -> Sentences:
         return self._part(0, N_VALID)
 
     def test_data(self) -> Sentences:
         return self._part(N_VALID, N_VALID + N_TEST)
+
+    def _training(self, n: int) -> Sentences:
+        return self._part(N_VALID + N_TEST, N_VALID + N_TEST + n)
 
     def _part(self, start: int, stop: int) -> Sentences:
         return Sentences({name: column[start:stop] for name, column in self.columns.items()})
