@@ -102,6 +102,11 @@ class FeatureTaps:
         return features
 
 
+_held_off: list[bool] = []
+"""What the process-wide switch said before the first of those who hold it off now, once for each: they may leave in
+any order, as a generator does that is collected late."""
+
+
 @contextmanager
 def every_module_runs() -> Iterator[None]:
     """Keeps PyTorch from its fused transformer path in eval mode.
@@ -109,12 +114,14 @@ def every_module_runs() -> Iterator[None]:
     That path runs inner modules without their hooks, and packs padded batches into nested tensors,
     whose features have no `[B, L, D]`.
     """
-    enabled = torch.backends.mha.get_fastpath_enabled()
+    _held_off.append(_held_off[0] if _held_off else torch.backends.mha.get_fastpath_enabled())
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
+        before = _held_off.pop()
+        if not _held_off:
+            torch.backends.mha.set_fastpath_enabled(before)
 
 
 def feature_of(output: Any) -> Tensor | None:

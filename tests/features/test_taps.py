@@ -159,3 +159,14 @@ class Output:
 )  # fmt: skip
 def test_the_feature_of_every_kind_of_output(output, feature):
     assert feature_of(output) is feature
+
+
+def test_the_fused_path_comes_back_whatever_the_order_taps_are_left_in():
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    first, second = FeatureTaps(net, ["0"]), FeatureTaps(net, ["1"])
+    first.__enter__(), second.__enter__()
+    assert not torch.backends.mha.get_fastpath_enabled()
+    first.__exit__(None, None, None)
+    assert not torch.backends.mha.get_fastpath_enabled()
+    second.__exit__(None, None, None)
+    assert torch.backends.mha.get_fastpath_enabled()
