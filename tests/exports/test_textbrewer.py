@@ -118,3 +118,10 @@ def test_verifying_without_textbrewer_says_how_to_install_it(distilled, tmp_path
     write("textbrewer", study.source, tmp_path / "distill.json")
     with pytest.raises(FrameworkMissing, match="needs textbrewer, which is not installed; pip install textbrewer"):
         verify(tmp_path / "distill.json", "textbrewer", study.source, study.bench, study.space, study.train)
+
+
+def test_the_module_says_of_which_trial_the_config_is(distilled, tmp_path):
+    write("textbrewer", distilled("tags").source, tmp_path / "7 days.json")
+    header = TARGETS["textbrewer"].header(tmp_path / "7 days.json")
+    assert header.name == "_7_days_adaptor.py"
+    assert "study: small, trial 0, reference seed 4" in header.read_text()
