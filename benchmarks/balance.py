@@ -27,7 +27,7 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.records import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import load_study
+from mapsearch.core.study_file import load_study
 from mapsearch.distill import distill
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.batches import train_batches

@@ -19,7 +19,7 @@ _HOMES = {
     "compare_similarities": "comparison",
     "export": "answers",
     "list_layers": "features.layers",
-    "load_study": "core.spec",
+    "load_study": "core.study_file",
     "plot_similarity": "report.pictures",
     "read_similarity": "comparison",
     "run_study": "run",

@@ -250,7 +250,7 @@ def _fail(problems: Iterable[str], code: int) -> None:
 
 
 def _load(path: Path) -> Any:
-    from mapsearch.core.spec import load_study
+    from mapsearch.core.study_file import load_study
 
     return load_study(path)
 

@@ -13,7 +13,7 @@ import torch
 
 from mapsearch.check import check
 from mapsearch.core.errors import TaskError
-from mapsearch.core.spec import load_study
+from mapsearch.core.study_file import load_study
 from mapsearch.tasks.loading import load_task, open_bench
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,9 @@
 """The study file as frozen data: every key, its default and its range stand here once."""
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,12 +17,10 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from mapsearch.core.errors import SpecError, did_you_mean
 from mapsearch.core.layers import Kind
 from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
 from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
 
-Section = TypeVar("Section", bound=BaseModel)
 Range = tuple[float, float]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -230,111 +226,3 @@ class StudySpec(_Frozen):
     def to_json(self) -> dict[str, Any]:
         """Every key with its value, defaults written out."""
         return self.model_dump(mode="json")
-
-
-def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
-    """One section of a study file from plain values, such as the arguments of a function.
-
-    Raises:
-        SpecError: a value breaks the schema; all problems at once.
-    """
-    try:
-        return section.model_validate(options)
-    except ValidationError as error:
-        raise SpecError(*_problems(error)) from None
-
-
-def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
-    """A stored `StudySpec.to_json()` with the keys that a newer version has brought, at their defaults."""
-    try:
-        return StudySpec.model_validate(data).to_json()
-    except ValidationError:  # written by a version whose keys are no longer known
-        return data
-
-
-def load_study(path: Path | str) -> StudySpec:
-    """The study of a file.
-
-    Raises:
-        SpecError: the file cannot be read, or breaks the schema; all problems at once.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: the study file cannot be read: {error}; `mapsearch init DIR` writes one") from None
-    return parse_study(text, path)
-
-
-def parse_study(text: str, path: Path) -> StudySpec:
-    """The study that `text` describes; `path` is its file, for messages and for the task's folder.
-
-    Raises:
-        SpecError: the text breaks the schema; all problems at once.
-    """
-    try:
-        data = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if data is None:
-        raise SpecError(f"{path}: the study file is empty; `mapsearch init DIR` writes one to begin with")
-    if not isinstance(data, dict):
-        raise SpecError(f"{path}: a study file is a mapping of keys to values, but got {type(data).__name__}")
-    problems = ["`folder` is no key of a study file; the task is looked up beside the file"] * ("folder" in data)
-    try:
-        study = StudySpec.model_validate({**data, "folder": path.resolve().parent})
-    except ValidationError as error:
-        problems += _problems(error)
-    if problems:
-        raise SpecError(*(f"{path}: {problem}" for problem in problems))
-    return study
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where PyYAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = str(self.construct_object(key_node, deep=True))
-            if key in seen:
-                raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key `{key}` is given twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _problems(error: ValidationError) -> list[str]:
-    """One line per place; a tuple emptied by its own bad items is not too short as well."""
-    items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
-    items.sort(key=lambda item: item["type"] != "extra_forbidden")  # a misspelt key may be the cause of the others
-    places = [item["loc"] for item in items]
-    inner = {place[:depth] for place in places for depth in range(len(place))}
-    return [_problem(item) for item in items if item["type"] != "too_short" or item["loc"] not in inner]
-
-
-def _problem(error: dict[str, Any]) -> str:
-    """One line: dotted path, what must hold, what was given, and close matches of a misspelt name."""
-    location = [str(part) for part in error["loc"]]
-    path = ".".join(location) or "study"
-    if error["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
-        return f"unknown key `{path}`{did_you_mean(location[-1], known) or '; known here: ' + ', '.join(known)}"
-    if error["type"] == "missing":
-        return f"`{path}` is missing"
-    if error["type"] == "model_type":
-        return f"`{path}`: a section of keys and values must be given, but got {error['input']!r}"
-    message = error["msg"].removeprefix("Value error, ")
-    message = (message[0].lower() + message[1:]).replace("tuple", "list")
-    given = "" if "but got" in message or error["type"] == "value_error" else f", but got {error['input']!r}"
-    names = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
-    return f"`{path}`: {message}{given}{did_you_mean(str(error['input']), names)}"
-
-
-def _keys_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = StudySpec
-    for part in location:
-        annotation = model.model_fields[part].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
-    return [key for key in model.model_fields if key != "folder"]

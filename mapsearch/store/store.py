@@ -64,7 +64,9 @@ class Store:
             with self._database.writing() as db:
                 db.execute(insert(studies).values(**row, id=uuid4().hex, created_at=now(), updated_at=now()))
         except IntegrityError:
-            from mapsearch.core.spec import with_defaults  # slow to import, and those who only read never come here
+            from mapsearch.core.study_file import (
+                with_defaults,  # slow to import, and those who only read never come here
+            )
 
             changes = changed_keys(with_defaults(self.study(name).spec), json.loads(json.dumps(spec)))
             if changes:

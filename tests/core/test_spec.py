@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from mapsearch.core.errors import SpecError
-from mapsearch.core.spec import StudySpec, load_study, parse_study
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.study_file import load_study, parse_study
 
 SMALLEST = "name: digits\ntask: task.py:Digits\n"
 DOCUMENTED = """

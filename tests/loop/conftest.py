@@ -16,7 +16,8 @@ from sqlalchemy import create_engine, text
 
 from mapsearch.core.errors import StoreError
 from mapsearch.core.records import Run, Trial
-from mapsearch.core.spec import StudySpec, load_study
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.study_file import load_study
 from mapsearch.run import run_study
 from mapsearch.store.store import Store
 

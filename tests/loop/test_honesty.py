@@ -7,7 +7,7 @@ says the same on every day; all bounds were chosen before the seeds were looked 
 
 import pytest
 
-from mapsearch.core.spec import load_study
+from mapsearch.core.study_file import load_study
 from mapsearch.run import run_study
 from mapsearch.store.store import Store
 

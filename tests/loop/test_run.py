@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from mapsearch.core.errors import StudyChanged, StudyFailed
 from mapsearch.core.records import Note, Progress, Trial, Verdict
-from mapsearch.core.spec import load_study
+from mapsearch.core.study_file import load_study
 from mapsearch.run import run, run_study
 from mapsearch.store.store import Store
 

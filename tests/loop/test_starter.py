@@ -1,7 +1,7 @@
 import pytest
 
 from mapsearch.core.errors import SpecError
-from mapsearch.core.spec import load_study
+from mapsearch.core.study_file import load_study
 from mapsearch.starter import copy_template
 
 
