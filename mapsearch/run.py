@@ -61,6 +61,7 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
     bench = None
     found: dict[str, Any] = {}
     if not _is_known(storage, spec):  # bad input is refused before anything is stored
+        yield Note("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
         bench = load_bench(spec, cache_dir)
         found = yield from _check_and_compare(bench, spec)
         bench = bench if inline else None  # the workers need its memory
@@ -146,7 +147,9 @@ def _open_desk(store: Store, spec: StudySpec, cache_dir: Path, bench: Bench | No
 def _stages(desk: Desk) -> Iterator[News]:
     logits = yield from stages.tune(desk)
     noise = yield from stages.noise(desk, logits)
-    if noise is not None and noise.flat and desk.spec.search.when_flat == "stop":
+    if noise is not None and noise.blind:
+        yield Note("search", "skipped: all runs of the first rung end alike, and would steer it nowhere")
+    elif noise is not None and noise.flat and desk.spec.search.when_flat == "stop":
         yield Note("search", "skipped: `search.when_flat: stop` and mappings do not differ beyond seed noise")
     else:
         yield from stages.try_proposals(desk, logits)

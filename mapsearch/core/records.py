@@ -164,6 +164,11 @@ class Noise:
     mapping_sd: float
     flat: bool
 
+    @property
+    def blind(self) -> bool:
+        """Whether every run ended alike: such short runs cannot steer a search."""
+        return self.seed_sd == 0
+
 
 @dataclass(frozen=True)
 class Against:

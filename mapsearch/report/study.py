@@ -50,7 +50,7 @@ def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
 def noise_sentence(noise: Noise, when_flat: str) -> str:
     """What the noise stage found, and what the user may do about it."""
     found = f"seed sd {noise.seed_sd:.3g}, between mappings on equal seeds {noise.mapping_sd:.3g}"
-    if noise.seed_sd == 0:
+    if noise.blind:
         return f"{found}: the first rung is too short to tell anything; raise `train.steps` or `search.rungs`"
     if not noise.flat:
         return f"{found}: mappings differ by more than chance"

@@ -79,6 +79,7 @@ class Movies(mapsearch.Task):
             vocab_size=1, embedding_size=self.embeddings.word_embeddings.embedding_dim, num_labels=2,
             hidden_size=64, intermediate_size=256, num_hidden_layers=3, num_attention_heads=4,
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+            initializer_range=0.125,  # 1 / sqrt(64): with BERT's 0.02 so narrow a network stays at chance for long
         )  # fmt: skip
         model = ElectraForSequenceClassification(config)
         model.electra.embeddings = self.embeddings

@@ -110,13 +110,20 @@ def test_a_moved_study_goes_on_from_its_new_place(finished, results, spec, url, 
 
 def test_what_is_said_on_the_way(spec, url):
     stages = [item.stage for item in run(spec(**QUICK), url, inline=True) if isinstance(item, Note)]
-    order = ["check", "compare", "tune", "noise", "shortlist", "confirm"]
+    order = ["load", "check", "compare", "tune", "noise", "shortlist", "confirm"]
     assert list(dict.fromkeys(stages)) == order
 
 
 def test_a_flat_study_may_skip_the_search(spec, url, results):
     said = [str(item) for item in run(spec(search={"when_flat": "stop"}, **QUICK), url, inline=True)]
     assert any("skipped: `search.when_flat: stop`" in line for line in said)
+    assert not any(t.proposer in ("curve", "free") for t in results(url)[0])
+
+
+def test_a_blind_search_is_skipped(spec, url, results):
+    said = [str(item) for item in run(spec(task="task.py:Chance", **QUICK), url, inline=True)]
+    assert any("too short to tell anything" in line for line in said)
+    assert any("skipped: all runs of the first rung end alike" in line for line in said)
     assert not any(t.proposer in ("curve", "free") for t in results(url)[0])
 
 
