@@ -12,6 +12,11 @@ logits and one pair of blocks (nmse, a linear projector).
 - live: a cohort of K students; the teacher runs once per batch
 - cached: the same with what the teacher said of all samples kept before the clock starts
 - limit: the same students with the same batch size, optimizer, schedule and clipping, the task loss alone, no teacher
+- limit, channels last: that with the students' memory laid out as the engine does it; others are as their author wrote
+
+A limit has no losses to pay for, so no engine can reach it. What is left of it once the recipe's own projector, and
+for live the teacher's pass, are paid for is in the columns `cached, by operations` and `live, by operations`: the
+floating-point operations of a step of the limit over those of a step with them.
 """
 
 import argparse
@@ -30,18 +35,23 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
 
+from mapsearch import RecipeLoss
 from mapsearch.core.records import RunPlan
+from mapsearch.core.spec import TrainSpec
 from mapsearch.distill import Station, distill, open_station
+from mapsearch.features.taps import FeatureTaps
 
 ROWS = (
     ("1.5M teacher", "logits", 0),
     ("1.5M teacher", "logits, one pair", 1),
     ("teacher of ten times the cost", "logits, one pair", 1),
 )
-RATIOS = ("cached / limit", "live / limit", "cached / plain", "live / plain")
+LIMITS = ("limit", "limit, channels last")
+RATIOS = ("cached / limit", "live / limit", "cached / limit, channels last", "cached / plain", "live / plain")
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,12 @@ class Cost:
     cpu: float
     wall: float
 
+
+AXES = {
+    "K": "K, trials in a cohort, one pair each",
+    "pairs": "pairs of a mapping, K = 4",
+    "teacher width": "teacher's width over the 1.5M teacher's, K = 8",
+}
 
 Way = Callable[[Setting], Iterator[None]]
 SLICE = 0.5
@@ -91,11 +107,17 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
     settings = {name: make() for name in names}
     rows: dict[str, Callable[[Setting], Way]] = {
         "plain": lambda here: plain,
-        "live": lambda here: partial(engine, station=Station()),
+        "live": lambda here: partial(engine, station=open_station(here.bench, uncached(here.train))),
         "cached": lambda here: partial(engine, station=full_station(here)),
         "limit": lambda here: limit,
+        "limit, channels last": lambda here: partial(limit, memory_format=torch.channels_last),
     }
     return {name: (here, rows[name](here)) for name, here in settings.items()}
+
+
+def uncached(train: TrainSpec) -> TrainSpec:
+    """The same training with nothing kept of what the teacher says."""
+    return train.model_copy(update={"cache_bytes": 0})
 
 
 def full_station(here: Setting) -> Station:
@@ -112,24 +134,49 @@ def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[s
     rows = []
     for name, recipe, n_pairs in ROWS:
         make = partial(setting, Images(TEACHERS[name]), device, n_steps, n_trials, n_pairs)
-        ways = ready(make, ("plain", "live", "cached", "limit"))
+        ways = ready(make, ("plain", "live", "cached", *LIMITS))
         costs, here = measure(ways, repeats), ways["limit"][0]
         about = {"teacher": name, "recipe": recipe, "K": n_trials, "steps": n_steps}
-        rows.append({**about, **sizes(here), **ratios(costs)})
+        rows.append({**about, **sizes(here), **operations(here), **ratios(costs)})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def sizes(here: Setting) -> dict[str, float]:
-    """Parameters of both networks, and their forward passes beside each other in operations."""
+def sizes(here: Setting) -> dict[str, int]:
+    """Parameters of both networks."""
     networks = here.bench.teacher, here.bench.new_student(0)
-    n = [sum(p.numel() for p in network.parameters()) for network in networks]
-    x, flops = torch.zeros(BATCH, 1, SIDE, SIDE, device=here.bench.device), []
-    for model in networks:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            model(x)
-        flops.append(counter.get_total_flops())
-    return {"teacher_parameters": n[0], "student_parameters": n[1], "teacher_forwards": round(flops[0] / flops[1], 2)}
+    teacher, student = (sum(p.numel() for p in network.parameters()) for network in networks)
+    return {"teacher_parameters": teacher, "student_parameters": student}
+
+
+def operations(here: Setting) -> dict[str, float]:
+    """The teacher's forward pass over the student's, and what a step's own operations leave of the limit."""
+    x, recipe, teacher, student = _batch(here), here.recipes[0], here.bench.teacher, here.bench.new_student(0)
+    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(here.bench.device)
+    with FeatureTaps(student, recipe.mapping.student_layers) as s_taps:
+        student(x)
+        learning = {path: feature.detach().requires_grad_() for path, feature in s_taps.take().items()}
+    with FeatureTaps(teacher, recipe.mapping.teacher_layers) as t_taps, torch.no_grad():
+        teacher(x)
+        taught = t_taps.take()
+    forward, teach = (_operations(partial(network, x)) for network in (student, teacher))
+    step = _operations(lambda: student(x).sum().backward())
+    own = step + (_operations(lambda: loss.feature_losses(learning, taught).sum().backward()) if learning else 0)
+    return {
+        "teacher_forwards": round(teach / forward, 2),
+        "cached_by_operations": round(step / own, 3),
+        "live_by_operations": round(step / (own + teach / len(here.recipes)), 3),
+    }
+
+
+def _batch(here: Setting) -> Tensor:
+    return torch.zeros(BATCH, 1, SIDE, SIDE, device=here.bench.device)
+
+
+def _operations(run: Callable[[], object]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
 
 
 def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
@@ -160,7 +207,8 @@ def sweeps(device: str, n_steps: int, repeats: int) -> dict[str, list[dict[str, 
             ways = ready(partial(setting, task, device, n_steps, n_trials, n_pairs), ("live", "cached", "limit"))
             here, _ = ways["limit"]
             ways["limit"] = replace(here, recipes=here.recipes[:4]), limit  # all its trials cost the same
-            found[name].append({name: at, **sizes(here), **ratios(measure(ways, repeats))})
+            about = {name: at, **sizes(here), **operations(here)}
+            found[name].append({**about, **ratios(measure(ways, repeats))})
             print(json.dumps(found[name][-1]), flush=True)
     return found
 
@@ -171,11 +219,12 @@ def draw(found: dict[str, list[dict[str, Any]]], clock: str, path: Path) -> None
     for panel, (name, rows) in zip(panels, found.items(), strict=True):
         for way, style in (("live", "o-"), ("cached", "s-"), ("limit", "k--")):
             panel.plot([row[name] for row in rows], [row[way][clock] for row in rows], style, label=way)
-        panel.set(xlabel=name, ylim=(0, None), xscale="log")
+        panel.set(xlabel=AXES[name], ylim=(0, None), xscale="log")
         panel.set_xticks([row[name] for row in rows], [str(row[name]) for row in rows], minor=False)
         panel.minorticks_off()
         panel.legend()
     panels[0].set_ylabel(f"{clock} seconds per trial")
+    figure.suptitle("What a trial costs: with the teacher live, cached, and without any teacher (limit)")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -184,12 +233,15 @@ def text(rows: list[dict[str, Any]], about: dict[str, Any], clock: str) -> str:
     """The main table in Markdown."""
     lines = [f"# Throughput, {about['date']}", "", *(f"- {key}: {value}" for key, value in about.items()), ""]
     lines += [f"Seconds per trial ({clock}) and ratios of trials per hour, medians.", ""]
-    head = ["teacher", "its forward / student's", "recipe", "plain", "live", "cached", "limit", *RATIOS]
-    lines += ["| " + " | ".join(head) + " |", "| --- | ---: | --- |" + " ---: |" * 8]
+    head = ["teacher", "its forward / student's", "recipe", "plain", "live", "cached", *LIMITS, *RATIOS]
+    head += ["cached, by operations", "live, by operations"]
+    lines += ["| " + " | ".join(head) + " |", "| --- | ---: | --- |" + " ---: |" * 12]
     for row in rows:
         cells = [f"{row['teacher']} ({row['teacher_parameters']:,})", f"{row['teacher_forwards']}", row["recipe"]]
-        cells += [f"{row[way][clock]:.2f}" for way in ("plain", "live", "cached", "limit")]
-        lines.append("| " + " | ".join([*cells, *(f"{row[name][clock]:.2f}" for name in RATIOS)]) + " |")
+        cells += [f"{row[way][clock]:.2f}" for way in ("plain", "live", "cached", *LIMITS)]
+        cells += [f"{row[name][clock]:.2f}" for name in RATIOS]
+        cells += [f"{row[f'{way}_by_operations']:.2f}" for way in ("cached", "live")]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -126,12 +126,12 @@ def engine(here: Setting, station: Station) -> Iterator[None]:
         yield
 
 
-def limit(here: Setting) -> Iterator[None]:
+def limit(here: Setting, memory_format: torch.memory_format = torch.contiguous_format) -> Iterator[None]:
     """The students alone."""
     bench, n_steps = here.bench, here.train.steps
     x, y = (tensor.to(bench.device) for tensor in bench.train.tensors)
     for _ in here.recipes:
-        student = bench.new_student(0)
+        student = bench.new_student(0).to(memory_format=memory_format)
         optimizer, schedule = _optimizer(here, list(student.parameters()))
         epochs = [torch.randperm(N_TRAIN) for _ in range(math.ceil(n_steps * BATCH / N_TRAIN))]
         for chosen in torch.cat(epochs)[: n_steps * BATCH].view(n_steps, BATCH):

@@ -91,7 +91,7 @@ def _train(
     with ExitStack() as stack:
         for number, plan in enumerate(plans):
             try:
-                members.append(open_member(bench, space, train, plan))
+                members.append(open_member(bench, space, train, plan, station.memory_format))
             except Exception as error:
                 yield failed(error, RunResult(plan.key, "crashed"))
             if len(members) == 1 and (n := _n_fitting(bench, train, members[0], len(plans) - number, station)):

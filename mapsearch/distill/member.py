@@ -64,13 +64,15 @@ class Member:
                     yield f"term `{name}` opposed the task in {part:.0%} of the steps"
 
 
-def open_member(bench: Bench, space: RecipeSpace, train: TrainSpec, plan: RunPlan) -> Member:
+def open_member(
+    bench: Bench, space: RecipeSpace, train: TrainSpec, plan: RunPlan, memory_format: torch.memory_format
+) -> Member:
     """A fresh student under the plan's seed; its loss is still to be calibrated and its taps to be entered.
 
     Raises:
         LayerNotFound: the student lacks a layer of the recipe.
     """
-    student = bench.new_student(plan.seed)
+    student = bench.new_student(plan.seed).to(memory_format=memory_format)  # type: ignore[call-overload]
     loss = RecipeLoss(plan.recipe, space.student, space.teacher, plan.seed).to(bench.device)
     taps = FeatureTaps(student, plan.recipe.mapping.student_layers)
     parameters = [p for p in [*student.parameters(), *loss.parameters()] if p.requires_grad]

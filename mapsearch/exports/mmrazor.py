@@ -9,17 +9,9 @@ from typing import Any
 from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.hooked_features import LayerHooks, demand_gradient
+from mapsearch.exports.layout import docstring_line, literal
 from mapsearch.exports.mmrazor_run import load, plugin_path
-from mapsearch.exports.pasted import (
-    TORCH_IMPORTS,
-    Part,
-    docstring_line,
-    literal,
-    pasted,
-    term_arguments,
-    term_parts,
-    with_helpers,
-)
+from mapsearch.exports.pasted import TORCH_IMPORTS, Part, pasted, term_arguments, term_parts, with_helpers
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target
 from mapsearch.features.modules import bare_modules

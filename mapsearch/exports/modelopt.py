@@ -14,9 +14,11 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.aliases import Aliases
 from mapsearch.exports.attached import AttachedLoss, term_parameters
 from mapsearch.exports.capability import EVERYTHING
+from mapsearch.exports.constants import anneal_line, multiplier_lines, term_lines
 from mapsearch.exports.feature_terms import logits_of
-from mapsearch.exports.pasted import Part, docstring_line, executed, laid_out, pasted, term_arguments, term_parts
-from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.exports.layout import docstring_line
+from mapsearch.exports.pasted import Part, executed, pasted, term_parts
+from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target, one_file
 from mapsearch.losses.recipe_loss import LOGIT_LOSSES
 
@@ -133,25 +135,10 @@ class _Converted:
 
 
 def _constants(source: ExportSource) -> str:
-    recipe = source.recipe
-    lines = [f"TASK_MULTIPLIER = {(1 - recipe.feature_share) * recipe.task_weight!r}"]
-    if recipe.uses_logits:
-        lines.append(f"LOGIT_MULTIPLIER = {(1 - recipe.feature_share) * recipe.logit_weight!r}")
-        lines.append(f"TEMPERATURE = {recipe.temperature!r}")
-    if recipe.mapping.pairs:
-        about = "fraction of the training after which the feature part is zero; None: never"
-        lines += [f"ANNEAL = {recipe.anneal!r}  # {about}", "", *_term_lines(source)]
+    lines = [*multiplier_lines(source.recipe)]
+    if source.recipe.mapping.pairs:
+        lines += [anneal_line(source.recipe), "", *term_lines(source)]
     return "\n".join(lines)
-
-
-def _term_lines(source: ExportSource) -> Iterator[str]:
-    yield "# student layer, teacher layers, multiplier, and the arguments of the term"
-    yield "TERMS: list[tuple[str, list[str], float, dict[str, Any]]] = ["
-    for term, factor, arguments in zip(
-        source.recipe.feature_terms, multipliers(source.recipe, source.scales), term_arguments(source), strict=True
-    ):
-        yield f"    {laid_out((term.student, list(term.teachers), factor, arguments), 4)},"
-    yield "]"
 
 
 def _formula(recipe: Recipe) -> str:

@@ -13,7 +13,8 @@ from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName,
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING, Lost
-from mapsearch.exports.pasted import TORCH_IMPORTS, docstring_line, executed, literal, module_name, pasted, with_helpers
+from mapsearch.exports.layout import docstring_line, literal
+from mapsearch.exports.pasted import TORCH_IMPORTS, executed, module_name, pasted, with_helpers
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target
 from mapsearch.features.taps import feature_of

@@ -15,9 +15,11 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.aliases import Aliases
 from mapsearch.exports.attached import AttachedLoss, term_parameters
 from mapsearch.exports.capability import EVERYTHING, Lost
+from mapsearch.exports.constants import anneal_line, term_lines
 from mapsearch.exports.feature_terms import logits_of
-from mapsearch.exports.pasted import Part, docstring_line, executed, laid_out, pasted, term_arguments, term_parts
-from mapsearch.exports.source import ExportSource, multipliers
+from mapsearch.exports.layout import docstring_line
+from mapsearch.exports.pasted import Part, executed, pasted, term_parts
+from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target, one_file
 from mapsearch.losses.recipe_loss import LOGIT_LOSSES
 
@@ -197,19 +199,8 @@ def _constants(source: ExportSource) -> str:
         lines += [f"LOGIT_WEIGHT = {rest * recipe.logit_weight / scale / (1 - alpha)!r}"]
         lines += [f"TEMPERATURE = {recipe.temperature!r}"]
     if recipe.mapping.pairs:
-        about = "fraction of the training after which the feature part is zero; None: never"
-        lines += [f"ANNEAL = {recipe.anneal!r}  # {about}", "", *_term_lines(source, scale * (1 - alpha))]
+        lines += [anneal_line(recipe), "", *term_lines(source, "weight", scale * (1 - alpha))]
     return "\n".join(lines)
-
-
-def _term_lines(source: ExportSource, divisor: float) -> Iterator[str]:
-    yield "# student layer, teacher layers, weight, and the arguments of the term"
-    yield "TERMS: list[tuple[str, list[str], float, dict[str, Any]]] = ["
-    for term, factor, arguments in zip(
-        source.recipe.feature_terms, multipliers(source.recipe, source.scales), term_arguments(source), strict=True
-    ):
-        yield f"    {laid_out((term.student, list(term.teachers), factor / divisor, arguments), 4)},"
-    yield "]"
 
 
 def _formula(recipe: Recipe) -> str:

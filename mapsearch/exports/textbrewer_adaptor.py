@@ -8,16 +8,8 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.hooked_features import LayerHooks, demand_gradient, fade
-from mapsearch.exports.pasted import (
-    TORCH_IMPORTS,
-    Part,
-    docstring_line,
-    literal,
-    module_name,
-    pasted,
-    projector_shapes,
-    with_helpers,
-)
+from mapsearch.exports.layout import docstring_line, literal
+from mapsearch.exports.pasted import TORCH_IMPORTS, Part, module_name, pasted, projector_shapes, with_helpers
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.textbrewer_parts import channels_last, compared, mlp
 from mapsearch.features.modules import bare_modules

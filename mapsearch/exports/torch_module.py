@@ -9,18 +9,11 @@ from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING
+from mapsearch.exports.constants import anneal_line, multiplier_lines
 from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
+from mapsearch.exports.layout import docstring_line, literal
 from mapsearch.exports.mixed_features import MixedDistillation
-from mapsearch.exports.pasted import (
-    Part,
-    docstring_line,
-    executed,
-    literal,
-    loss_parts,
-    pasted,
-    projector_shapes,
-    with_helpers,
-)
+from mapsearch.exports.pasted import Part, executed, loss_parts, pasted, projector_shapes, with_helpers
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target, one_file
 from mapsearch.features.modules import bare_modules
@@ -54,15 +47,9 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
 
 def _constants(source: ExportSource) -> str:
     recipe = source.recipe
-    lines = [f"TASK_MULTIPLIER = {(1 - recipe.feature_share) * recipe.task_weight!r}"]
-    if recipe.uses_logits:
-        lines.append(f"LOGIT_MULTIPLIER = {(1 - recipe.feature_share) * recipe.logit_weight!r}")
-        lines.append(f"TEMPERATURE = {recipe.temperature!r}")
+    lines = [*multiplier_lines(recipe)]
     if recipe.mapping.pairs:
-        lines.append(
-            f"ANNEAL = {recipe.anneal!r}  # fraction of the training after which the feature part is zero; None: never"
-        )
-        lines += _pair_lines(source) if recipe.aggregation == "sum" else _row_lines(source)
+        lines += [anneal_line(recipe), *(_pair_lines(source) if recipe.aggregation == "sum" else _row_lines(source))]
     return "\n".join(lines)
 
 

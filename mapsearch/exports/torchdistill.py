@@ -10,7 +10,8 @@ import yaml
 from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.feature_terms import logits_of
-from mapsearch.exports.pasted import docstring_line, module_name, pasted, term_arguments, term_parts
+from mapsearch.exports.layout import docstring_line
+from mapsearch.exports.pasted import module_name, pasted, term_arguments, term_parts
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target
 from mapsearch.exports.torchdistill_box import load

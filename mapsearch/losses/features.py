@@ -21,7 +21,7 @@ def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor
     positions of huge norm own it; prefer `cosine` then.
     """
     s, t = positions(student, mask), positions(teacher, mask)  # [N, C]
-    return (s - t).square().sum() / (t - t.mean(0)).square().sum().clamp(min=1e-12)
+    return F.mse_loss(s, t, reduction="sum") / (t - t.mean(0)).square().sum().clamp(min=1e-12)
 
 
 def mse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -30,7 +30,7 @@ def mse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     Source: FitNets' hint loss (Romero et al. 2015, eq. 3), which sums over channels and halves. Trap:
     its size is the teacher's scale; `nmse` is the same gradient in a unit of its own.
     """
-    return (positions(student, mask) - positions(teacher, mask)).square().mean()
+    return F.mse_loss(positions(student, mask), positions(teacher, mask))
 
 
 def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
