@@ -1,5 +1,6 @@
 """What people and machines read of a study and its networks: JSON, tables, sentences."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean, median
 from typing import Any
@@ -15,7 +16,7 @@ SHOWN_TRIALS = 8
 
 def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> dict[str, Any]:
     """All that `show --json` prints."""
-    overhead = overheads(trials, runs)
+    overhead, confirmed = overheads(trials, runs), confirmed_values(runs)
     verdict = study.facts.get("verdict")
     n_full = study.spec["train"]["steps"]
     return {
@@ -27,7 +28,10 @@ def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> di
         "n_runs": len(runs),
         "teacher": study.facts.get("teacher"),
         "verdict": verdict,
-        "trials": [_trial_json(trial, overhead.get(trial.number), runs) for trial in trials],
+        "trials": [
+            {**_trial_json(trial, runs), "confirmed": confirmed[trial.number], "overhead": overhead.get(trial.number)}
+            for trial in trials
+        ],
         "cost": {
             "device_seconds": sum(run.result.seconds for run in runs if run.result),
             "full_run_equivalents": sum(run.n_steps for run in runs if run.state == "complete") / n_full,
@@ -45,6 +49,15 @@ def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
         if reference > 0:
             ratios.setdefault(trial, []).append(value / reference)
     return {trial: median(values) for trial, values in ratios.items()}
+
+
+def confirmed_values(runs: Sequence[Run]) -> dict[int, list[float]]:
+    """What each trial measured on the seeds of the confirm stage, in their order; empty for one that is not in it."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.seed):
+        if run.stage == "confirm" and run.value is not None:
+            found[run.trial].append(run.value)
+    return found
 
 
 def noise_sentence(noise: Noise, when_flat: str) -> str:
@@ -80,13 +93,7 @@ def verdict_table(verdict: Verdict, metric: str) -> Table:
 def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, direction: str) -> Table:
     """The best recipes of the search, the controls below them."""
     arrow, sign = ("↑", -1.0) if direction == "maximize" else ("↓", 1.0)
-    overhead = overheads(trials, runs)
-    confirmed = {
-        trial.number: [
-            run.value for run in runs if run.trial == trial.number and run.stage == "confirm" and run.value is not None
-        ]
-        for trial in trials
-    }
+    overhead, confirmed = overheads(trials, runs), confirmed_values(runs)
     table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("from")
@@ -187,7 +194,7 @@ def mixed_weights(trial: Trial, runs: Sequence[Run]) -> list[float] | None:
     return [fmean(column) for column in zip(*learned, strict=True)]
 
 
-def _trial_json(trial: Trial, overhead: float | None, runs: Sequence[Run]) -> dict[str, Any]:
+def _trial_json(trial: Trial, runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "number": trial.number,
         "proposer": trial.proposer,
@@ -197,6 +204,5 @@ def _trial_json(trial: Trial, overhead: float | None, runs: Sequence[Run]) -> di
         "recipe": trial.recipe.to_json(),
         "mixed_weights": mixed_weights(trial, runs),
         "params": trial.params,
-        "overhead": overhead,
         "troubles": troubles(trial, runs),
     }

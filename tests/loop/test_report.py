@@ -70,11 +70,15 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     assert numbers == list(range(data["n_trials"]))
     assert verdict["recommended"] in numbers
     for row in data["trials"]:
-        assert set(row) >= {"number", "proposer", "state", "value", "recipe", "overhead"}
+        assert set(row) >= {"number", "proposer", "state", "value", "recipe", "confirmed", "overhead"}
         assert set(row["recipe"]) >= {
             "pairs", "loss", "projector", "aggregation", "feature_share", "logit_weight", "temperature",
         }  # fmt: skip
         assert all(set(pair) == {"student", "teacher", "weight"} for pair in row["recipe"]["pairs"])
+    confirmed = {row["number"]: row["confirmed"] for row in data["trials"]}
+    for row in verdict["against"]:
+        gains = [one - other for one, other in zip(confirmed[verdict["nominee"]], confirmed[row["trial"]], strict=True)]
+        assert sum(gains) / row["n_seeds"] == pytest.approx(row["difference"], abs=1e-9)
     assert set(data["cost"]) == {"device_seconds", "full_run_equivalents"}
     assert data["cost"]["device_seconds"] > 0
 
