@@ -137,6 +137,14 @@ def test_the_digest_is_of_the_samples_and_their_order():
     assert len(digests[0]) == 12
 
 
+@pytest.mark.parametrize(("own", "first"), [(False, 8), (True, 128)])
+def test_layers_are_found_on_few_samples_unless_the_forward_is_the_users(own, first):
+    seen, teacher = [], mlp(12, 3)
+    teacher.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    compare(teacher, mlp(12, 2), vectors(), **({"forward": lambda model, x: model(x)} if own else {}))
+    assert seen == [first, 128, 128, 128, 128]
+
+
 def test_a_network_that_changes_its_input_is_refused():
     class Spoils(nn.Module):
         def __init__(self):

@@ -71,7 +71,7 @@ class FeatureTaps:
             tensor = feature_of(output)
             if tensor is not None and path in self._copied:
                 tensor = tensor.clone()
-            self._captured[path] = _Capture(tensor, _version(tensor))
+            self._captured[path] = _Capture(tensor, version(tensor))
 
         return capture
 
@@ -81,7 +81,7 @@ class FeatureTaps:
 
     def overwritten(self) -> tuple[str, ...]:
         """Layers whose captured output was changed in place after it was captured."""
-        return tuple(path for path, seen in self._captured.items() if _version(seen.tensor) != seen.version)
+        return tuple(path for path, seen in self._captured.items() if version(seen.tensor) != seen.version)
 
     def take(self) -> dict[str, Tensor]:
         """The features of the forward pass just done, by path; nothing is kept here.
@@ -137,5 +137,6 @@ def feature_of(output: Any) -> Tensor | None:
     return feature_of(output[0]) if isinstance(output, (tuple, list)) and output else None
 
 
-def _version(tensor: Tensor | None) -> int:
+def version(tensor: Tensor | None) -> int:
+    """How often the tensor was changed in place; of an inference tensor, which cannot be, 0."""
     return tensor._version if tensor is not None and not tensor.is_inference() else 0

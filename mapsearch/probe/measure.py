@@ -18,16 +18,19 @@ from mapsearch.core.spec import SimilaritySpec, StudySpec
 from mapsearch.core.study_file import parse_section
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.rows import MapRows, Outliers, RowRule, TokenRows, width
+from mapsearch.features.taps import version
 from mapsearch.measures.covariances import cheaper_than_blocks
 from mapsearch.measures.estimate import NotFinite
 from mapsearch.measures.table import Sums, open_sums
 from mapsearch.probe.eye import Eye, Forward, View
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import Bench
-from mapsearch.tasks.task import batch_size, forward_batch, mask_of, tensors_of
+from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_of, tensors_of
 
 Mask = Callable[[Any], Tensor | None]
 
+FEW = 8
+"""Samples that show which layers there are."""
 LEAST_SAMPLES = 64
 SURE_SAMPLES = 512
 """Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""
@@ -93,8 +96,9 @@ def compare(
     first = next(stream, None)
     if first is None:
         raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got no batch")
+    few = first_samples(first, FEW) if forward is forward_batch else first  # a user's own may know the batch
     t_layers, s_layers = (
-        choose_layers(name, model, list_layers(model, lambda m: forward(m, first), batch_size(first)), wanted)
+        choose_layers(name, model, list_layers(model, lambda m: forward(m, few), batch_size(few)), wanted)
         for name, model, wanted in (("teacher", teacher, teacher_layers), ("student", student, student_layers))
     )
     return measure_layers(teacher, student, chain([first], stream), t_layers, s_layers, forward, mask, options, seed)
@@ -176,17 +180,17 @@ def _count(
     for batch in batches:
         n = min(batch_size(batch), (options.samples or sys.maxsize) - n_seen)
         view = View(rule, mask(batch), n, SPARSE if n_seen else 1, random)
-        before = _digest(batch)
+        digest.update(_digest(batch))
+        versions = [version(tensor) for tensor in tensors_of(batch)]
         for _ in range(MOST_LOOKS):
             taught = teacher.look(batch, view)
-            if _digest(batch) != before:
+            if [version(tensor) for tensor in tensors_of(batch)] != versions:
                 raise TaskError("similarity: the teacher's forward pass changes its input; hand it a copy in `forward`")
             try:
                 if sums.add(student.look(batch, view), taught):
                     break
             except NotFinite as error:
                 raise TaskError(eyes[error.network].not_finite(error.layer)) from None
-        digest.update(before)
         n_seen += n
         if n_seen == options.samples or _is_sure(sums, n_seen, options.tolerance):
             break

@@ -1,7 +1,7 @@
 """The contract of a task: teacher, student, data, loss and metric; users subclass `Task`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +153,23 @@ def tensors_of(batch: Any) -> Iterator[Tensor]:
 
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor on the device; its structure is kept."""
+    return _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+def first_samples(batch: Any, n: int) -> Any:
+    """The batch cut to its first `n` samples; its structure is kept."""
+    size = batch_size(batch)
+    return _mapped(batch, lambda tensor: tensor[:n] if tensor.ndim and len(tensor) == size else tensor)
+
+
+def _mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
+        return change(batch)
     if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}
+        return {key: _mapped(value, change) for key, value in batch.items()}
     if isinstance(batch, (tuple, list)):
-        moved = [to_device(value, device) for value in batch]
+        changed = [_mapped(value, change) for value in batch]
         if isinstance(batch, list):
-            return moved
-        return type(batch)(*moved) if hasattr(batch, "_fields") else tuple(moved)  # a named tuple keeps its names
+            return changed
+        return type(batch)(*changed) if hasattr(batch, "_fields") else tuple(changed)  # a named tuple keeps its names
     return batch

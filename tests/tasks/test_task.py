@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.task import Task, batch_size, inputs_of, tensors_of, to_device
+from mapsearch.tasks.task import Task, batch_size, first_samples, inputs_of, tensors_of, to_device
 
 
 class Plain(Task):
@@ -128,3 +128,12 @@ def test_moving_to_a_device_keeps_the_structure():
     assert isinstance(moved["list"], list)
     assert moved["list"][1] == "text"
     assert moved["tuple"][1] == 1
+
+
+def test_the_first_samples_are_cut_from_every_tensor_that_holds_samples():
+    batch = {"x": torch.arange(12).reshape(6, 2), "pair": (torch.arange(6), "text"), "vocabulary": torch.arange(3)}
+    few = first_samples(batch, 2)
+    assert few["x"].tolist() == [[0, 1], [2, 3]]
+    assert few["pair"][0].tolist() == [0, 1]
+    assert few["pair"][1] == "text"
+    assert few["vocabulary"].tolist() == [0, 1, 2]
