@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from exported_recipes import named
 
 from mapsearch.core.errors import ExportError, FrameworkMissing
 from mapsearch.core.losses import LOSS_TRAITS
@@ -38,7 +39,7 @@ def check(path, target, study, source=None):
     return verify(path, target, source or study.source, study.bench, study.space, study.train)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+@pytest.mark.parametrize("recipe", RECIPES, ids=named)
 def test_targets_that_need_no_framework_give_the_loss_and_gradient_of_the_trial(recipe, distilled, tmp_path):
     study = distilled(**recipe)
     for target in RUN_HERE:

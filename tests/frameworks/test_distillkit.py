@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 import torch
 import yaml
+from exported_recipes import replaced
 from exports.conftest import MAPPINGS, TASKS
 from pydantic import BaseModel, ConfigDict
 
@@ -158,10 +159,5 @@ def test_its_own_functions_give_the_loss_of_the_recipe(recipe, distilled, verifi
     ],
 )
 def test_an_edited_file_is_caught(old, new, message, distilled, verified):
-    def edit(path):
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
     with pytest.raises(ExportError, match=f"export_distillkit.yaml: .*{message}"):
-        verified("distillkit", distilled("deeper", loss="mse"), edit, lossy=True)
+        verified("distillkit", distilled("deeper", loss="mse"), replaced(old, new), lossy=True)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.distributed as dist
+from exported_recipes import named, replaced
 from exports.conftest import MAPPINGS, TASKS
 
 from mapsearch.core.errors import ExportError
@@ -32,7 +33,7 @@ MAPPINGS["wide"] = [("model.layers.0", "model.layers.1", 1.0), ("model.layers.1"
         {"task": "wide", "loss": "cosine"},
         {"task": "wide", "loss": "mse", "projector": "none"},
     ],
-    ids=lambda recipe: "-".join(str(value) for value in recipe.values()),
+    ids=named,
 )
 def test_the_losses_are_those_of_the_recipe_as_megatron_can_express_it(recipe, distilled, verified):
     assert verified("megatron", distilled(**recipe), lossy=True).equal
@@ -58,13 +59,8 @@ def test_other_schemas_say_the_same(schema, distilled, verified):
     ],
 )
 def test_an_edited_file_is_caught(old, new, message, distilled, verified):
-    def edit(path):
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
     with pytest.raises(ExportError, match=f"export_megatron.yaml: .*{message}"):
-        verified("megatron", distilled("llama", loss="mse"), edit, lossy=True)
+        verified("megatron", distilled("llama", loss="mse"), replaced(old, new), lossy=True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from exported_recipes import EVERYTHING, named, replaced
 from torch import nn
 
 from mapsearch.core.errors import ExportError
@@ -12,26 +13,13 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.exports.pasted import executed
 from mapsearch.exports.targets import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
 from mapsearch.tasks.batches import train_batches
 
 pytest.importorskip("modelopt.torch.distill")
-RECIPES = [
-    *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
-    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
-    {"task": "images", "projector": "mlp", "loss": "vid"},
-    {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
-    *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
-    {"task": "patches"},
-    {"task": "tags", "pairs": False},
-    {"task": "tags", "pairs": False, "logit_weight": 0.0},
-    {"task": "tags", "feature_share": 1.0},
-    {"task": "bert"},
-    {"task": "llama", "loss": "cosine", "aggregation": "fuse"},
-]
+RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "logit_weight": 0.0}]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+@pytest.mark.parametrize("recipe", RECIPES, ids=named)
 def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     report = verified("modelopt", distilled(**recipe))
     assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
@@ -47,13 +35,8 @@ def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     ],
 )
 def test_an_edited_file_is_caught(old, new, message, distilled, verified):
-    def edit(path):
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
     with pytest.raises(ExportError, match=message):
-        verified("modelopt", distilled("images"), edit)
+        verified("modelopt", distilled("images"), replaced(old, new))
 
 
 def test_its_own_loop_trains_projectors_and_gives_the_student_back(distilled, tmp_path):

@@ -2,31 +2,20 @@
 
 import pytest
 import torch
+from exported_recipes import EVERYTHING, named, replaced
 
 from mapsearch.core.errors import ExportError
 from mapsearch.exports.attached import term_parameters
 from mapsearch.exports.pasted import executed
 from mapsearch.exports.targets import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
+from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import seed_everything
 
-RECIPES = [
-    *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
-    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
-    {"task": "images", "projector": "mlp", "loss": "vid"},
-    {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
-    *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
-    {"task": "patches"},
-    {"task": "tags", "pairs": False},
-    {"task": "tags", "feature_share": 1.0},
-    {"task": "tags", "task_weight": 9.0},
-    {"task": "bert"},
-    {"task": "llama", "loss": "cosine", "aggregation": "fuse"},
-]
+RECIPES = [*EVERYTHING, {"task": "tags", "task_weight": 9.0}]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+@pytest.mark.parametrize("recipe", RECIPES, ids=named)
 def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     report = verified("silverspoon", distilled(**recipe))
     assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
@@ -44,13 +33,8 @@ def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     ],
 )
 def test_an_edited_file_is_caught(old, new, message, distilled, verified):
-    def edit(path):
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
     with pytest.raises(ExportError, match=f"export_silverspoon.py: .*{message}"):
-        verified("silverspoon", distilled("images"), edit)
+        verified("silverspoon", distilled("images"), replaced(old, new))
 
 
 @pytest.mark.parametrize("fields", [{}, {"aggregation": "mix"}, {"task_weight": 9.0}])

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 import torch
+from exported_recipes import named
 
 from mapsearch.core.errors import ExportError
 from mapsearch.core.losses import LOSS_TRAITS
@@ -27,7 +28,7 @@ RECIPES = [
 ]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+@pytest.mark.parametrize("recipe", RECIPES, ids=named)
 def test_it_gives_the_loss_and_gradient_of_the_trial(recipe, distilled, verified):
     report = verified("textbrewer", distilled(**recipe))
     assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)

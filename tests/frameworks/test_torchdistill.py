@@ -6,28 +6,16 @@ import sys
 import pytest
 import torch
 import yaml
+from exported_recipes import EVERYTHING, named, replaced
 
 from mapsearch.core.errors import ExportError
 from mapsearch.exports.targets import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
 
 pytest.importorskip("torchdistill")
-RECIPES = [
-    *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
-    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
-    {"task": "images", "projector": "mlp", "loss": "vid"},
-    {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
-    *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
-    {"task": "patches"},
-    {"task": "tags", "pairs": False},
-    {"task": "tags", "pairs": False, "logit_weight": 0.0},
-    {"task": "tags", "feature_share": 1.0},
-    {"task": "bert"},
-    {"task": "llama", "loss": "cosine", "aggregation": "fuse"},
-]
+RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "logit_weight": 0.0}]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: "-".join(str(value) for value in recipe.values()))
+@pytest.mark.parametrize("recipe", RECIPES, ids=named)
 def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     report = verified("torchdistill", distilled(**recipe))
     assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
@@ -45,13 +33,8 @@ def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
     ],
 )
 def test_an_edited_config_is_caught(old, new, message, distilled, verified):
-    def edit(path):
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
     with pytest.raises(ExportError, match=message):
-        verified("torchdistill", distilled("images"), edit)
+        verified("torchdistill", distilled("images"), replaced(old, new))
 
 
 def test_an_edited_plugin_is_caught(distilled, verified):
