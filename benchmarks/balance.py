@@ -8,8 +8,6 @@ weighted. Differences carry a 95 % t interval over seeds; of so many comparisons
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
 from dataclasses import replace
@@ -21,6 +19,7 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 import torch
+from machine import machine_name
 from scipy.stats import t as student_t
 
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -125,12 +124,6 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def main() -> None:
     """Measure, print, and record if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -143,11 +136,10 @@ def main() -> None:
     rows = {
         regime: {name: compare(runs, own[REFERENCE]) for name, runs in own.items()} for regime, own in results.items()
     }
-    date, machine = f"{datetime.now(UTC):%Y-%m-%d}", _processor()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    date, machine = f"{datetime.now(UTC):%Y-%m-%d}", machine_name()
     command = f"python benchmarks/balance.py --seeds {asked.seeds} --steps {asked.steps} --lr {asked.lr:g}"
     head = (
-        f"`{command}`, {date}, {cores} cores of {machine}, torch {torch.__version__}, one thread. "
+        f"`{command}`, {date}, {machine}, torch {torch.__version__}, one thread. "
         "Test accuracy; * marks an interval without zero."
     )
     text = "\n\n".join(

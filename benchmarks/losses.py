@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from machine import machine_name
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -133,14 +134,6 @@ def measure(repeats: int, device: torch.device) -> list[dict[str, Any]]:
     return rows
 
 
-def cpu_name() -> str:
-    """The processor as Linux calls it, else its architecture."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{len(names)} cores of {names[0]}" if names else platform.machine()
-
-
 def report(rows: list[dict[str, Any]], facts: dict[str, str]) -> str:
     """The rows as Markdown, one table per shape."""
     lines = ["# Time and memory of feature losses", "", *(f"- {key}: {value}" for key, value in facts.items())]
@@ -164,7 +157,7 @@ def main(arguments: list[str] | None = None) -> Path:
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     repeats = 3 if options.quick else 15
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    name = machine_name(str(device))
     today = datetime.now(UTC).date().isoformat()
     facts = {
         "command": f"python benchmarks/losses.py{' --quick' * options.quick}",

@@ -21,7 +21,6 @@ floating-point operations of a step of the limit over those of a step with them.
 
 import argparse
 import json
-import platform
 import sys
 import time
 from collections import deque
@@ -35,6 +34,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from machine import machine_name
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
@@ -260,7 +260,7 @@ def main() -> None:
     n_steps, repeats = (15, 1) if said.quick else (said.steps, said.repeats)
     clock = "wall" if said.device.startswith("cuda") else "cpu"
     about = {"date": date.today().isoformat(), "command": " ".join(["python", *sys.argv]), "device": said.device,
-             "threads": 1, "machine": platform.machine(), "torch": torch.__version__}  # fmt: skip
+             "threads": 1, "machine": machine_name(said.device), "torch": torch.__version__}  # fmt: skip
     said.o.mkdir(parents=True, exist_ok=True)
     stem = said.o / f"throughput-{about['date']}"
     path = stem.with_suffix(".json")

@@ -15,6 +15,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # the packages draw progress bars
 import torch
 
 import mapsearch
+from benchmarks.machine import machine_name
 from benchmarks.similarity import capture, costs, hard, memory, packages, page, plots
 from benchmarks.similarity.bars import judge
 from benchmarks.similarity.workloads import WORKLOADS
@@ -100,11 +101,8 @@ def _record_file(folder: Path) -> Path:
 
 
 def _head() -> dict[str, Any]:
-    cpus = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
     return {
-        "machine": f"{len(cpus)} cores of a shared {cpus[0]}; one thread, process CPU time",
+        "machine": f"{machine_name()}; one thread, process CPU time",
         "date": date.today().isoformat(),
         "versions": {
             "mapsearch": mapsearch.__version__, "torch": version("torch"), "python": platform.python_version(),

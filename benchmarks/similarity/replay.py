@@ -18,8 +18,8 @@ class _Layer(nn.Module):
         # tokens and maps are told apart by the layers that made them: a map's were convolutions
         self.like = nn.Conv2d(1, 1, 1) if outputs[0].ndim == 4 else nn.Linear(1, 1)
 
-    def forward(self, index: int) -> Tensor:
-        return self._outputs[index]
+    def forward(self, index: int, n: int) -> Tensor:
+        return self._outputs[index][:n]
 
 
 class Replay(nn.Module):
@@ -32,10 +32,10 @@ class Replay(nn.Module):
             self.add_module(name, _Layer([batch[i] for batch in features]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, 1]` -> the last layer's feature of the batch with that number."""
-        index = int(x[0, 0])
+        """`[n, 1]` -> the last layer's feature of the first `n` samples of the batch with that number."""
+        index, n = int(x[0, 0]), len(x)
         for name in self.names:
-            output: Tensor = getattr(self, name)(index)
+            output: Tensor = getattr(self, name)(index, n)
         return output
 
 

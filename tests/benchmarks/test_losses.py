@@ -12,6 +12,7 @@ from mapsearch.losses.recipe_loss import FEATURE_LOSSES
 
 @pytest.fixture
 def benchmark(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     spec = importlib.util.spec_from_file_location(
         "losses_benchmark", Path(__file__).parents[2] / "benchmarks" / "losses.py"
     )
