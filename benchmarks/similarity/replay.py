@@ -18,7 +18,7 @@ class _Layer(nn.Module):
         # tokens and maps are told apart by the layers that made them: a map's were convolutions
         self.like = nn.Conv2d(1, 1, 1) if outputs[0].ndim == 4 else nn.Linear(1, 1)
 
-    def forward(self, index: int, n: int) -> Tensor:
+    def forward(self, index: int, n: int | None = None) -> Tensor:
         return self._outputs[index][:n]
 
 
