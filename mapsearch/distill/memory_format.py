@@ -9,30 +9,30 @@ from mapsearch.tasks.task import to_device
 
 SAMPLES = 4
 TOLERANCE = 1e-3
-"""Relative difference of a loss that rounding may make, in TF32 as well."""
+"""Relative difference of logits that rounding may make, in TF32 as well."""
 
 
 def choose_memory_format(bench: Bench) -> torch.memory_format:
-    """Channels last where the student convolves images and comes to the same loss that way, else contiguous.
+    """Channels last where the student convolves images and gives the same logits that way, else contiguous.
 
     Convolutions and the losses after them are faster with channels last. A network that takes its
     features for contiguous (`x.view(len(x), -1)`) fails, or is wrong, on a few samples here and is left alone.
     """
-    if not any(isinstance(module, nn.Conv2d) for module in bench.new_student(0).modules()):
-        return torch.contiguous_format
     try:
-        contiguous, channels_last = (_loss(bench, kind) for kind in (torch.contiguous_format, torch.channels_last))
-        same = bool((channels_last - contiguous).abs() <= TOLERANCE * contiguous.abs())
+        if not any(isinstance(module, nn.Conv2d) for module in bench.new_student(0).modules()):
+            return torch.contiguous_format
+        contiguous, channels_last = (_logits(bench, kind) for kind in (torch.contiguous_format, torch.channels_last))
+        same = bool((channels_last - contiguous).norm() <= TOLERANCE * contiguous.norm())
     except Exception:  # also of the user's code, which every run meets again, where it can be told
         same = False
     return torch.channels_last if same else torch.contiguous_format
 
 
-def _loss(bench: Bench, kind: torch.memory_format) -> Tensor:
-    """The task's loss on the first samples, backward pass included."""
+def _logits(bench: Bench, kind: torch.memory_format) -> Tensor:
+    """Those of the first samples; loss and backward pass must run as well."""
     student = bench.new_student(0).to(memory_format=kind).eval()  # type: ignore[call-overload]  # no dropout
     seed_everything(0)
     batch = to_device(collated(bench, bench.train, range(min(SAMPLES, len(bench.train)))), bench.device)
-    loss = bench.task.loss(bench.task.forward(student, batch), batch)
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach()
+    output = bench.task.forward(student, batch)
+    bench.task.loss(output, batch).backward()  # type: ignore[no-untyped-call]
+    return bench.task.logits(output).detach().float()

@@ -71,6 +71,13 @@ class Images(Clusters):
     valid_data = test_data = train_data
 
 
+class Unbuilt(Images):
+    """Its data and teacher are fine; a student cannot be made."""
+
+    def student(self):
+        raise RuntimeError("no more students")
+
+
 @pytest.mark.parametrize(
     ("task", "wanted"),
     [
@@ -78,9 +85,10 @@ class Images(Clusters):
         (Images(View()), torch.contiguous_format),
         (Images(Memory()), torch.contiguous_format),
         (Images(Broken()), torch.contiguous_format),
+        (Unbuilt(Average()), torch.contiguous_format),
         (Clusters(), torch.contiguous_format),
     ],
-    ids=["convolutions", "view", "as_strided", "broken", "no convolutions"],
+    ids=["convolutions", "view", "as_strided", "broken", "unbuilt", "no convolutions"],
 )
 def test_only_convolutions_that_give_the_same_are_laid_out_anew(task, wanted):
     assert open_station(make_bench(task), TRAIN).memory_format == wanted
