@@ -23,7 +23,7 @@ def test_the_networks_are_what_the_table_says(benchmark):
     assert benchmark.operations(large)["teacher_forwards"] > benchmark.operations(small)["teacher_forwards"] > 3
 
 
-def test_operations_bound_what_can_be_reached(benchmark):
+def test_operations_are_counted(benchmark):
     from ways import STUDENT
 
     alone, paired = (benchmark.operations(benchmark.setting(benchmark.Images(STUDENT), "cpu", 5, 8, n)) for n in (0, 1))
