@@ -48,9 +48,8 @@ ALONE = (
     "`blocks of the batch` does the same work as the packages, which flatten."
 )
 END_TO_END = (
-    "On the networks themselves. `compare` runs one more forward pass of the first batch, to list the layers, a "
-    "quarter of these short runs of 1,024 samples. A ratio under 1 is noise, never a gain; differences "
-    "under 10 % are not resolved."
+    "On the networks themselves, 1,024 samples. `compare` runs one more forward pass, of eight samples, to list the "
+    "layers. A ratio under 1 is noise, never a gain; differences under 10 % are not resolved."
 )
 ERRORS = (
     "Each against a float64 computation of its own estimator on the same features: mapsearch weighs blocks by samples, "
@@ -107,7 +106,7 @@ def _cell(value: Any, form: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}" if abs(value) < 10 else f"{value:.0f}"
+    return "-" if value is None else f"{value:.3g}" if abs(value) < 10 else f"{value:.0f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

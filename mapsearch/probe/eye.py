@@ -1,7 +1,7 @@
 """Looking at the chosen layers of a running network: every feature is reduced at once, none is kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any, Self
 
@@ -73,13 +73,13 @@ class Eye:
         self._view: View | None = None
         self._found: dict[int, Any] = {}
         self._fused = True
-        self._watchable = partial(watchable, model, [layer.path for layer in layers])
         self._outliers = [0.0] * len(layers)
 
     def __enter__(self) -> Self:
         self._open.callback(self._model.train, self._model.training)
         self._model.eval()
         shown = {layer.path: partial(self._see, i) for i, layer in enumerate(self._layers)}
+        self._open.enter_context(watchable(self._model, shown))
         self._open.enter_context(watch(self._model, shown))
         return self
 
@@ -93,10 +93,7 @@ class Eye:
             LayerNotFound: a layer did not run.
         """
         self._view, self._found = view, {}
-        with ExitStack() as stack:
-            stack.enter_context(self._watchable())
-            if not self._fused:
-                stack.enter_context(every_module_runs())
+        with nullcontext() if self._fused else every_module_runs():
             self._forward(self._model, batch)
         self._view = None
         missing = [layer.path for i, layer in enumerate(self._layers) if i not in self._found]
