@@ -1,11 +1,9 @@
 """Networks as people have them, through check and training: Hugging Face, torch.compile, DDP, PEFT, checkpointing."""
 
 import os
-from collections.abc import Iterator
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -124,14 +122,6 @@ def wide_bert():
         for parameter in teacher.parameters():  # freshly made, its logits would hardly differ
             parameter.mul_(3.0)
     return teacher
-
-
-@pytest.fixture(scope="module")
-def group(tmp_path_factory) -> Iterator[None]:
-    file = tmp_path_factory.mktemp("group") / "rendezvous"
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 def study(**layers):

@@ -1,8 +1,5 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -32,14 +29,6 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(self.blocks(x))
-
-
-@pytest.fixture(scope="module")
-def group(tmp_path_factory) -> Iterator[None]:
-    file = tmp_path_factory.mktemp("group") / "rendezvous"
-    dist.init_process_group("gloo", init_method=f"file://{file}", rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 def compiled(model):
