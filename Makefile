@@ -24,8 +24,8 @@ data: $(READY)  ## what the studies minilm and fashion_mnist read; the latter's 
 	$(PIP) download --no-deps --no-binary :all: -d studies/minilm/data vaderSentiment==3.3.2
 	@test -d /usr/share/datasets/fashion-mnist || echo "for fashion_mnist: apt-get install dataset-fashion-mnist"
 
-test: $(READY)  ## the fast tests
-	$(VENV)/bin/python -m pytest
+test: $(READY)  ## the fast tests, a process per core
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 test-frameworks: $(FRAMEWORKS)/.ready $(COMPRESSOR)/.ready  ## every export, run by the framework it is written for
 	$(FRAMEWORKS)/bin/python -m pytest -m frameworks -W ignore tests/frameworks --ignore=$(COMPRESSOR_TESTS)

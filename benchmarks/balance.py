@@ -24,13 +24,13 @@ from scipy.stats import t as student_t
 
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import RunPlan, RunResult
+from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.study_file import load_study
 from mapsearch.distill import distill
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.batches import train_batches
-from mapsearch.tasks.loading import Bench, load_bench
+from mapsearch.tasks.loading import LoadedTask, load_task
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits" / "study.yaml"
 PAIRS = tuple(Pair(f"blocks.{s}", f"blocks.{t}", 1.0) for s in range(3) for t in (2 * s, 2 * s + 1))
@@ -61,25 +61,25 @@ def measure(n_seeds: int, steps: int, lr: float) -> dict[str, dict[str, list[Run
     spec = load_study(STUDY)
     train = spec.train.model_copy(update={"steps": steps, "lr": lr, "device": "cpu"})
     with tempfile.TemporaryDirectory() as folder:
-        bench = load_bench(spec.model_copy(update={"train": train}), Path(folder))
-    space = _space(bench)
+        loaded = load_task(spec.model_copy(update={"train": train}), Path(folder))
+    space = _space(loaded)
     names = [(regime, name, recipe) for regime, own in recipes().items() for name, recipe in own.items()]
     results: dict[str, dict[str, list[RunResult]]] = {}
     for seed in range(n_seeds):
         print(f"seed {seed + 1} of {n_seeds}: {len(names)} runs of {steps} steps", file=sys.stderr, flush=True)
         plans = [RunPlan(i, recipe, 2, seed, "confirm", "test", steps) for i, (*_, recipe) in enumerate(names)]
-        for event in distill(bench, space, train, plans):
+        for event in distill(loaded, space, train, plans):
             if isinstance(event, RunResult):
                 regime, name, _ = names[event.key[0]]
                 results.setdefault(regime, {}).setdefault(name, []).append(event)
     return results
 
 
-def _space(bench: Bench) -> RecipeSpace:
-    batch = next(train_batches(bench, 64, 0, 1))
+def _space(loaded: LoadedTask) -> RecipeSpace:
+    batch = next(train_batches(loaded, 64, 0, 1))
     student, teacher = (
-        choose_layers(name, model, list_layers(model, lambda m: bench.task.forward(m, batch), 64), ["blocks.*"])
-        for name, model in (("student", bench.new_student(0)), ("teacher", bench.teacher))
+        choose_layers(name, model, list_layers(model, lambda m: loaded.task.forward(m, batch), 64), ["blocks.*"])
+        for name, model in (("student", loaded.new_student(0)), ("teacher", loaded.teacher))
     )
     wanted = {f"blocks.{i}" for i in range(6)}
     return RecipeSpace(*(tuple(x for x in layers if x.path in wanted) for layers in (student, teacher)))

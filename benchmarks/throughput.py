@@ -41,9 +41,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
 
 from mapsearch import RecipeLoss
-from mapsearch.core.records import RunPlan
+from mapsearch.core.runs import RunPlan
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import Station, distill, open_station
+from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.features.taps import FeatureTaps
 
 ROWS = (
@@ -102,8 +102,8 @@ def _round(ways: dict[str, tuple[Setting, Way]]) -> dict[str, list[float]]:
 
 
 def _clocks(here: Setting) -> tuple[float, float]:
-    if here.bench.device.type == "cuda":
-        torch.cuda.synchronize(here.bench.device)
+    if here.loaded.device.type == "cuda":
+        torch.cuda.synchronize(here.loaded.device)
     return time.process_time(), time.perf_counter()
 
 
@@ -112,8 +112,8 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
     settings = {name: make() for name in names}
     rows: dict[str, Callable[[Setting], Way]] = {
         "plain": lambda here: plain,
-        "live": lambda here: partial(engine, station=open_station(here.bench, uncached(here.train))),
-        "cached": lambda here: partial(engine, station=full_station(here)),
+        "live": lambda here: partial(engine, worker_state=open_worker_state(here.loaded, uncached(here.train))),
+        "cached": lambda here: partial(engine, worker_state=full_station(here)),
         "limit": lambda here: limit,
         "limit, channels last": lambda here: partial(limit, memory_format=torch.channels_last),
     }
@@ -125,13 +125,13 @@ def uncached(train: TrainSpec) -> TrainSpec:
     return train.model_copy(update={"cache_bytes": 0})
 
 
-def full_station(here: Setting) -> Station:
-    """A station that has heard the teacher on every sample."""
-    station = open_station(here.bench, here.train)
+def full_station(here: Setting) -> WorkerState:
+    """A worker_state that has heard the teacher on every sample."""
+    worker_state = open_worker_state(here.loaded, here.train)
     assert N_TRAIN % BATCH == 0, "an epoch shows every sample"
     plans = [RunPlan(0, here.recipes[-1], 0, 0, "search", "valid", N_TRAIN // BATCH)]
-    deque(distill(here.bench, here.space, here.train, plans, station), maxlen=0)
-    return station
+    deque(distill(here.loaded, here.space, here.train, plans, worker_state), maxlen=0)
+    return worker_state
 
 
 def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[str, Any]]:
@@ -149,15 +149,15 @@ def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[s
 
 def sizes(here: Setting) -> dict[str, int]:
     """Parameters of both networks."""
-    networks = here.bench.teacher, here.bench.new_student(0)
+    networks = here.loaded.teacher, here.loaded.new_student(0)
     teacher, student = (sum(p.numel() for p in network.parameters()) for network in networks)
     return {"teacher_parameters": teacher, "student_parameters": student}
 
 
 def operations(here: Setting) -> dict[str, float]:
     """The teacher's forward pass over the student's, and what a step's own operations leave of the limit."""
-    x, recipe, teacher, student = _batch(here), here.recipes[0], here.bench.teacher, here.bench.new_student(0)
-    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(here.bench.device)
+    x, recipe, teacher, student = _batch(here), here.recipes[0], here.loaded.teacher, here.loaded.new_student(0)
+    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(here.loaded.device)
     with FeatureTaps(student, recipe.mapping.student_layers) as s_taps:
         student(x)
         learning = {path: feature.detach().requires_grad_() for path, feature in s_taps.take().items()}
@@ -175,7 +175,7 @@ def operations(here: Setting) -> dict[str, float]:
 
 
 def _batch(here: Setting) -> Tensor:
-    return torch.zeros(BATCH, 1, SIDE, SIDE, device=here.bench.device)
+    return torch.zeros(BATCH, 1, SIDE, SIDE, device=here.loaded.device)
 
 
 def _operations(run: Callable[[], object]) -> int:

@@ -14,13 +14,13 @@ from torch.utils.data import DataLoader, TensorDataset
 from mapsearch import RecipeLoss, Task
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import RunPlan, RunResult
+from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import Station, distill
+from mapsearch.distill import WorkerState, distill
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.loading import Bench, open_bench
+from mapsearch.tasks.loading import LoadedTask, open_task
 from mapsearch.tasks.precision import forward_precision
 
 SIDE, CLASSES, BATCH, N_TRAIN, N_VALID = 16, 8, 64, 512, 256
@@ -92,7 +92,7 @@ def _images(n: int, seed: int) -> TensorDataset:
 class Setting:
     """What all ways of training share."""
 
-    bench: Bench
+    loaded: LoadedTask
     space: RecipeSpace
     train: TrainSpec
     recipes: tuple[Recipe, ...]
@@ -102,11 +102,11 @@ def setting(
     task: Images, device: str, n_steps: int, n_trials: int, n_pairs: int = 1, cache_bytes: int = 2**30
 ) -> Setting:
     """Recipes that differ in their share alone, so that every trial costs the same."""
-    bench = open_bench(task, device)
-    batch = torch.zeros(2, 1, SIDE, SIDE, device=bench.device)
+    loaded = open_task(task, device)
+    batch = torch.zeros(2, 1, SIDE, SIDE, device=loaded.device)
     layers = [
         choose_layers(name, model, list_layers(model, lambda m: m(batch), 2), ("blocks.*",))
-        for name, model in (("student", bench.new_student(0)), ("teacher", bench.teacher))
+        for name, model in (("student", loaded.new_student(0)), ("teacher", loaded.teacher))
     ]
     pairs = [Pair(s.path, t.path, 1.0) for t in reversed(layers[1]) for s in reversed(layers[0])][:n_pairs]
     shares = [0.1 + 0.8 * i / n_trials for i in range(n_trials)]
@@ -115,30 +115,30 @@ def setting(
         for share in shares
     )
     train = TrainSpec(steps=n_steps, batch_size=BATCH, device=device, cohort=n_trials, cache_bytes=cache_bytes)
-    return Setting(bench, RecipeSpace(*layers), train, recipes)
+    return Setting(loaded, RecipeSpace(*layers), train, recipes)
 
 
-def engine(here: Setting, station: Station) -> Iterator[None]:
+def engine(here: Setting, worker_state: WorkerState) -> Iterator[None]:
     """All trials as one cohort."""
     plans = [RunPlan(i, r, 0, 0, "search", "valid", here.train.steps) for i, r in enumerate(here.recipes)]
-    for event in distill(here.bench, here.space, here.train, plans, station):
+    for event in distill(here.loaded, here.space, here.train, plans, worker_state):
         assert not isinstance(event, RunResult) or event.state == "complete", event
         yield
 
 
 def limit(here: Setting, memory_format: torch.memory_format = torch.contiguous_format) -> Iterator[None]:
     """The students alone."""
-    bench, n_steps = here.bench, here.train.steps
-    x, y = (tensor.to(bench.device) for tensor in bench.train.tensors)
+    loaded, n_steps = here.loaded, here.train.steps
+    x, y = (tensor.to(loaded.device) for tensor in loaded.train.tensors)
     for _ in here.recipes:
-        student = bench.new_student(0).to(memory_format=memory_format)
+        student = loaded.new_student(0).to(memory_format=memory_format)
         optimizer, schedule = _optimizer(here, list(student.parameters()))
         epochs = [torch.randperm(N_TRAIN) for _ in range(math.ceil(n_steps * BATCH / N_TRAIN))]
         for chosen in torch.cat(epochs)[: n_steps * BATCH].view(n_steps, BATCH):
-            with forward_precision(here.train.precision, bench.device):
+            with forward_precision(here.train.precision, loaded.device):
                 loss = F.cross_entropy(student(x[chosen]).float(), y[chosen])
             _step(here, loss, student.parameters(), optimizer, schedule)
-        _accuracy(bench, student)
+        _accuracy(loaded, student)
         yield
 
 
@@ -154,30 +154,30 @@ def plain(here: Setting) -> Iterator[None]:
 
 
 def _plain_trial(here: Setting, recipe: Recipe) -> float:
-    bench, n_steps = here.bench, here.train.steps
+    loaded, n_steps = here.loaded, here.train.steps
     t_paths, s_paths = ([layer.path for layer in layers] for layers in (here.space.teacher, here.space.student))
-    student = bench.new_student(0)
-    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(bench.device)
+    student = loaded.new_student(0)
+    loss = RecipeLoss(recipe, here.space.student, here.space.teacher).to(loaded.device)
     parameters = [*student.parameters(), *loss.parameters()]
     optimizer, schedule = _optimizer(here, parameters)
-    with FeatureTaps(bench.teacher, t_paths) as t_taps, FeatureTaps(student, s_paths) as s_taps:
-        for step, (x, y) in enumerate(_shuffled(bench, n_steps)):
-            with forward_precision(here.train.precision, bench.device):
+    with FeatureTaps(loaded.teacher, t_paths) as t_taps, FeatureTaps(student, s_paths) as s_taps:
+        for step, (x, y) in enumerate(_shuffled(loaded, n_steps)):
+            with forward_precision(here.train.precision, loaded.device):
                 with torch.no_grad():
-                    t_logits = bench.teacher(x)
+                    t_logits = loaded.teacher(x)
                 s_logits = student(x)
             task = F.cross_entropy(s_logits.float(), y)
             total = loss(task, s_logits, t_logits, s_taps.take(), t_taps.take(), progress=step / n_steps)
             _step(here, total, parameters, optimizer, schedule)
-    return _accuracy(bench, student)
+    return _accuracy(loaded, student)
 
 
-def _shuffled(bench: Bench, n_steps: int) -> Any:
+def _shuffled(loaded: LoadedTask, n_steps: int) -> Any:
     """Shuffled batches, epoch after epoch."""
-    loader = DataLoader(bench.train, BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(loaded.train, BATCH, shuffle=True, drop_last=True)
     while True:
         for x, y in loader:
-            yield x.to(bench.device), y.to(bench.device)
+            yield x.to(loaded.device), y.to(loaded.device)
             if (n_steps := n_steps - 1) == 0:
                 return
 
@@ -196,7 +196,7 @@ def _step(here: Setting, loss: Tensor, parameters: Any, optimizer: Any, schedule
 
 
 @torch.no_grad()
-def _accuracy(bench: Bench, student: nn.Module) -> float:
-    x, y = (tensor.to(bench.device) for tensor in bench.valid.tensors)
+def _accuracy(loaded: LoadedTask, student: nn.Module) -> float:
+    x, y = (tensor.to(loaded.device) for tensor in loaded.valid.tensors)
     student.eval()
     return float(torch.cat([student(part).argmax(1) for part in x.split(BATCH)]).eq(y).float().mean())

@@ -1,5 +1,5 @@
 """`python -m mapsearch` is the command line."""
 
-from mapsearch.cli import main
+from mapsearch.cli.main import main
 
 main()

@@ -7,10 +7,11 @@ from statistics import fmean
 
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import LogitLossName, Recipe
-from mapsearch.core.records import INFEASIBLE, Cohort, Run, RunPlan, Split, Stage, Trial, TrialState
+from mapsearch.core.runs import INFEASIBLE, Cohort, Run, RunPlan, Split, Stage
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
+from mapsearch.core.trials import Trial, TrialState
 from mapsearch.proposers.controls import article, mapping_controls, plain_controls
 
 SEARCH, TUNE, FULL = 0, 1, 2

@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from hypothesis import settings
 
+pytest_plugins = ["study_fixtures"]
+
 settings.register_profile("same-everywhere", deadline=None, derandomize=True, database=None)
 settings.load_profile("same-everywhere")
 torch.set_num_threads(1)  # threads that wait for each other make tiny networks a hundred times slower

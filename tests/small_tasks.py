@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import RunPlan
+from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.tasks.loading import Bench, open_bench
+from mapsearch.tasks.loading import LoadedTask, open_task
 from mapsearch.tasks.task import Task, batch_size
 
 WIDTH = 8
@@ -224,17 +224,17 @@ class NoTeacher(Clusters):
         raise OSError("the weights are not here")
 
 
-def make_bench(task: Task) -> Bench:
-    return open_bench(task, "cpu")
+def load(task: Task) -> LoadedTask:
+    return open_task(task, "cpu")
 
 
-def make_space(bench: Bench, student: str | tuple[str, ...] = "auto") -> RecipeSpace:
-    batch = bench.task.collate([bench.valid[i] for i in range(8)])
+def make_space(loaded: LoadedTask, student: str | tuple[str, ...] = "auto") -> RecipeSpace:
+    batch = loaded.task.collate([loaded.valid[i] for i in range(8)])
     chosen = [
         choose_layers(
-            name, model, list_layers(model, lambda m: bench.task.forward(m, batch), batch_size(batch)), wanted
+            name, model, list_layers(model, lambda m: loaded.task.forward(m, batch), batch_size(batch)), wanted
         )
-        for name, model, wanted in (("student", bench.new_student(0), student), ("teacher", bench.teacher, "auto"))
+        for name, model, wanted in (("student", loaded.new_student(0), student), ("teacher", loaded.teacher, "auto"))
     ]
     return RecipeSpace(*chosen)
 

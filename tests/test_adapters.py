@@ -21,12 +21,12 @@ from transformers import (
 from mapsearch.check import check
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import RunPlan, RunResult
+from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.distill import distill
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.loading import open_bench
+from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
 
 pytestmark = [
@@ -128,18 +128,18 @@ def study(**layers):
     return StudySpec(name="s", task="t.py:T", train={"steps": 10, "batch_size": 16}, layers=layers)
 
 
-def findings(bench, **layers):
+def findings(loaded, **layers):
     """The report of a check without errors."""
-    report = check(bench, study(**layers))
+    report = check(loaded, study(**layers))
     assert [f"{finding.what}: {finding.message}" for finding in report.errors] == []
     return report
 
 
-def trained(bench, space, *pairs):
+def trained(loaded, space, *pairs):
     """One run of six steps with these pairs of layers."""
     recipe = Recipe(LayerMapping(tuple((*pair, 1.0) for pair in pairs)), feature_share=0.5, logit_weight=1.0)
     plan = RunPlan(0, recipe, 0, 3, "search", "valid", 6)
-    (result,) = [e for e in distill(bench, space, study().train, [plan]) if isinstance(e, RunResult)]
+    (result,) = [e for e in distill(loaded, space, study().train, [plan]) if isinstance(e, RunResult)]
     assert result.error == ""
     assert result.state == "complete"
     return result
@@ -158,18 +158,18 @@ BERTS = [
     ("student", "blocks", "first"), BERTS, ids=["bert", "tuples", "distilbert", "checkpointed", "peft"]
 )
 def test_hugging_face_models_need_no_adapter(student, blocks, first):
-    bench = open_bench(Distilled(wide_bert(), student, sentences()), "cpu")
+    loaded = open_task(Distilled(wide_bert(), student, sentences()), "cpu")
     names = {"teacher": ["bert.embeddings", "bert.encoder.layer.*"], "student": [blocks] + [first] * ("emb" in first)}
-    report = findings(bench, **names)
+    report = findings(loaded, **names)
     assert {(layer.kind, layer.positions) for layer in (*report.student, *report.teacher)} == {("tokens", (LENGTH,))}
     assert report.teacher[0].path == "bert.embeddings"  # what Hugging Face calls hidden state 0
     assert report.student[0].path == first
-    result = trained(bench, RecipeSpace(report.student, report.teacher), (first, "bert.embeddings"))
+    result = trained(loaded, RecipeSpace(report.student, report.teacher), (first, "bert.embeddings"))
     assert result.gradient_shares[0] > 0
 
 
 def test_auto_finds_the_blocks_of_hugging_face_models_inside_peft():
-    report = findings(open_bench(Distilled(wide_bert(), with_lora, sentences()), "cpu"))
+    report = findings(open_task(Distilled(wide_bert(), with_lora, sentences()), "cpu"))
     assert [layer.path for layer in report.student] == [f"bert.encoder.layer.{i}" for i in range(2)]
     assert [layer.path for layer in report.teacher] == [f"bert.encoder.layer.{i}" for i in range(4)]
 
@@ -182,18 +182,18 @@ def test_a_path_may_name_the_wrappers_of_peft():
 def test_vision_transformers_give_tokens_from_the_embeddings_on():
     torch.manual_seed(0)
     teacher = vit(16, 3)
-    bench = open_bench(Distilled(teacher, lambda: vit(8, 2), images()), "cpu")
-    report = findings(bench)
+    loaded = open_task(Distilled(teacher, lambda: vit(8, 2), images()), "cpu")
+    report = findings(loaded)
     assert {(layer.kind, layer.positions) for layer in (*report.student, *report.teacher)} == {("tokens", (5,))}
     assert (len(report.student), len(report.teacher)) == (2, 3)
-    report = findings(bench, student=["vit.embeddings"], teacher=["vit.embeddings"])
+    report = findings(loaded, student=["vit.embeddings"], teacher=["vit.embeddings"])
     assert report.student[0].kind == "tokens"
-    trained(bench, RecipeSpace(report.student, report.teacher), ("vit.embeddings", "vit.embeddings"))
+    trained(loaded, RecipeSpace(report.student, report.teacher), ("vit.embeddings", "vit.embeddings"))
 
 
 def test_padding_never_enters_a_similarity_or_a_loss():
-    bench = open_bench(Distilled(wide_bert(), lambda: bert(8, 2), sentences()), "cpu")
-    report = findings(bench)
+    loaded = open_task(Distilled(wide_bert(), lambda: bert(8, 2), sentences()), "cpu")
+    report = findings(loaded)
     assert any(finding.what == "padding" and "padding: masked" in finding.message for finding in report.findings)
 
 
@@ -233,10 +233,10 @@ def test_a_wrapped_student_and_teacher_come_out_as_the_bare_ones(group, wrap):
     x = {"x": torch.randn(120, 6, generator=torch.Generator().manual_seed(0))}
     results = []
     for dress in (lambda model: model, WRAPS[wrap]):
-        bench = open_bench(Distilled(dress(Small(16, 4)), lambda dress=dress: dress(Small(8, 2)), x), "cpu")
-        report = findings(bench)
+        loaded = open_task(Distilled(dress(Small(16, 4)), lambda dress=dress: dress(Small(8, 2)), x), "cpu")
+        report = findings(loaded)
         space = RecipeSpace(report.student, report.teacher)
-        results.append((space, trained(bench, space, ("blocks.0", "blocks.1"), ("blocks.1", "blocks.3"))))
+        results.append((space, trained(loaded, space, ("blocks.0", "blocks.1"), ("blocks.1", "blocks.3"))))
     (bare_space, bare), (space, wrapped) = results
     assert space == bare_space
     assert wrapped.first_loss == pytest.approx(bare.first_loss, rel=1e-5)

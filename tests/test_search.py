@@ -6,10 +6,11 @@ from mapsearch import search
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, RunPlan, Trial
+from mapsearch.core.runs import Run, RunPlan
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
+from mapsearch.core.trials import Trial
 
 SPEC = StudySpec(name="x", task="x.py:X", seed=7)
 SPACE = RecipeSpace(

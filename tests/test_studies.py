@@ -14,7 +14,7 @@ import torch
 from mapsearch.check import check
 from mapsearch.core.errors import TaskError
 from mapsearch.core.study_file import load_study
-from mapsearch.tasks.loading import load_task, open_bench
+from mapsearch.tasks.loading import import_task, open_task
 
 ROOT = Path(__file__).parents[1]
 STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/templates/**/study.yaml")])
@@ -40,7 +40,7 @@ def test_names_are_given_once():
 
 def task(study, cache_dir, **options):
     spec = load_study(ROOT / "studies" / study / "study.yaml")
-    return load_task(spec.task, spec.folder, {**spec.options, **options}, cache_dir)
+    return import_task(spec.task, spec.folder, {**spec.options, **options}, cache_dir)
 
 
 def test_fashion_mnist_says_how_to_get_its_data(tmp_path):
@@ -126,7 +126,7 @@ def test_minilm_reads_sentences_and_shares_its_word_vectors(small_bert):
 
 def passes(study, cache_dir, **options):
     spec = load_study(ROOT / "studies" / study / "study.yaml")
-    report = check(open_bench(task(study, cache_dir, **options), "cpu"), spec)
+    report = check(open_task(task(study, cache_dir, **options), "cpu"), spec)
     assert [finding.message for finding in report.errors] == []
     return report
 

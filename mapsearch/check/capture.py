@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.features.modules import inside_compiled, is_compiled, runs_eager
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.task import tensors_of
@@ -20,7 +20,7 @@ AROUND = "a re-entrant checkpoint, which does not let the gradient of each term 
 NOT_REENTRANT = "pass `use_reentrant=False` to `torch.utils.checkpoint`, in Hugging Face's enabling call as well"
 
 
-def check_compiled(book: Notebook, network: str, model: nn.Module, paths: list[str], forward: Forward) -> None:
+def check_compiled(log: FindingLog, network: str, model: nn.Module, paths: list[str], forward: Forward) -> None:
     """Of a compiled network: whether its layers can be watched, and give what they give when it runs eager."""
     if not any(map(is_compiled, model.modules())):
         return
@@ -28,7 +28,7 @@ def check_compiled(book: Notebook, network: str, model: nn.Module, paths: list[s
     if inside:
         names, way = ", ".join(f"`{path}`" for path in inside), "compile the blocks one by one to keep its speed"
         problem = "inside a compiled graph, which does not run hooks: the network runs eager while it is watched"
-        book.write("warning", "layers", f"{network}: {names} {problem}; {way}")
+        log.write("warning", "layers", f"{network}: {names} {problem}; {way}")
         return
     compiled = _features(model, paths, forward)
     with runs_eager():
@@ -36,12 +36,12 @@ def check_compiled(book: Notebook, network: str, model: nn.Module, paths: list[s
     differing = [path for path in paths if not _is_close(compiled[path], eager[path])]
     if differing:
         problem = "puts out other values compiled than eager on this batch; leave `torch.compile` out of the task"
-        book.write("error", "layers", f"{network}: `{differing[0]}` {problem}")
+        log.write("error", "layers", f"{network}: `{differing[0]}` {problem}")
     else:
-        book.write("ok", "layers", f"{network}: compiled, and watched as it runs eager")
+        log.write("ok", "layers", f"{network}: compiled, and watched as it runs eager")
 
 
-def check_carries_gradient(book: Notebook, student: nn.Module, paths: list[str], forward: Forward) -> None:
+def check_carries_gradient(log: FindingLog, student: nn.Module, paths: list[str], forward: Forward) -> None:
     """Whether a loss on the features can reach the student's weights; names what cuts them off."""
     with FeatureTaps(student, paths) as taps:
         output = forward(student)
@@ -49,10 +49,10 @@ def check_carries_gradient(book: Notebook, student: nn.Module, paths: list[str],
     cut = ", ".join(f"`{path}`" for path in paths if not features[path].requires_grad)
     if any(_is_checkpointed(tensor) for tensor in tensors_of(output)):
         problem = f"{cut} inside a re-entrant checkpoint, which cuts their gradient" if cut else AROUND
-        book.write("error", "layers", f"student: {problem}; {NOT_REENTRANT}")
+        log.write("error", "layers", f"student: {problem}; {NOT_REENTRANT}")
     elif cut:
         cause = "without gradient: all up to there is frozen, detached or under `no_grad`"
-        book.write("error", "layers", f"student: {cut} {cause}; choose layers that can learn")
+        log.write("error", "layers", f"student: {cut} {cause}; choose layers that can learn")
 
 
 def _is_checkpointed(output: Tensor) -> bool:

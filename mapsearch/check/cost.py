@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.steps import Steps
 from mapsearch.core.forecast import cache_bytes, forecast_text
 from mapsearch.core.recipe import Recipe
@@ -16,7 +16,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import logits_of
 from mapsearch.tasks.contents import why_not_fixed
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.memory import free_bytes, kept_for_backward, state_bytes
 from mapsearch.tasks.precision import forward_precision
 
@@ -24,53 +24,53 @@ REPEATS = 3
 
 
 def forecast(
-    book: Notebook, bench: Bench, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
+    log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Time a teacher pass and a student's step, and write down what the whole study will take."""
-    with Steps(bench, spec, space, recipe, batch, overwritten) as steps:
+    with Steps(loaded, spec, space, recipe, batch, overwritten) as steps:
         steps.teach()
         steps.train()  # the first pays for memory and kernels
-        book.seconds["teacher_pass"] = teacher = _median_seconds(steps.teach, bench.device)
-        book.seconds["student_step"] = student = _median_seconds(steps.train, bench.device)
+        log.seconds["teacher_pass"] = teacher = _median_seconds(steps.teach, loaded.device)
+        log.seconds["student_step"] = student = _median_seconds(steps.train, loaded.device)
         with kept_for_backward(steps.student, steps.loss) as kept:
             steps.train()
         each = state_bytes((steps.student, steps.loss), spec.train.optimizer)
-    _write_memory(book, each, kept.n_bytes, spec.train.cohort, free_bytes(bench.device))
-    cached = _write_cache(book, bench, spec, space, batch)
+    _write_memory(log, each, kept.n_bytes, spec.train.cohort, free_bytes(loaded.device))
+    cached = _write_cache(log, loaded, spec, space, batch)
     step_seconds = student + (0.0 if cached else teacher / spec.train.cohort)
-    evaluation = book.seconds.get("evaluation", 0.0)
-    book.measured["forecast"] = forecast_text(spec, step_seconds, evaluation, _n_workers(spec, bench.device))
+    evaluation = log.seconds.get("evaluation", 0.0)
+    log.measured["forecast"] = forecast_text(spec, step_seconds, evaluation, _n_workers(spec, loaded.device))
 
 
-def _write_memory(book: Notebook, each: int, step: int, cohort: int, free: int | None) -> None:
+def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int | None) -> None:
     """What a cohort takes: the state of every student, and what one of them keeps during its step."""
     needed = each * cohort + step
     said = f"about {_size(needed)} for a cohort of {cohort}: {_size(each)} per student, {_size(step)} during a step"
     if free is None or needed <= free:
-        book.write("ok", "memory", said)
+        log.write("ok", "memory", said)
     else:
-        book.write("warning", "memory", f"{said}; {_size(free)} are free, so that cohorts will be split")
+        log.write("warning", "memory", f"{said}; {_size(free)} are free, so that cohorts will be split")
 
 
-def _write_cache(book: Notebook, bench: Bench, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:
+def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:
     """Whether the teacher will run once per training sample instead of once per step."""
     limit, n_layers = spec.train.cache_bytes, len(space.teacher)
-    with torch.no_grad(), forward_precision(spec.train.precision, bench.device):
-        logits = logits_of(bench, bench.task.forward(bench.teacher, batch))
-    needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(bench.train), logits.element_size())
+    with torch.no_grad(), forward_precision(spec.train.precision, loaded.device):
+        logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
+    needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(loaded.train), logits.element_size())
     said = f"{_size(needed)} of features for {n_layers} layers and the logits"
     if not limit:
-        book.write("ok", "cache", "off (`train.cache_bytes: 0`): the teacher runs once per batch and cohort")
+        log.write("ok", "cache", "off (`train.cache_bytes: 0`): the teacher runs once per batch and cohort")
         return False
-    if why := why_not_fixed(bench):
-        book.write("ok", "cache", f"{why}: the teacher runs once per batch and cohort")
+    if why := why_not_fixed(loaded):
+        log.write("ok", "cache", f"{why}: the teacher runs once per batch and cohort")
         return False
     if needed > limit:
         way = f"do not fit into {_size(limit)}; raise `train.cache_bytes` if every worker has that much"
-        book.write("ok", "cache", f"{said} {way}: the teacher runs once per batch and cohort")
+        log.write("ok", "cache", f"{said} {way}: the teacher runs once per batch and cohort")
         return False
-    book.write("ok", "cache", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
+    log.write("ok", "cache", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
     return True
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.findings import Level
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.overlap import input_digests
 from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.task import UNLABELLED, batch_size
@@ -22,22 +22,22 @@ OVERLAP = 0.01
 LABEL_SAMPLES = 2048
 
 
-def check_data(book: Notebook, bench: Bench, spec: StudySpec) -> None:
+def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Sizes, samples that stand in two data sets, and the share without a label."""
-    n, size = len(bench.train), spec.train.batch_size
+    n, size = len(loaded.train), spec.train.batch_size
     if size > n:
-        book.write("warning", "data", f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used")
-    with book.guard("data", "reading the samples"):
-        data = {"train_data": bench.train, "valid_data": bench.valid, "test_data": bench.test}
+        log.write("warning", "data", f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used")
+    with log.guard("data", "reading the samples"):
+        data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
         digests = {name: input_digests(samples) for name, samples in data.items()}
-        book.write("ok", "data", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
+        log.write("ok", "data", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
         for (first, known), (second, found) in combinations(digests.items(), 2):
             n_shared = sum(map(set(known).__contains__, found))
             if n_shared:
                 level: Level = "error" if n_shared > OVERLAP * len(found) else "warning"
-                book.write(level, "data", _overlap(first, second, n_shared, len(found)))
-    with book.guard("data", "reading training batches"):
-        _check_labels(book, bench)
+                log.write(level, "data", _overlap(first, second, n_shared, len(found)))
+    with log.guard("data", "reading training batches"):
+        _check_labels(log, loaded)
 
 
 def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
@@ -45,57 +45,57 @@ def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
     return f"{share} stand in {first} too; their metric would not be an honest one: take them out of either"
 
 
-def _check_labels(book: Notebook, bench: Bench) -> None:
+def _check_labels(log: FindingLog, loaded: LoadedTask) -> None:
     n_all = n_unlabelled = 0
-    for batch in ordered_batches(bench, bench.train, 256, LABEL_SAMPLES):
-        labels = _labels(bench, batch)
+    for batch in ordered_batches(loaded, loaded.train, 256, LABEL_SAMPLES):
+        labels = _labels(loaded, batch)
         if labels is None:
-            book.write("ok", "data", "targets of the task's own: the share without a label is not known")
+            log.write("ok", "data", "targets of the task's own: the share without a label is not known")
             return
         n_all, n_unlabelled = n_all + labels.numel(), n_unlabelled + int((labels == UNLABELLED).sum())
     level: Level = "warning" if n_unlabelled == n_all else "ok"
-    book.write(level, "data", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)")
+    log.write(level, "data", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)")
 
 
-def _labels(bench: Bench, batch: Any) -> Tensor | None:
+def _labels(loaded: LoadedTask, batch: Any) -> Tensor | None:
     """Integer labels, or None where the task has a loss and targets of its own and `labels` does not apply."""
     try:
-        labels = bench.task.labels(batch)
+        labels = loaded.task.labels(batch)
     except Exception:  # a default loss that needs them is tried later, and its error told
         return None
     return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None
 
 
-def check_padding(book: Notebook, bench: Bench, space: RecipeSpace, batch: Any) -> None:
+def check_padding(log: FindingLog, loaded: LoadedTask, space: RecipeSpace, batch: Any) -> None:
     """Whether the mask fits the token layers and the logits, or is missing where there is padding."""
-    mask, n = bench.task.mask(batch), batch_size(batch)
+    mask, n = loaded.task.mask(batch), batch_size(batch)
     positions = {
         f"the tokens of `{x.path}`": x.positions for x in (*space.student, *space.teacher) if x.kind == "tokens"
     }
     with torch.no_grad():
-        logits = bench.task.logits(bench.task.forward(bench.teacher, batch))
+        logits = loaded.task.logits(loaded.task.forward(loaded.teacher, batch))
     positions |= {"the logits": tuple(logits.shape[1:-1])} if logits.ndim > 2 else {}
     if not positions and mask is None:
         return
     if mask is None:
-        share = max(padding_share(batch), _unlabelled_ends(bench, batch))
+        share = max(padding_share(batch), _unlabelled_ends(loaded, batch))
         problem = f"{share:.0%} of the positions look like padding, which must not be learnt"
         where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
-        book.write(*(("error", "padding", f"{problem}; {where}") if share else ("ok", "padding", "none found")))
+        log.write(*(("error", "padding", f"{problem}; {where}") if share else ("ok", "padding", "none found")))
         return
     positions = positions or {"the positions": tuple(mask.shape[1:])}
     strange = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
     if mask.dtype != torch.bool or strange:
         what, shape = next(iter((strange or positions).items()))
         wanted = f"bool {[n, *shape]} as {what}"
-        book.write("error", "padding", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}")
+        log.write("error", "padding", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}")
     else:
-        book.write("ok", "padding", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
+        log.write("ok", "padding", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
 
 
-def _unlabelled_ends(bench: Bench, batch: Any) -> float:
+def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:
     """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths."""
-    labels = _labels(bench, batch)
+    labels = _labels(loaded, batch)
     if labels is None or labels.ndim != 2:
         return 0.0
     lengths = (labels == UNLABELLED).flip(1).long().cumprod(1).sum(1)  # [B]

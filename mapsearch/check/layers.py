@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mapsearch.check.capture import Forward, check_carries_gradient, check_compiled
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -18,7 +18,7 @@ from mapsearch.core.space import RecipeSpace, pair_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.task import batch_size
 
 
@@ -32,36 +32,43 @@ class LayersFound:
 
 
 def check_layers(
-    book: Notebook, bench: Bench, spec: StudySpec, network: Literal["student", "teacher"], model: nn.Module, batch: Any
+    log: FindingLog,
+    loaded: LoadedTask,
+    spec: StudySpec,
+    network: Literal["student", "teacher"],
+    model: nn.Module,
+    batch: Any,
 ) -> LayersFound | None:
     """List and choose the layers; None when they cannot be found."""
     found = None
-    with book.guard("layers", f"`forward` of the {network}"):
-        forward = partial(bench.task.forward, batch=batch)
+    with log.guard("layers", f"`forward` of the {network}"):
+        forward = partial(loaded.task.forward, batch=batch)
         listed = list_layers(model, forward, batch_size(batch), spec.layers.kinds)
         chosen = choose_layers(network, model, listed, getattr(spec.layers, network))
         names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)
-        book.write("ok", "layers", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
+        log.write("ok", "layers", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
         paths = [layer.path for layer in chosen]
-        overwritten = _overwritten(book, network, model, paths, forward)
-        check_compiled(book, network, model, paths, forward)
+        overwritten = _overwritten(log, network, model, paths, forward)
+        check_compiled(log, network, model, paths, forward)
         if network == "student":
-            check_carries_gradient(book, model, paths, forward)
+            check_carries_gradient(log, model, paths, forward)
         found = LayersFound(listed, chosen, overwritten)
     return found
 
 
-def _overwritten(book: Notebook, network: str, model: nn.Module, paths: list[str], forward: Forward) -> tuple[str, ...]:
+def _overwritten(
+    log: FindingLog, network: str, model: nn.Module, paths: list[str], forward: Forward
+) -> tuple[str, ...]:
     with torch.no_grad(), FeatureTaps(model, paths) as taps:
         forward(model)
         overwritten = taps.overwritten()
     if overwritten:
         names = ", ".join(f"`{path}`" for path in overwritten)
-        book.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
+        log.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
     return overwritten
 
 
-def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Recipe]:
+def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Recipe]:
     """For each loss and projector of the study that some pair allows, a recipe that uses one pair per student layer."""
     recipes = []
     for loss, projector in product(spec.space.loss, spec.space.projector):
@@ -72,17 +79,17 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
             given = (
                 f"{traits.least_samples} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
             )
-            book.write("error", "pairs", f"{loss} needs batches of at least {given}")
+            log.write("error", "pairs", f"{loss} needs batches of at least {given}")
             continue
         if not any(map(any, legal)):
             why = pair_problem(space.student[0], space.teacher[0], loss, projector)
-            book.write("error", "pairs", f"{loss} with projector {projector}: no pair can be matched: {why}")
+            log.write("error", "pairs", f"{loss} with projector {projector}: no pair can be matched: {why}")
             continue
         idle = [layer.path for layer, row in zip(space.student, legal, strict=True) if not any(row)]
         if idle:
             names = ", ".join(f"`{path}`" for path in idle)
-            book.write("warning", "pairs", f"{loss} with projector {projector}: no teacher layer suits {names}")
-        book.write("ok", "pairs", _summary(space, legal, loss, projector))
+            log.write("warning", "pairs", f"{loss} with projector {projector}: no teacher layer suits {names}")
+        log.write("ok", "pairs", _summary(space, legal, loss, projector))
         weight, temperature = spec.space.logit_weight[0], spec.space.temperature[0]
         mapping = _spaced(space, legal)
         recipes.append(
@@ -91,7 +98,7 @@ def check_pairs(book: Notebook, spec: StudySpec, space: RecipeSpace) -> list[Rec
     return recipes
 
 
-def check_mixtures(book: Notebook, spec: StudySpec, space: RecipeSpace) -> None:
+def check_mixtures(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> None:
     """Say which teacher layers rows can mix, if the study wants that."""
     wanted = ", ".join(name for name in spec.space.aggregation if name != "sum")
     if not wanted:
@@ -101,10 +108,10 @@ def check_mixtures(book: Notebook, spec: StudySpec, space: RecipeSpace) -> None:
     )
     if all(len(group) == 1 for group in groups):
         problem = "no two teacher layers share kind, width and tokens, so a row keeps one; `sum` would use more"
-        book.write("warning", "pairs", f"{wanted}: {problem}")
+        log.write("warning", "pairs", f"{wanted}: {problem}")
     else:
         names = " | ".join(", ".join(f"`{path}`" for path in group) for group in groups)
-        book.write("ok", "pairs", f"{wanted}: a row mixes teacher layers of one group: {names}")
+        log.write("ok", "pairs", f"{wanted}: a row mixes teacher layers of one group: {names}")
 
 
 def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName, projector: ProjectorName) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.steps import Steps
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
@@ -20,7 +20,7 @@ from mapsearch.losses.gradients import dead_terms, term_gradients
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.measures.table import open_sums
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 
 TOLERANCE = 1e-6
 LEAST_ROWS = 8
@@ -28,23 +28,23 @@ LEAST_ROWS = 8
 
 
 def check_gradients(
-    book: Notebook, bench: Bench, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
+    log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Whether every term of the recipe's loss reaches the student and its projector."""
-    with Steps(bench, spec, space, recipe, batch, overwritten) as steps:
+    with Steps(loaded, spec, space, recipe, batch, overwritten) as steps:
         steps.teach()
         terms = steps.terms()
         _demand_scalar(terms["task"])
         gradients = term_gradients(terms, steps.student, steps.loss)
     dead = dead_terms(gradients, steps.loss)
     for problem in dead:
-        book.write("error", "gradients", f"{recipe.loss}: {problem}")
+        log.write("error", "gradients", f"{recipe.loss}: {problem}")
     if not gradients["task"].student > 0:
-        book.write("warning", "gradients", "term `task` sends no gradient to the student on this batch: unlabelled?")
+        log.write("warning", "gradients", "term `task` sends no gradient to the student on this batch: unlabelled?")
     if not dead:
         said = f"logits and {len(steps.loss.names)} feature terms reach the student and their projectors"
-        book.write("ok", "gradients", f"{recipe.loss}: {said}")
+        log.write("ok", "gradients", f"{recipe.loss}: {said}")
 
 
 def _demand_scalar(task: Tensor) -> None:
@@ -53,25 +53,25 @@ def _demand_scalar(task: Tensor) -> None:
         raise TaskError(f"`loss(output, batch)` must return one finite number as a tensor, but got {given}")
 
 
-def check_itself(book: Notebook, bench: Bench, spec: StudySpec, layers: tuple[Layer, ...]) -> None:
+def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: tuple[Layer, ...]) -> None:
     """The teacher against itself: every loss must be zero and every similarity one."""
     size = max(LEAST_ROWS, spec.train.batch_size)
-    batch, paths = next(ordered_batches(bench, bench.train, size, size)), [layer.path for layer in layers]
+    batch, paths = next(ordered_batches(loaded, loaded.train, size, size)), [layer.path for layer in layers]
     passes = []
-    with torch.no_grad(), FeatureTaps(bench.teacher, paths, paths) as taps:
+    with torch.no_grad(), FeatureTaps(loaded.teacher, paths, paths) as taps:
         for _ in range(2):
-            bench.task.forward(bench.teacher, batch)
+            loaded.task.forward(loaded.teacher, batch)
             passes.append(taps.take())
-    mask, mapping = bench.task.mask(batch), LayerMapping(tuple(Pair(path, path, 1.0) for path in paths))
+    mask, mapping = loaded.task.mask(batch), LayerMapping(tuple(Pair(path, path, 1.0) for path in paths))
     for name in ("nmse", "cosine"):
-        loss = RecipeLoss(Recipe(mapping, name, "none", feature_share=1.0), layers, layers).to(bench.device)
+        loss = RecipeLoss(Recipe(mapping, name, "none", feature_share=1.0), layers, layers).to(loaded.device)
         values = dict(zip(loss.names, loss.feature_losses(passes[0], passes[1], mask).tolist(), strict=True))
-        _write_itself(book, name, {pair: value for pair, value in values.items() if not abs(value) <= TOLERANCE})
+        _write_itself(log, name, {pair: value for pair, value in values.items() if not abs(value) <= TOLERANCE})
     same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
     constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]
     if constant:
         problem = "puts out the same for every sample, or not twice the same; leave it out of `layers.teacher`"
-        book.write("error", "self-test", f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}")
+        log.write("error", "self-test", f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}")
 
 
 def _similarity(passes: list[list[Tensor]]) -> Tensor:
@@ -82,14 +82,14 @@ def _similarity(passes: list[list[Tensor]]) -> Tensor:
     return sums.estimate().values
 
 
-def _write_itself(book: Notebook, name: str, wrong: dict[str, float]) -> None:
+def _write_itself(log: FindingLog, name: str, wrong: dict[str, float]) -> None:
     if not wrong:
-        book.write("ok", "self-test", f"teacher against itself: {name} is zero for every layer")
+        log.write("ok", "self-test", f"teacher against itself: {name} is zero for every layer")
         return
     pair, value = max(wrong.items(), key=lambda item: item[1])
     if name == "nmse":
         problem = f"must be zero, but `{pair}` gives {value:.3g}: the teacher is not the same twice"
-        book.write("error", "self-test", f"teacher against itself: {name} {problem}; switch its randomness off")
+        log.write("error", "self-test", f"teacher against itself: {name} {problem}; switch its randomness off")
     else:  # the cosine of a zero vector is zero
         problem = f"stays at {value:.3g} even when the student is equal: that part of its positions is all zero"
-        book.write("warning", "self-test", f"{name} of `{pair}` {problem}")
+        log.write("warning", "self-test", f"{name} of `{pair}` {problem}")

@@ -15,7 +15,7 @@ from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.batches import logits_of
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.precision import forward_precision
 
 OPTIMIZERS = {"adamw": AdamW, "sgd": SGD}
@@ -29,18 +29,18 @@ class Steps:
     """
 
     def __init__(
-        self, bench: Bench, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
+        self, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
         overwritten: tuple[str, ...],
     ) -> None:  # fmt: skip
-        self._bench, self._recipe, self._batch, self._precision = bench, recipe, batch, spec.train.precision
-        self.student = bench.new_student(spec.seed)
-        self.loss = RecipeLoss(recipe, space.student, space.teacher, spec.seed).to(bench.device)
+        self._loaded, self._recipe, self._batch, self._precision = loaded, recipe, batch, spec.train.precision
+        self.student = loaded.new_student(spec.seed)
+        self.loss = RecipeLoss(recipe, space.student, space.teacher, spec.seed).to(loaded.device)
         parameters = [p for p in [*self.student.parameters(), *self.loss.parameters()] if p.requires_grad]
         self._optimizer = OPTIMIZERS[spec.train.optimizer](parameters, lr=spec.train.lr)
         check_optimizer(self.loss, self._optimizer)
         self._student_taps = FeatureTaps(self.student, recipe.mapping.student_layers, overwritten)
         teacher_layers = recipe.mapping.teacher_layers
-        self._teacher_taps = FeatureTaps(bench.teacher, teacher_layers, teacher_layers)
+        self._teacher_taps = FeatureTaps(loaded.teacher, teacher_layers, teacher_layers)
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -55,17 +55,17 @@ class Steps:
 
     def teach(self) -> None:
         """Run the teacher; what it gives serves all steps until the next time."""
-        self._mask = self._bench.task.mask(self._batch)
-        with torch.no_grad(), forward_precision(self._precision, self._bench.device):
-            self._logits = logits_of(self._bench, self._bench.task.forward(self._bench.teacher, self._batch))
+        self._mask = self._loaded.task.mask(self._batch)
+        with torch.no_grad(), forward_precision(self._precision, self._loaded.device):
+            self._logits = logits_of(self._loaded, self._loaded.task.forward(self._loaded.teacher, self._batch))
         self._features = self._teacher_taps.take()
 
     def terms(self) -> dict[str, Tensor]:
         """The terms of the loss by name, with their graph."""
-        task = self._bench.task
-        with forward_precision(self._precision, self._bench.device):
+        task = self._loaded.task
+        with forward_precision(self._precision, self._loaded.device):
             output = task.forward(self.student, self._batch)
-            value, logits = task.loss(output, self._batch), logits_of(self._bench, output)
+            value, logits = task.loss(output, self._batch), logits_of(self._loaded, output)
         return self.loss.terms(value, logits, self._logits, self._student_taps.take(), self._features, self._mask)
 
     def train(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.task import Task
 
@@ -15,31 +15,31 @@ MOST_PADDING = 0.01
 SHOWN = 3
 
 
-def check_vocabularies(book: Notebook, task: Task, student: Sequence[int], teacher: Sequence[int]) -> None:
+def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teacher: Sequence[int]) -> None:
     """Compare the tokenizers where the task has them, and refuse widths that padding cannot explain.
 
     Args:
         student: shape of the student's logits, `[..., C]`.
     """
     tokenizers = task.tokenizers()
-    if tokenizers is not None and not _is_one_vocabulary(book, tokenizers):
+    if tokenizers is not None and not _is_one_vocabulary(log, tokenizers):
         return
     small, large = sorted((student[-1], teacher[-1]))
     padded = large - small < MOST_PADDING * large and (tokenizers is not None or large % PADDED_TO == 0)
     if small == large:
-        book.write("ok", "logits", f"{list(student)} from both networks")
+        log.write("ok", "logits", f"{list(student)} from both networks")
     elif padded:
         said = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
-        book.write("ok", "logits", f"{said}; the last {large - small} of {large} are left out of the logit loss")
+        log.write("ok", "logits", f"{said}; the last {large - small} of {large} are left out of the logit loss")
     else:
         shapes = f"student {list(student)}, teacher {list(teacher)}"
         way_out = "select classes in `logits(output)`"
         if tokenizers is None:
             way_out += ", or show that the vocabularies are one in `tokenizers()`"
-        book.write("error", "logits", f"must have one shape, but got {shapes}; {way_out}")
+        log.write("error", "logits", f"must have one shape, but got {shapes}; {way_out}")
 
 
-def _is_one_vocabulary(book: Notebook, tokenizers: Sequence[object]) -> bool:
+def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
     """Whether every id that both tokenizers know is the same token."""
     teacher, student = map(_tokens, tokenizers)
     differing = [i for i in sorted(teacher.keys() & student.keys()) if teacher[i] != student[i]]
@@ -48,7 +48,7 @@ def _is_one_vocabulary(book: Notebook, tokenizers: Sequence[object]) -> bool:
     first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:SHOWN])
     more = f" and {len(differing) - SHOWN:,} more" if len(differing) > SHOWN else ""
     problem = f"the tokenizers differ at id {first}{more}"
-    book.write("error", "logits", f"{problem}; teacher and student must read and write one vocabulary")
+    log.write("error", "logits", f"{problem}; teacher and student must read and write one vocabulary")
     return False
 
 

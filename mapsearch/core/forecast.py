@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapsearch.core.layers import Layer
-from mapsearch.core.records import Stage
+from mapsearch.core.runs import Stage
 from mapsearch.core.spec import StudySpec
 
 N_PLAIN, N_MAPPINGS, N_NOISE = 4, 8, 5

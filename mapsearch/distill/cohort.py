@@ -10,18 +10,19 @@ from time import perf_counter
 
 import torch
 
-from mapsearch.core.records import Cohort, Progress, RunPlan, RunResult
+from mapsearch.core.events import Progress
+from mapsearch.core.runs import Cohort, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill.calibrate import calibrate
-from mapsearch.distill.member import Member, failed, open_member
-from mapsearch.distill.station import Station
-from mapsearch.distill.step import look_back, train_step
-from mapsearch.distill.teacher import Lesson, lessons
-from mapsearch.distill.too_large import TooLarge, halves, slices
+from mapsearch.distill.calibration import calibrate
+from mapsearch.distill.splitting import CohortSplit, halves, slices
+from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.batches import evaluate
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.memory import free_bytes, is_out_of_memory, kept_for_backward, state_bytes
+from mapsearch.training.step import look_back, train_step
+from mapsearch.training.student import Member, failed, open_member
+from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
 
 LOG_EVERY = 10
 """Steps between two progress events, and between two looks for values that are not finite."""
@@ -33,7 +34,11 @@ Events = Iterator[Progress | RunResult]
 
 
 def distill(
-    bench: Bench, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], station: Station | None = None
+    loaded: LoadedTask,
+    space: RecipeSpace,
+    train: TrainSpec,
+    plans: Sequence[RunPlan],
+    worker_state: WorkerState | None = None,
 ) -> Events:
     """Train one student per plan, side by side, and yield progress and one `RunResult` each.
 
@@ -43,31 +48,31 @@ def distill(
     in parts; if that does not help either it is `oom`.
 
     Args:
-        station: what this process keeps from one call to the next, from `open_station`.
+        worker_state: what this process keeps from one call to the next, from `open_worker_state`.
     """
-    station = station or Station()
+    worker_state = worker_state or WorkerState()
     waiting: deque[Cohort] = deque([tuple(plans)])
     while waiting:
-        for event in train_cohort(bench, space, train, waiting.popleft(), station):
-            if isinstance(event, TooLarge):
+        for event in train_cohort(loaded, space, train, waiting.popleft(), worker_state):
+            if isinstance(event, CohortSplit):
                 waiting.extendleft(reversed(event.cohorts))
             else:
                 yield event
 
 
 def train_cohort(
-    bench: Bench, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], station: Station
-) -> Iterator[Progress | RunResult | TooLarge]:
-    """`distill` in one go: when memory does not suffice the last event is `TooLarge`."""
+    loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], worker_state: WorkerState
+) -> Iterator[Progress | RunResult | CohortSplit]:
+    """`distill` in one go: when memory does not suffice the last event is `CohortSplit`."""
     assert len({(plan.seed, plan.n_steps, plan.n_parts) for plan in plans}) == 1, "a cohort shares seed and steps"
     left = list(plans)
     try:
-        for event in _train(bench, space, train, plans, station):
+        for event in _train(loaded, space, train, plans, worker_state):
             if isinstance(event, RunResult):
                 left = [plan for plan in left if plan.key != event.key]
             yield event
-        if station.cache:
-            station.cache.publish()
+        if worker_state.cache:
+            worker_state.cache.publish()
         return
     except Exception as error:
         if not is_out_of_memory(error):
@@ -75,45 +80,47 @@ def train_cohort(
         parts = f" in {plans[0].n_parts} parts" if plans[0].n_parts > 1 else ""
         message = f"out of memory with batch size {train.batch_size}{parts}: {' '.join(str(error).split())[:200]}"
     gc.collect()  # a student or optimizer in a reference cycle would keep its memory
-    if bench.device.type == "cuda":
+    if loaded.device.type == "cuda":
         torch.cuda.empty_cache()
     smaller = halves(left, train.batch_size) if left else ()
     if smaller:
-        yield TooLarge(smaller, message)
+        yield CohortSplit(smaller, message)
     elif left:
         yield RunResult(left[0].key, "oom", error=message)
 
 
 def _train(
-    bench: Bench, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], station: Station
-) -> Iterator[Progress | RunResult | TooLarge]:
+    loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], worker_state: WorkerState
+) -> Iterator[Progress | RunResult | CohortSplit]:
     members: list[Member] = []
     with ExitStack() as stack:
         for number, plan in enumerate(plans):
             try:
-                members.append(open_member(bench, space, train, plan, station.memory_format))
+                members.append(open_member(loaded, space, train, plan, worker_state.memory_format))
             except Exception as error:
                 yield failed(error, RunResult(plan.key, "crashed"))
-            if len(members) == 1 and (n := _n_fitting(bench, train, members[0], len(plans) - number, station)):
+            if len(members) == 1 and (n := _n_fitting(loaded, train, members[0], len(plans) - number, worker_state)):
                 message = f"memory is free for {n} students, not for {len(plans) - number}"
-                yield TooLarge(slices(plans[number:], n), message)
+                yield CohortSplit(slices(plans[number:], n), message)
                 return
         if members:
-            yield from calibrate(bench, train, members, station, stack)
+            yield from calibrate(loaded, train, members, worker_state, stack)
         if members:  # those that could be calibrated
-            yield from _steps(bench, train, members, station)
+            yield from _steps(loaded, train, members, worker_state)
         if members:  # those that did not end before their time
-            yield from _measure(bench, members, max(1, train.batch_size // plans[0].n_parts))
+            yield from _measure(loaded, members, max(1, train.batch_size // plans[0].n_parts))
 
 
-def _steps(bench: Bench, train: TrainSpec, members: list[Member], station: Station) -> Events:
+def _steps(loaded: LoadedTask, train: TrainSpec, members: list[Member], worker_state: WorkerState) -> Events:
     n_steps = members[0].plan.n_steps
-    with closing(lessons(bench, train, [member.plan for member in members], station.cache, n_steps)) as taught:
+    with closing(
+        teacher_batches(loaded, train, [member.plan for member in members], worker_state.cache, n_steps)
+    ) as taught:
         started = perf_counter()
         for step, parts in enumerate(taught):
             for member in tuple(members):
                 begun = perf_counter()
-                ended = _try_step(bench, train, member, parts, step, station)
+                ended = _try_step(loaded, train, member, parts, step, worker_state)
                 member.busy += perf_counter() - begun
                 if ended is not None:
                     members.remove(member)
@@ -126,14 +133,19 @@ def _steps(bench: Bench, train: TrainSpec, members: list[Member], station: Stati
 
 
 def _try_step(
-    bench: Bench, train: TrainSpec, member: Member, parts: Sequence[Lesson], step: int, station: Station
+    loaded: LoadedTask,
+    train: TrainSpec,
+    member: Member,
+    parts: Sequence[TeacherBatch],
+    step: int,
+    worker_state: WorkerState,
 ) -> RunResult | None:
     try:
         if step:
-            return train_step(bench, train, member, parts, step)
+            return train_step(loaded, train, member, parts, step)
         with kept_for_backward(member.student, member.loss) as kept:
-            ended = train_step(bench, train, member, parts, step)
-        station.step_bytes = max(station.step_bytes, kept.n_bytes)
+            ended = train_step(loaded, train, member, parts, step)
+        worker_state.step_bytes = max(worker_state.step_bytes, kept.n_bytes)
         return ended
     except Exception as error:
         return failed(error, member.result("crashed"))
@@ -153,9 +165,9 @@ def _look_back(members: list[Member], step: int, started: float) -> Events:
             yield Progress(member.plan.key, step + 1, member.plan.n_steps, member.curve[-1][1])
 
 
-def _measure(bench: Bench, members: Sequence[Member], size: int) -> Iterator[RunResult]:
+def _measure(loaded: LoadedTask, members: Sequence[Member], size: int) -> Iterator[RunResult]:
     try:
-        found = evaluate(bench, [member.student for member in members], bench.split(members[0].plan.split), size)
+        found = evaluate(loaded, [member.student for member in members], loaded.split(members[0].plan.split), size)
     except Exception as error:
         yield from (failed(error, member.result("crashed")) for member in members)
         return
@@ -167,11 +179,11 @@ def _measure(bench: Bench, members: Sequence[Member], size: int) -> Iterator[Run
             yield member.result("complete", metrics=metrics)
 
 
-def _n_fitting(bench: Bench, train: TrainSpec, member: Member, n: int, station: Station) -> int | None:
+def _n_fitting(loaded: LoadedTask, train: TrainSpec, member: Member, n: int, worker_state: WorkerState) -> int | None:
     """How many students like this one fit into free memory, at least one; None when all `n` do or nobody knows."""
-    free = free_bytes(bench.device)
+    free = free_bytes(loaded.device)
     if free is None:
         return None
-    room = free - SPARE * station.step_bytes
+    room = free - SPARE * worker_state.step_bytes
     fitting = 1 + max(0, int(room // state_bytes((member.student, member.loss), train.optimizer)))
     return fitting if fitting < n else None

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from mapsearch.core.records import Cohort, Event, Started
+from mapsearch.core.events import Event, RunsStarted
+from mapsearch.core.runs import Cohort
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import distill, open_station
-from mapsearch.tasks.loading import Bench
+from mapsearch.distill import distill, open_worker_state
+from mapsearch.tasks.loading import LoadedTask
 
 
 class InlineExecutor:
@@ -14,15 +15,15 @@ class InlineExecutor:
 
     n_workers = 1
 
-    def __init__(self, bench: Bench, space: RecipeSpace, train: TrainSpec) -> None:
-        self._bench, self._space, self._train = bench, space, train
-        self._station = open_station(bench, train)
+    def __init__(self, loaded: LoadedTask, space: RecipeSpace, train: TrainSpec) -> None:
+        self._loaded, self._space, self._train = loaded, space, train
+        self._worker_state = open_worker_state(loaded, train)
 
     def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
         """Events of all cohorts, in their order."""
         for cohort in cohorts:
-            yield Started(tuple(plan.key for plan in cohort), "inline")
-            yield from distill(self._bench, self._space, self._train, cohort, self._station)
+            yield RunsStarted(tuple(plan.key for plan in cohort), "inline")
+            yield from distill(self._loaded, self._space, self._train, cohort, self._worker_state)
 
     def close(self) -> None:
         """Nothing is left behind."""

@@ -13,8 +13,9 @@ from multiprocessing.connection import wait
 import torch
 
 from mapsearch.core.errors import StudyFailed
-from mapsearch.core.records import Cohort, Event, Lost, RunResult, Started
-from mapsearch.distill import TooLarge, slices
+from mapsearch.core.events import Event, RunsLost, RunsStarted
+from mapsearch.core.runs import Cohort, RunResult
+from mapsearch.distill import CohortSplit, slices
 from mapsearch.executors.worker import Ready, Setup
 
 HEARTBEAT_SECONDS = 0.2
@@ -54,7 +55,7 @@ class LocalExecutor:
                     first, *rest = slices(waiting.popleft(), self._most)
                     waiting.extendleft(reversed(rest))
                     worker.give(first)
-                    yield Started(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
+                    yield RunsStarted(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
             wait([worker.connection for worker in self._workers.values()], HEARTBEAT_SECONDS)
             yield None
             for slot, worker in list(self._workers.items()):
@@ -85,7 +86,7 @@ class LocalExecutor:
                     worker.cohort = tuple(plan for plan in worker.cohort if plan.key != message.key)
                 if isinstance(message, Ready):
                     yield from worker.is_ready(message)
-                elif isinstance(message, TooLarge):
+                elif isinstance(message, CohortSplit):
                     worker.cohort = ()  # the process ends now and is replaced
                     self._most = max(len(cohort) for cohort in message.cohorts)
                     self._waiting.extendleft(reversed(message.cohorts))
@@ -98,7 +99,7 @@ class LocalExecutor:
                 raise StudyFailed(f"a worker process died (exit code {code}) before it was ready") from None
             self._start(slot)
             if keys:
-                yield Lost(keys, f"the worker process died (exit code {code})")
+                yield RunsLost(keys, f"the worker process died (exit code {code})")
 
 
 class _Worker:
@@ -130,7 +131,7 @@ class _Worker:
         keys = tuple(plan.key for plan in self.cohort)
         self.cohort, self.ready, self.has_worked = (), True, True
         if keys:
-            yield Lost(keys, message.error or "the worker gave no result")
+            yield RunsLost(keys, message.error or "the worker gave no result")
 
 
 def _environment(setup: Setup) -> dict[str, str]:

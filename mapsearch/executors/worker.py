@@ -1,6 +1,6 @@
 """The worker process: loads the task once, then trains each cohort it is sent.
 
-Started as `python -m mapsearch.executors.worker FD` by the local executor, with one end of a pipe.
+RunsStarted as `python -m mapsearch.executors.worker FD` by the local executor, with one end of a pipe.
 It leaves when the pipe closes, so that a controller that was killed takes its workers with it, and
 when memory did not suffice, so that the next process begins with all of it.
 """
@@ -18,8 +18,8 @@ import torch
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import TooLarge, open_station, train_cohort
-from mapsearch.tasks.loading import describe, load_task, open_bench
+from mapsearch.distill import CohortSplit, open_worker_state, train_cohort
+from mapsearch.tasks.loading import describe, import_task, open_task
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,17 @@ def main(connection: Connection) -> None:
     setup: Setup = connection.recv()
     torch.set_num_threads(setup.train.threads)
     try:
-        task = load_task(setup.task, setup.folder, setup.options, setup.cache_dir)
-        bench = open_bench(task, setup.device)
-        station = open_station(bench, setup.train)
+        task = import_task(setup.task, setup.folder, setup.options, setup.cache_dir)
+        loaded = open_task(task, setup.device)
+        worker_state = open_worker_state(loaded, setup.train)
         connection.send(Ready())
         while True:
             cohort = connection.recv()
             error = ""
             try:
-                for event in train_cohort(bench, setup.space, setup.train, cohort, station):
+                for event in train_cohort(loaded, setup.space, setup.train, cohort, worker_state):
                     connection.send(event)
-                    if isinstance(event, TooLarge):
+                    if isinstance(event, CohortSplit):
                         return
             except (ConnectionError, torch.AcceleratorError):  # not any OSError: the task's data may lack a file
                 raise  # after an error of the accelerator no later run of this process would work

@@ -83,7 +83,7 @@ class FeatureDistillation(nn.Module):
     def forward(self, mask: Tensor | None = None, progress: float = 0.0) -> Tensor:
         """The feature part of the batch both networks have just seen; half a cosine fades it until `anneal`."""
         student, teacher = self.student.take(), self.teacher.take()
-        demand_gradient(student)
+        require_gradient(student)
         losses = []
         for (s_path, t_path, multiplier, *_), projector in zip(self.pairs, self.projectors, strict=True):
             assert isinstance(projector, Projector)
@@ -97,7 +97,7 @@ class FeatureDistillation(nn.Module):
         self.teacher.remove()
 
 
-def demand_gradient(features: dict[str, Tensor]) -> None:
+def require_gradient(features: dict[str, Tensor]) -> None:
     """Make sure that what is taught can learn."""
     for path, feature in features.items():
         if torch.is_grad_enabled() and not feature.requires_grad:

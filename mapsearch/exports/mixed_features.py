@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsearch.exports.hooked_features import LayerHooks, demand_gradient, fade
+from mapsearch.exports.hooked_features import LayerHooks, fade, require_gradient
 from mapsearch.losses.aggregation import Mixture
 from mapsearch.losses.projectors import Projector
 
@@ -40,7 +40,7 @@ class MixedDistillation(nn.Module):
     def forward(self, mask: Tensor | None = None, progress: float = 0.0) -> Tensor:
         """The feature part of the batch both networks have just seen; half a cosine fades it until `anneal`."""
         student, teacher = self.student.take(), self.teacher.take()
-        demand_gradient(student)
+        require_gradient(student)
         losses = []
         for row, projector, mixture in zip(self.rows, self.projectors, self.mixtures, strict=True):
             assert isinstance(mixture, Mixture)

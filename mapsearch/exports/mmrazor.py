@@ -8,7 +8,7 @@ from typing import Any
 
 from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING
-from mapsearch.exports.hooked_features import LayerHooks, demand_gradient
+from mapsearch.exports.hooked_features import LayerHooks, require_gradient
 from mapsearch.exports.layout import docstring_line, literal
 from mapsearch.exports.mmrazor_run import load, plugin_path
 from mapsearch.exports.pasted import TORCH_IMPORTS, Part, pasted, term_arguments, term_parts, with_helpers
@@ -53,7 +53,7 @@ def _config(source: ExportSource, name: str, plugin: str) -> str:
 def _plugin(source: ExportSource, config: str) -> str:
     """The module that the config imports, with what this recipe uses of our code."""
     recipe = source.recipe
-    parts: list[Part] = [LayerHooks, demand_gradient, *with_helpers(bare_modules), *with_helpers(feature_of)]
+    parts: list[Part] = [LayerHooks, require_gradient, *with_helpers(bare_modules), *with_helpers(feature_of)]
     fields = {"provenance": _provenance(source), "config": config, "classes": "".join(_classes(recipe))}
     template = Path(__file__).with_name("mmrazor_plugin.py.tmpl")
     return pasted(template, fields, [*parts, *term_parts(recipe)], _IMPORTS)

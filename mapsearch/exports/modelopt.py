@@ -44,7 +44,7 @@ class FeatureLoss(_Loss):
         self, student: Sequence[Tensor], teachers: Sequence[Tensor], mask: Tensor | None = None, progress: float = 0.0
     ) -> Tensor:
         """The loss of the batch both networks have just seen."""
-        demand_gradient({self.layer: student[0]})
+        require_gradient({self.layer: student[0]})
         return fade(ANNEAL, progress) * self.term(student[0], teachers, mask)
 '''
 _LOGIT_CLASS = '''

@@ -10,7 +10,7 @@ from typing import Any
 
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.feature_terms import FeatureTerm, MixedTerm
-from mapsearch.exports.hooked_features import LayerHooks, demand_gradient, fade
+from mapsearch.exports.hooked_features import LayerHooks, fade, require_gradient
 from mapsearch.exports.source import ExportSource
 from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
@@ -78,7 +78,7 @@ def term_parts(recipe: Recipe) -> list[Part]:
     parts: list[Part] = []
     if recipe.mapping.pairs:
         parts += [FeatureTerm] if recipe.aggregation == "sum" else [MixedTerm, Mixture, covering]
-        parts += [LayerHooks, demand_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
+        parts += [LayerHooks, require_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
     return parts + loss_parts(recipe)
 
 

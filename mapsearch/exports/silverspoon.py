@@ -85,7 +85,7 @@ class Taught(nn.Module):
 
     def loss(self, student: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
         """The raw loss of the batch both networks have just seen."""
-        demand_gradient({self.layer: student[0]})
+        require_gradient({self.layer: student[0]})
         return self.term(student[0], teachers, self.padding.mask)
 
 

@@ -7,7 +7,9 @@ from statistics import fmean
 from mapsearch.core.errors import ExportError
 from mapsearch.core.layers import Layer
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, Study, Trial
+from mapsearch.core.runs import Run
+from mapsearch.core.studies import Study
+from mapsearch.core.trials import Trial
 
 
 @dataclass(frozen=True)

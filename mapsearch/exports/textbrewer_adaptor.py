@@ -7,7 +7,7 @@ from textwrap import fill
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import Recipe
-from mapsearch.exports.hooked_features import LayerHooks, demand_gradient, fade
+from mapsearch.exports.hooked_features import LayerHooks, fade, require_gradient
 from mapsearch.exports.layout import docstring_line, literal
 from mapsearch.exports.pasted import TORCH_IMPORTS, Part, module_name, pasted, projector_shapes, with_helpers
 from mapsearch.exports.source import ExportSource
@@ -71,7 +71,7 @@ def _about_logits(recipe: Recipe) -> str:
 def _parts(source: ExportSource) -> list[Part]:
     """What the recipe uses of our code, callers before what they call."""
     recipe = source.recipe
-    parts: list[Part] = [channels_last, LayerHooks, demand_gradient, fade]
+    parts: list[Part] = [channels_last, LayerHooks, require_gradient, fade]
     parts += [part for function in (bare_modules, feature_of) for part in with_helpers(function)]
     if _has_own_matches(source):
         parts += [compared, *with_helpers(FEATURE_LOSSES[recipe.loss])]

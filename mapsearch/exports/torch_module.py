@@ -10,7 +10,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.attached import AttachedLoss
 from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.constants import anneal_line, multiplier_lines
-from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, demand_gradient, fade
+from mapsearch.exports.hooked_features import FeatureDistillation, LayerHooks, fade, require_gradient
 from mapsearch.exports.layout import docstring_line, literal
 from mapsearch.exports.mixed_features import MixedDistillation
 from mapsearch.exports.pasted import Part, executed, loss_parts, pasted, projector_shapes, with_helpers
@@ -105,7 +105,7 @@ def _parts(recipe: Recipe) -> list[Part]:
     parts: list[Part] = []
     if recipe.mapping.pairs:
         parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
-        parts += [LayerHooks, demand_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
+        parts += [LayerHooks, require_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
     return parts + loss_parts(recipe)
 
 

@@ -17,7 +17,7 @@ from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.batches import logits_of, step_seed, train_batches
-from mapsearch.tasks.loading import Bench, describe, seed_everything
+from mapsearch.tasks.loading import LoadedTask, describe, seed_everything
 from mapsearch.tasks.precision import forward_precision
 
 TOLERANCE = 1e-5
@@ -66,7 +66,7 @@ class VerifyReport:
 
 
 def verify(
-    path: Path, target: str, source: ExportSource, bench: Bench, space: RecipeSpace, train: TrainSpec
+    path: Path, target: str, source: ExportSource, loaded: LoadedTask, space: RecipeSpace, train: TrainSpec
 ) -> VerifyReport:
     """Load the written file, run it on the first batch of the reference run and compare; then train one step.
 
@@ -75,7 +75,7 @@ def verify(
     step the projectors must have moved, and the student's weights must fit the bare student.
 
     Args:
-        space: the layers of the bench's networks.
+        space: the layers of the loaded's networks.
         train: the training of the study; its batch size decides the batch.
 
     Raises:
@@ -90,12 +90,12 @@ def verify(
             f"`mapsearch export {source.study} --to {target} --verify {path}`"
         )
     told, masked = expressed(source, chosen.capability, ()), chosen.capability.masks
-    loss = RecipeLoss(told.recipe, space.student, space.teacher, told.seed).to(bench.device)
+    loss = RecipeLoss(told.recipe, space.student, space.teacher, told.seed).to(loaded.device)
     chosen.adapt(loss)
     loss.restore(told.scales, told.norms)
 
     def exported(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
-        attached = chosen.load(path, space, student, teacher).to(bench.device)
+        attached = chosen.load(path, space, student, teacher).to(loaded.device)
         try:
             _copy_parameters(loss, attached, path)
         except ExportError:
@@ -103,9 +103,9 @@ def verify(
             raise
         return attached
 
-    of_trial = _loss_of_trial(bench, space, train, source)
-    here = _measure(_Side(bench, train, told, masked, lambda student, teacher: AttachedRecipe(loss, student, teacher)))
-    side = _Side(bench, train, told, masked, exported)
+    of_trial = _loss_of_trial(loaded, space, train, source)
+    here = _measure(_Side(loaded, train, told, masked, lambda student, teacher: AttachedRecipe(loss, student, teacher)))
+    side = _Side(loaded, train, told, masked, exported)
     try:
         there = _measure(side)
         problems = [] if chosen.capability.projector == "untrained" else _problems_of_a_step(side)
@@ -126,7 +126,7 @@ def verify(
 class _Side:
     """One of the losses that are compared: what is run, on what, and how it is put on a new student."""
 
-    bench: Bench
+    loaded: LoadedTask
     train: TrainSpec
     source: ExportSource
     masked: bool
@@ -135,9 +135,9 @@ class _Side:
 
 def _measure(side: _Side) -> tuple[float, float, float]:
     """Loss and student gradient norm of step 0, and the loss when the feature part has faded by half."""
-    student = side.bench.new_student(side.source.seed)
+    student = side.loaded.new_student(side.source.seed)
     parameters = [p for p in student.parameters() if p.requires_grad]  # before a framework adds its own
-    attached = side.attach(student, side.bench.teacher)
+    attached = side.attach(student, side.loaded.teacher)
     try:
         loss = _total(side, student, attached, progress=0.0)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -148,19 +148,19 @@ def _measure(side: _Side) -> tuple[float, float, float]:
         attached.close()
 
 
-def _loss_of_trial(bench: Bench, space: RecipeSpace, train: TrainSpec, source: ExportSource) -> float:
+def _loss_of_trial(loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, source: ExportSource) -> float:
     """The loss of step 0 by the trial's whole recipe, whatever a target makes of it."""
-    loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(bench.device)
+    loss = RecipeLoss(source.recipe, space.student, space.teacher, source.seed).to(loaded.device)
     loss.restore(source.scales, source.norms)
-    side = _Side(bench, train, source, True, lambda student, teacher: AttachedRecipe(loss, student, teacher))
+    side = _Side(loaded, train, source, True, lambda student, teacher: AttachedRecipe(loss, student, teacher))
     return _measure(side)[0]
 
 
 def _problems_of_a_step(side: _Side) -> list[str]:
     """What is wrong after one optimizer step: a projector at rest, or a student that no longer fits the bare one."""
-    student = side.bench.new_student(side.source.seed)
+    student = side.loaded.new_student(side.source.seed)
     taught = list(student.parameters())
-    attached = side.attach(student, side.bench.teacher)
+    attached = side.attach(student, side.loaded.teacher)
     problems = []
     try:
         learned = list(attached.parameters())
@@ -173,7 +173,7 @@ def _problems_of_a_step(side: _Side) -> list[str]:
     finally:
         attached.close()
     try:
-        side.bench.new_student(side.source.seed).load_state_dict(student.state_dict())
+        side.loaded.new_student(side.source.seed).load_state_dict(student.state_dict())
     except RuntimeError as error:
         problems.append(f"the trained student must load into the bare one, but does not: {describe(error)}")
     return problems
@@ -181,15 +181,15 @@ def _problems_of_a_step(side: _Side) -> list[str]:
 
 def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: float) -> Tensor:
     """The total loss on the first batch, drawn and computed as the trial's first step did."""
-    bench, source, train = side.bench, side.source, side.train
-    batch = next(train_batches(bench, train.batch_size, source.seed, source.n_steps))
-    with torch.no_grad(), forward_precision(train.precision, bench.device):
-        teacher_logits = logits_of(bench, bench.task.forward(bench.teacher, batch))
+    loaded, source, train = side.loaded, side.source, side.train
+    batch = next(train_batches(loaded, train.batch_size, source.seed, source.n_steps))
+    with torch.no_grad(), forward_precision(train.precision, loaded.device):
+        teacher_logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
     seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
-    with forward_precision(train.precision, bench.device):
-        output = bench.task.forward(student, batch)
-        task_loss, logits = bench.task.loss(output, batch), bench.task.logits(output)
-    return attached(task_loss, logits, teacher_logits, bench.task.mask(batch) if side.masked else None, progress)
+    with forward_precision(train.precision, loaded.device):
+        output = loaded.task.forward(student, batch)
+        task_loss, logits = loaded.task.loss(output, batch), loaded.task.logits(output)
+    return attached(task_loss, logits, teacher_logits, loaded.task.mask(batch) if side.masked else None, progress)
 
 
 def _copy_parameters(loss: RecipeLoss, attached: AttachedLoss, path: Path) -> None:

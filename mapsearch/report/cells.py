@@ -1,4 +1,4 @@
-"""The cells of a heat map, drawn with matplotlib: colours, noise, marks, numbers, names. Sizes are in inches."""
+"""The cells of a heat map, drawn with matplotlib: colours, noise, annotations, numbers, names. Sizes are in inches."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from mapsearch.core.similarity import Similarity
+from mapsearch.report.annotations import Annotations, Cell, rounded
 from mapsearch.report.layer_names import shorten
-from mapsearch.report.marks import Cell, Marks, rounded
 
 NUMBERS_FROM = 0.34  # the smallest cell that holds `-0.12`
 GREY, HATCH = "#e4e4e4", "#9a9a9a"
@@ -19,7 +19,7 @@ NAME_SIZE = 7.5
 LETTER = 0.075  # the width of a letter of that size
 
 
-def draw_matrix(axes: Axes, similarity: Similarity, found: Marks, norm: Normalize, cell: float) -> None:
+def draw_matrix(axes: Axes, similarity: Similarity, found: Annotations, norm: Normalize, cell: float) -> None:
     """The values of a similarity in viridis; noise hatched, the assignment in boxes, best teachers dotted."""
     draw_cells(axes, similarity.values, norm, "viridis", cell, found.noise)
     draw_boxes(axes, found.assigned, "assignment")

@@ -7,6 +7,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mapsearch.core.comparison import Comparison
+from mapsearch.report.annotations import LEAST_RANGE, MEASURES, Annotations, Cell, annotate, colour_range, flat
 from mapsearch.report.cells import draw_boxes, draw_cells, draw_matrix, label_layers
 from mapsearch.report.comparison import comparison_lines
 from mapsearch.report.heat_map import LEAST_TEXT, cell_size
@@ -19,7 +20,6 @@ from mapsearch.report.margins import (
     write_above,
     write_caption,
 )
-from mapsearch.report.marks import LEAST_RANGE, MEASURES, Cell, Marks, colour_range, flat, marks
 
 BESIDE, BELOW = 1.5, 0.35  # from one panel to the next: a colour bar and its labels, or a line of text
 COLOURS = "PuOr_r"  # orange up, purple down: told apart by every kind of colour vision
@@ -30,7 +30,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
     before, after = comparison.before, comparison.after
     stacked = len(before.teacher_layers) >= len(before.student_layers)
     figure, panels, cell = _panels(len(before.student_layers), len(before.teacher_layers), stacked)
-    shown = ((before, marks(before), "before"), (after, marks(after), "after"))
+    shown = ((before, annotate(before), "before"), (after, annotate(after), "after"))
     for axes, (similarity, found, name) in zip(panels, shown, strict=False):
         together = (before, after) if before.measure == after.measure else (similarity,)
         norm = Normalize(*colour_range(*together))
@@ -40,7 +40,7 @@ def draw_comparison(comparison: Comparison) -> Figure:
     _draw_difference(panels[2], comparison, cell)
     for i, axes in enumerate(panels):
         label_layers(axes, before, cell, student=stacked or i == 0, teacher=not stacked or i == 2)
-    all_marks = Marks(
+    all_marks = Annotations(
         *(getattr(shown[0][1], kind) | getattr(shown[1][1], kind) for kind in ("noise", "best", "assigned"))
     )
     width = max(cell * len(before.teacher_layers) * (1 if stacked else 3) + 1, LEAST_TEXT)

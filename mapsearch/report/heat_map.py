@@ -5,9 +5,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mapsearch.core.similarity import Similarity
+from mapsearch.report.annotations import MEASURES, annotate, colour_range
 from mapsearch.report.cells import draw_matrix, label_layers
 from mapsearch.report.margins import draw_floor_bar, legend, write_caption
-from mapsearch.report.marks import MEASURES, colour_range, marks
 from mapsearch.report.similarity import similarity_details, similarity_sentence
 
 WIDEST = 9.6  # of the cells alone
@@ -18,7 +18,7 @@ LEAST_TEXT = 6.0  # the width of the small print above even the narrowest matrix
 def draw_similarity(similarity: Similarity) -> Figure:
     """One heat map with title, marks and a colour bar that shows the noise floor."""
     S, T = len(similarity.student_layers), len(similarity.teacher_layers)
-    cell, found, norm = cell_size(max(S, T)), marks(similarity), Normalize(*colour_range(similarity))
+    cell, found, norm = cell_size(max(S, T)), annotate(similarity), Normalize(*colour_range(similarity))
     figure = Figure(figsize=(T * cell, S * cell))
     axes = figure.add_axes((0, 0, 1, 1))
     draw_matrix(axes, similarity, found, norm, cell)

@@ -12,8 +12,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
+from mapsearch.report.annotations import Annotations
 from mapsearch.report.cells import GREY, HATCH, NAME_SIZE
-from mapsearch.report.marks import Marks
 
 TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold"}
 SMALL: dict[str, Any] = {"fontsize": 7.5, "color": "#444444", "linespacing": 1.25}
@@ -43,7 +43,7 @@ def write_above(axes: Axes, text: str, lift: float, font: dict[str, Any]) -> Non
     axes.annotate(text, (0, 1), (0, lift), "axes fraction", "offset points", va="bottom", parse_math=False, **font)
 
 
-def legend(found: Marks) -> list[Artist]:
+def legend(found: Annotations) -> list[Artist]:
     """What the marks mean; those that are not there are not explained."""
     dot = Line2D([], [], marker="o", color="none", markerfacecolor="white", markeredgecolor="black", markersize=4)
     grey = Patch(facecolor=GREY, edgecolor=HATCH, hatch="//////", linewidth=0)

@@ -6,7 +6,7 @@ from math import hypot
 from statistics import median
 
 from mapsearch.core.similarity import Similarity
-from mapsearch.report.marks import flat, tells
+from mapsearch.report.annotations import flat, tells
 
 MOST_PAIRS = 6  # a longer list is no sentence: then the three most certain pairs stand for the others
 

@@ -9,7 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mapsearch.core.layers import Layer
-from mapsearch.core.records import Noise, Run, Study, Trial, Verdict
+from mapsearch.core.runs import Run
+from mapsearch.core.studies import Study
+from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Noise, Verdict
 
 SHOWN_TRIALS = 8
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mapsearch.core.similarity import Similarity
+from mapsearch.report.annotations import MEASURES, Annotations, Cell, annotate, colour_range, rounded
 from mapsearch.report.layer_names import shorten
-from mapsearch.report.marks import MEASURES, Cell, Marks, colour_range, marks, rounded
 
 # matplotlib's viridis at equal steps: dark is low, and the order holds for every kind of colour blindness and in grey
 _VIRIDIS = (
@@ -57,7 +57,7 @@ class _Shown:
     similarity: Similarity
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        ink, found = _ink(console, options), marks(self.similarity)
+        ink, found = _ink(console, options), annotate(self.similarity)
         table = _numbers(self.similarity, found, ink)
         yield Text(_title(self.similarity))
         if Measurement.get(console, options.update(max_width=10_000), table).maximum <= options.max_width:
@@ -79,7 +79,7 @@ def _title(similarity: Similarity) -> str:
     return f"{MEASURES[similarity.measure]}: student rows{shared[0]}, teacher columns{shared[1]}"
 
 
-def _numbers(similarity: Similarity, found: Marks, ink: Ink) -> Table:
+def _numbers(similarity: Similarity, found: Annotations, ink: Ink) -> Table:
     """All values, marked by brackets and a star, and coloured where colours are at hand."""
     span = colour_range(similarity)
     table = Table("")
@@ -96,7 +96,7 @@ def _numbers(similarity: Similarity, found: Marks, ink: Ink) -> Table:
     return table
 
 
-def _map(similarity: Similarity, found: Marks, ink: Ink, width: int) -> Iterator[Text]:
+def _map(similarity: Similarity, found: Annotations, ink: Ink, width: int) -> Iterator[Text]:
     """A cell per pair of layers, in as many blocks of columns as the width needs."""
     span = colour_range(similarity)
     names = [_short(name, ink) for name in shorten(similarity.student_layers)[1]]
@@ -119,7 +119,7 @@ def _map(similarity: Similarity, found: Marks, ink: Ink, width: int) -> Iterator
     yield Text(ink.legend(*span, numbers=cell == NUMBER), style="dim")
 
 
-def _cell(value: float, at: Cell, found: Marks, ink: Ink, span: tuple[float, float], width: int) -> Text:
+def _cell(value: float, at: Cell, found: Annotations, ink: Ink, span: tuple[float, float], width: int) -> Text:
     """A number, a level or a colour, as the width and the ink allow, with the mark behind it or upon it."""
     kinds = {(True, True): ink.both, (True, False): ink.assigned, (False, True): ink.best}
     mark, noise = kinds.get((at in found.assigned, at in found.best), ""), at in found.noise

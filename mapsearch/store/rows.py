@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, RunPlan, RunResult, Study, Trial
+from mapsearch.core.runs import Run, RunPlan, RunResult
+from mapsearch.core.studies import Study
+from mapsearch.core.trials import Trial
 
 Row = Mapping[Any, Any]
 

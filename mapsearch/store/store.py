@@ -9,7 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, f
 from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.errors import StudyChanged
-from mapsearch.core.records import Run, RunKey, RunPlan, RunResult, Study, StudyState, Trial, TrialState
+from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
+from mapsearch.core.studies import Study, StudyState
+from mapsearch.core.trials import Trial, TrialState
 from mapsearch.store.changes import changed_keys
 from mapsearch.store.connect import connect
 from mapsearch.store.database import Database

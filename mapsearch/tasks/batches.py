@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import TaskError, did_you_mean
-from mapsearch.tasks.loading import Bench, seed_everything
+from mapsearch.tasks.loading import LoadedTask, seed_everything
 from mapsearch.tasks.task import batch_size, to_device
 
 
@@ -28,11 +28,11 @@ def train_order(n: int, size: int, seed: int, n_steps: int) -> Iterator[list[int
         yield chosen
 
 
-def train_batches(bench: Bench, size: int, seed: int, n_steps: int) -> Iterator[Any]:
+def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Iterator[Any]:
     """The training batches on the device; what the data draws at random, such as augmentation, follows the seed."""
-    for step, chosen in enumerate(train_order(len(bench.train), size, seed, n_steps)):
+    for step, chosen in enumerate(train_order(len(loaded.train), size, seed, n_steps)):
         seed_everything(step_seed(seed, step))
-        yield to_device(collated(bench, bench.train, chosen), bench.device)
+        yield to_device(collated(loaded, loaded.train, chosen), loaded.device)
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -41,7 +41,7 @@ def step_seed(seed: int, step: int) -> int:
 
 
 def ordered_batches(
-    bench: Bench, data: Any, size: int, limit: int | None = None, seed: int | None = None
+    loaded: LoadedTask, data: Any, size: int, limit: int | None = None, seed: int | None = None
 ) -> Iterator[Any]:
     """Batches on the device, in the order of the data, or with a seed in a shuffled one.
 
@@ -52,11 +52,11 @@ def ordered_batches(
     if seed is not None:
         random.Random(seed).shuffle(chosen)
     for start in range(0, len(chosen), size):
-        yield to_device(collated(bench, data, chosen[start : start + size]), bench.device)
+        yield to_device(collated(loaded, data, chosen[start : start + size]), loaded.device)
 
 
 @torch.no_grad()
-def evaluate(bench: Bench, models: Sequence[nn.Module], data: Any, size: int = 256) -> list[dict[str, float]]:
+def evaluate(loaded: LoadedTask, models: Sequence[nn.Module], data: Any, size: int = 256) -> list[dict[str, float]]:
     """The metrics of each model over all of the data, in eval mode; the mode is restored.
 
     Raises:
@@ -67,9 +67,9 @@ def evaluate(bench: Bench, models: Sequence[nn.Module], data: Any, size: int = 2
     for model in models:
         model.eval()
     try:
-        for batch in ordered_batches(bench, data, size):
+        for batch in ordered_batches(loaded, data, size):
             for model, total in zip(models, sums, strict=True):
-                total.add(bench.task.metrics(bench.task.forward(model, batch), batch), batch_size(batch))
+                total.add(loaded.task.metrics(loaded.task.forward(model, batch), batch), batch_size(batch))
     finally:
         for model, mode in zip(models, modes, strict=True):
             model.train(mode)
@@ -122,19 +122,19 @@ def metric_of(metrics: dict[str, float], name: str) -> float:
     return metrics[name]
 
 
-def collated(bench: Bench, data: Any, chosen: Sequence[int]) -> Any:
+def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:
     """The batch of these samples, where the data is: not yet on the device."""
     fetch = getattr(data, "__getitems__", None)
-    return bench.task.collate(fetch(chosen) if fetch is not None else [data[i] for i in chosen])
+    return loaded.task.collate(fetch(chosen) if fetch is not None else [data[i] for i in chosen])
 
 
-def logits_of(bench: Bench, output: Any) -> Tensor:
+def logits_of(loaded: LoadedTask, output: Any) -> Tensor:
     """The output's logits.
 
     Raises:
         TaskError: they are no float tensor with at least two classes on its last axis.
     """
-    logits = bench.task.logits(output)
+    logits = loaded.task.logits(output)
     if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim < 2 or logits.shape[-1] < 2:
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise TaskError(f"`logits(output)` must return float class scores `[..., C]` with C >= 2, but got {shape}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mapsearch.tasks.batches import collated
-from mapsearch.tasks.loading import Bench, seed_everything
+from mapsearch.tasks.loading import LoadedTask, seed_everything
 from mapsearch.tasks.task import batch_size
 
 LOOKED_AT = 64
@@ -34,16 +34,16 @@ def row_digests(batch: Any) -> Tensor | None:
     return torch.tensor(found)
 
 
-def why_not_fixed(bench: Bench) -> str:
+def why_not_fixed(loaded: LoadedTask) -> str:
     """Why the training samples must be shown to the teacher anew each time; empty when they are fixed.
 
     They are when a second look, under another seed and in a smaller batch, shows the same.
     """
-    n = len(bench.train)
+    n = len(loaded.train)
     chosen = sorted({i * n // LOOKED_AT for i in range(LOOKED_AT)})
     middle = len(chosen) // 2
-    first, again = (_look(bench, chosen, seed) for seed in (0, 1))
-    halves = [_look(bench, part, 1) for part in (chosen[:middle], chosen[middle:])]
+    first, again = (_look(loaded, chosen, seed) for seed in (0, 1))
+    halves = [_look(loaded, part, 1) for part in (chosen[:middle], chosen[middle:])]
     if first is None or again is None or halves[0] is None or halves[1] is None:
         return "batches hold objects whose content cannot be compared"
     if not torch.equal(first, again):
@@ -53,9 +53,9 @@ def why_not_fixed(bench: Bench) -> str:
     return ""
 
 
-def _look(bench: Bench, chosen: list[int], seed: int) -> Tensor | None:
+def _look(loaded: LoadedTask, chosen: list[int], seed: int) -> Tensor | None:
     seed_everything(seed)
-    return row_digests(collated(bench, bench.train, chosen))
+    return row_digests(collated(loaded, loaded.train, chosen))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

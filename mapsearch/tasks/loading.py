@@ -1,4 +1,4 @@
-"""From a study file's `task: file.py:Class` to a `Bench`: the task with its teacher and data in place."""
+"""From a study file's `task: file.py:Class` to a `LoadedTask`: the task with its teacher and data in place."""
 
 import hashlib
 import importlib
@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from mapsearch.core.errors import TaskError, did_you_mean
-from mapsearch.core.records import Split
+from mapsearch.core.runs import Split
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.task import Task
 
@@ -28,7 +28,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Bench:
+class LoadedTask:
     """A task made ready in this process: the teacher frozen on the device, the data split."""
 
     task: Task
@@ -56,7 +56,7 @@ class Bench:
         return student.to(self.device).train()
 
 
-def open_bench(task: Task, device: str) -> Bench:
+def open_task(task: Task, device: str) -> LoadedTask:
     """Call the task's teacher and data, and check their form.
 
     Raises:
@@ -79,17 +79,17 @@ def open_bench(task: Task, device: str) -> Bench:
     where = choose_device(device)
     teacher = teacher.to(where).eval().requires_grad_(False)
     _check_data("test_data", test, 4)
-    return Bench(task, teacher, train, valid, test, where, notes)
+    return LoadedTask(task, teacher, train, valid, test, where, notes)
 
 
-def load_bench(spec: StudySpec, cache_dir: Path) -> Bench:
+def load_task(spec: StudySpec, cache_dir: Path) -> LoadedTask:
     """The study's task made ready in this process, with the threads the study asks for.
 
     Raises:
         TaskError: the task cannot be loaded or used.
     """
     torch.set_num_threads(spec.train.threads)
-    return open_bench(load_task(spec.task, spec.folder, spec.options, cache_dir), spec.train.device)
+    return open_task(import_task(spec.task, spec.folder, spec.options, cache_dir), spec.train.device)
 
 
 def cache_folder(storage: str, study: str) -> Path:
@@ -105,7 +105,7 @@ def task_digest(spec: StudySpec) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def load_task(reference: str, folder: Path, options: dict[str, Any], cache_dir: Path) -> Task:
+def import_task(reference: str, folder: Path, options: dict[str, Any], cache_dir: Path) -> Task:
     """The user's task, built with its options.
 
     Args:

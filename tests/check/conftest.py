@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from mapsearch.core.spec import StudySpec
-from mapsearch.tasks.loading import open_bench
+from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
 
 N_CLASSES = 3
@@ -103,26 +103,26 @@ def labelled_by(teacher, *inputs):
 
 @pytest.fixture
 def vision():
-    """`vision(**parts)` -> the bench of a sound CNN study, with those parts exchanged."""
+    """`vision(**parts)` -> the loaded of a sound CNN study, with those parts exchanged."""
 
-    def bench(**parts):
+    def loaded(**parts):
         torch.manual_seed(0)
         teacher, x = Cnn(8, 4), torch.randn(160, 1, 6, 6)
         y = labelled_by(teacher, x)
         data = [TensorDataset(x[i], y[i]) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
         sound = {"teacher": lambda: teacher, "student": lambda: Cnn(4, 2)}
-        return open_bench(
+        return open_task(
             SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
         )
 
-    return bench
+    return loaded
 
 
 @pytest.fixture
 def text():
-    """`text(**parts)` -> the bench of a sound study of padded token ids in dict batches."""
+    """`text(**parts)` -> the loaded of a sound study of padded token ids in dict batches."""
 
-    def bench(*, without=(), **parts):
+    def loaded(*, without=(), **parts):
         torch.manual_seed(0)
         ids = torch.randint(1, 40, (160, 10))
         mask = (torch.arange(10) < torch.randint(3, 11, (160, 1))).long()
@@ -131,11 +131,11 @@ def text():
         columns = {name: column for name, column in columns.items() if name not in without}
         data = [Dicts({n: c[i] for n, c in columns.items()}) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
         sound = {"teacher": lambda: teacher, "student": lambda: Reader(4, 2)}
-        return open_bench(
+        return open_task(
             SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
         )
 
-    return bench
+    return loaded
 
 
 @pytest.fixture

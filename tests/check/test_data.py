@@ -5,7 +5,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from mapsearch.check import check
-from mapsearch.tasks.loading import open_bench
+from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
 
 
@@ -14,8 +14,8 @@ def said(report, level, what):
 
 
 def test_a_validation_set_that_overlaps_the_training_set_is_refused_with_the_count(vision, study):
-    bench = vision()
-    x, y = bench.train.tensors
+    loaded = vision()
+    x, y = loaded.train.tensors
     leaked = TensorDataset(x[:40], 0 * y[:40])  # other labels do not make other samples
     message = said(check(vision(test=leaked), study()), "error", "data")
     assert message.startswith("40 of 40 samples of test_data (100.0%) stand in train_data too")
@@ -60,8 +60,8 @@ def test_a_task_with_a_loss_of_its_own_needs_no_labels(vision, study):
     def metrics(self, output, batch):
         return {"spread": output.std(1)}
 
-    bench = vision(labels=no_labels, loss=loss, metrics=metrics)
-    report = check(bench, study(metric="spread"))
+    loaded = vision(labels=no_labels, loss=loss, metrics=metrics)
+    report = check(loaded, study(metric="spread"))
     assert "the share without a label is not known" in said(report, "ok", "data")
     assert not any("labels" in error.message for error in report.errors)
 
@@ -74,8 +74,8 @@ def test_padding_without_a_mask_is_refused_with_its_share(text, study):
 
 
 def test_a_mask_of_the_task_is_as_good(text, study):
-    bench = text(without=("attention_mask",), mask=lambda self, batch: batch["input_ids"] != 0)
-    assert not check(bench, study()).errors
+    loaded = text(without=("attention_mask",), mask=lambda self, batch: batch["input_ids"] != 0)
+    assert not check(loaded, study()).errors
 
 
 def test_a_mask_of_the_wrong_shape_or_type_is_refused(text, study):
@@ -122,7 +122,7 @@ class Series(Task):
 
 
 def padding_of(task, study):
-    report = check(open_bench(task, "cpu"), study())
+    report = check(open_task(task, "cpu"), study())
     return [(f.level, f.message) for f in report.findings if f.what == "padding"]
 
 

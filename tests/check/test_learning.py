@@ -50,11 +50,11 @@ def test_a_teacher_that_is_not_the_same_twice_is_refused(vision, cnn, study):
 
 
 def test_a_teacher_layer_that_is_the_same_for_every_sample_is_refused(vision, study):
-    bench = vision()
+    loaded = vision()
     with torch.no_grad():
-        bench.teacher.blocks[1].conv.weight.zero_()
-        bench.teacher.blocks[1].conv.bias.zero_()
-    report = check(bench, study(layers={"teacher": ["blocks.1.conv", "blocks.2"]}))
+        loaded.teacher.blocks[1].conv.weight.zero_()
+        loaded.teacher.blocks[1].conv.bias.zero_()
+    report = check(loaded, study(layers={"teacher": ["blocks.1.conv", "blocks.2"]}))
     assert "similarity of `blocks.1.conv` with itself must be 1" in said(report, "error", "self-test")
 
 

@@ -108,9 +108,9 @@ def test_a_student_that_holds_modules_of_the_teacher_is_refused(vision, cnn, stu
 
 
 def test_a_teacher_that_takes_gradients_is_refused(vision, study):
-    bench = vision()
-    bench.teacher.head.requires_grad_(True)
-    assert "must be frozen, but `head.weight` takes gradients" in said(check(bench, study()), "error", "teacher")
+    loaded = vision()
+    loaded.teacher.head.requires_grad_(True)
+    assert "must be frozen, but `head.weight` takes gradients" in said(check(loaded, study()), "error", "teacher")
 
 
 def test_a_student_that_cannot_learn_is_refused(vision, cnn, study):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mapsearch.check import check, demand
+from mapsearch.check import check, raise_for_errors
 from mapsearch.core.errors import CheckFailed
 
 
@@ -21,7 +21,7 @@ def lines(report, level):
 def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     report = check(vision(), study())
     assert errors(report) == []
-    assert demand(report) is None
+    assert raise_for_errors(report) is None
     assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
     assert [layer.path for layer in report.teacher] == [f"blocks.{i}" for i in range(4)]
     assert report.teacher_metrics["accuracy"] == 1.0 > report.student_metrics["accuracy"]
@@ -52,22 +52,22 @@ def test_a_sound_text_study_passes_with_its_padding_masked(text, study):
     assert re.search(r"padding: \d+% of the positions are padding: masked", lines(report, "ok"))
 
 
-def test_the_bench_is_left_as_it_was(vision, study):
-    bench = vision()
-    before = copy.deepcopy(bench.teacher.state_dict())
-    check(bench, study())
-    assert all(torch.equal(before[name], value) for name, value in bench.teacher.state_dict().items())
-    assert not bench.teacher.training
-    assert not any(module._forward_hooks for module in bench.teacher.modules())
-    assert all(p.grad is None and not p.requires_grad for p in bench.teacher.parameters())
+def test_the_loaded_task_is_left_as_it_was(vision, study):
+    loaded = vision()
+    before = copy.deepcopy(loaded.teacher.state_dict())
+    check(loaded, study())
+    assert all(torch.equal(before[name], value) for name, value in loaded.teacher.state_dict().items())
+    assert not loaded.teacher.training
+    assert not any(module._forward_hooks for module in loaded.teacher.modules())
+    assert all(p.grad is None and not p.requires_grad for p in loaded.teacher.parameters())
 
 
 def test_errors_come_all_at_once(vision, study):
-    bench, spec = vision(), study(metric="acuracy", layers={"teacher": ["block"], "student": ["nothing"]})
-    found = errors(check(bench, spec))
+    loaded, spec = vision(), study(metric="acuracy", layers={"teacher": ["block"], "student": ["nothing"]})
+    found = errors(check(loaded, spec))
     assert len(found) == 3
     with pytest.raises(CheckFailed, match=r"did you mean `accuracy`(.|\n)*no layer `nothing`(.|\n)*no layer `block`"):
-        demand(check(bench, spec))
+        raise_for_errors(check(loaded, spec))
 
 
 def test_an_exception_of_the_users_code_is_a_finding_with_its_line(vision, study):
@@ -105,16 +105,16 @@ def test_the_forecast_follows_the_workers(vision, study):
 
 
 def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
-    bench = vision()
+    loaded = vision()
 
     def logits(self, output):
-        if any(module._forward_hooks for module in bench.teacher.modules()):
+        if any(module._forward_hooks for module in loaded.teacher.modules()):
             raise RuntimeError("only while it is watched")
         return output
 
-    bench.task.logits = logits.__get__(bench.task)
-    assert check(bench, study()).errors
-    assert not any(module._forward_hooks for module in bench.teacher.modules())
+    loaded.task.logits = logits.__get__(loaded.task)
+    assert check(loaded, study()).errors
+    assert not any(module._forward_hooks for module in loaded.teacher.modules())
     assert torch.backends.mha.get_fastpath_enabled()
 
 

@@ -2,7 +2,7 @@ import pytest
 from torch import nn
 
 from mapsearch.check import check
-from mapsearch.check.notebook import Notebook
+from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.vocabularies import check_vocabularies
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.task import Task
@@ -31,9 +31,9 @@ class Words(Task):
 
 
 def finding(task, student, teacher):
-    book = Notebook()
-    check_vocabularies(book, task, (8, 16, student), (8, 16, teacher))
-    (found,) = book.findings
+    log = FindingLog()
+    check_vocabularies(log, task, (8, 16, student), (8, 16, teacher))
+    (found,) = log.findings
     return found.level, found.message
 
 

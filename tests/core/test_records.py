@@ -3,7 +3,8 @@ import json
 import pytest
 
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import FINISHED, INFEASIBLE, Against, Noise, Run, RunPlan, Verdict
+from mapsearch.core.runs import FINISHED, INFEASIBLE, Run, RunPlan
+from mapsearch.core.verdict import Against, Noise, Verdict
 
 AGAINST = Against("uniform", 4, "TIES", 0.003, -0.01, 0.016, 0.6, 6)
 

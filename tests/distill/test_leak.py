@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_tasks import Clusters, make_bench, make_plans, make_space
+from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import RunResult
+from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import distill, open_station
+from mapsearch.distill import distill, open_worker_state
 
 TRAIN = TrainSpec(steps=5, batch_size=16)
 PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
@@ -29,13 +29,13 @@ def resident_bytes() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
 def test_two_hundred_runs_leave_memory_as_it_was():
-    bench = make_bench(Clusters())
-    space, station = make_space(bench), open_station(bench, TRAIN)
+    loaded = load(Clusters())
+    space, worker_state = make_space(loaded), open_worker_state(loaded, TRAIN)
 
     def runs(n: int) -> None:
         for seed in range(n // 4):
             plans = make_plans(PAIR, Recipe(), PAIR, DIVERGES, n_steps=5, seed=seed)
-            ended = [e.state for e in distill(bench, space, TRAIN, plans, station) if isinstance(e, RunResult)]
+            ended = [e.state for e in distill(loaded, space, TRAIN, plans, worker_state) if isinstance(e, RunResult)]
             assert sorted(ended) == ["complete", "complete", "complete", "diverged"]
 
     runs(40)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_tasks import Clusters, make_bench, make_plans, make_space
+from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.errors import StudyFailed
+from mapsearch.core.events import RunsLost, RunsStarted
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Lost, RunResult, Started
+from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import TrainSpec
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
@@ -21,7 +22,7 @@ HERE = Path(__file__).parents[1]
 TRAIN = TrainSpec(steps=12, batch_size=16)
 MAPPED = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
 RECIPES = (Recipe(), Recipe(logit_weight=1.0), MAPPED)
-SPACE = make_space(make_bench(Clusters()))
+SPACE = make_space(load(Clusters()))
 
 
 def setup(task: str = "Clusters", **options: object) -> Setup:
@@ -48,7 +49,7 @@ def results(executor, cohorts):
 def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_executor, capfd):
     one, two, three = make_plans(*RECIPES)
     cohorts = [(one, two), (three,)]
-    inline = results(InlineExecutor(make_bench(Clusters()), SPACE, TRAIN), cohorts)
+    inline = results(InlineExecutor(load(Clusters()), SPACE, TRAIN), cohorts)
     local = results(open_executor(setup(talk=True), 2), cohorts)
     assert local.keys() == inline.keys() == {one.key, two.key, three.key}
     for key, run in local.items():
@@ -65,22 +66,22 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(open_executor):
     long, short = make_plans(MAPPED, n_steps=100_000)[0], make_plans(*RECIPES)[1]
     events, workers = [], []
     for event in executor.run([(long,), (short,)]):
-        events += [event] if isinstance(event, Started | Lost | RunResult) else []
-        if isinstance(event, Started):
+        events += [event] if isinstance(event, RunsStarted | RunsLost | RunResult) else []
+        if isinstance(event, RunsStarted):
             pid, _, device = event.worker.partition("@")
             workers.append(int(pid))
             assert device == "cpu"
             if event.keys == (long.key,):
                 os.kill(int(pid), signal.SIGKILL)
-    assert [type(event) for event in events] == [Started, Lost, Started, RunResult]
-    assert events[1] == Lost((long.key,), "the worker process died (exit code -9)")
+    assert [type(event) for event in events] == [RunsStarted, RunsLost, RunsStarted, RunResult]
+    assert events[1] == RunsLost((long.key,), "the worker process died (exit code -9)")
     assert events[3].key == short.key
     assert workers[0] != workers[1]
 
     os.kill(workers[1], signal.SIGKILL)  # while it waits: what it is given next is lost, unless the death is seen first
     other = make_plans(*RECIPES)[2]
-    events = [event for event in executor.run([(short,), (other,)]) if isinstance(event, Lost | RunResult)]
-    assert events[0] == Lost((short.key,), "the worker process died (exit code -9)") or events[0].key == short.key
+    events = [event for event in executor.run([(short,), (other,)]) if isinstance(event, RunsLost | RunResult)]
+    assert events[0] == RunsLost((short.key,), "the worker process died (exit code -9)") or events[0].key == short.key
     assert isinstance(events[1], RunResult)
     assert events[1].key == other.key
     assert len(events) == 2
@@ -91,7 +92,7 @@ def test_an_error_of_the_tasks_data_comes_back_with_its_line(open_executor):
     executor = open_executor(setup("LostFile"))
     for _ in range(2):  # the worker lives on
         started, lost = (event for event in executor.run([(plan,)]) if event is not None)
-        assert isinstance(started, Started)
+        assert isinstance(started, RunsStarted)
         assert lost.keys == (plan.key,)
         assert lost.error.startswith("FileNotFoundError: points.bin is gone (small_tasks.py:")
 
@@ -118,9 +119,9 @@ def test_without_a_number_there_is_a_worker_per_core():
 
 CONTROLLER = """
 import sys
-from test_local import MAPPED, Started, LocalExecutor, make_plans, setup
+from test_local import MAPPED, RunsStarted, LocalExecutor, make_plans, setup
 for event in LocalExecutor(setup(), 1).run([make_plans(MAPPED, n_steps=10**7)]):
-    if isinstance(event, Started):
+    if isinstance(event, RunsStarted):
         print(event.worker, flush=True)
 """
 
@@ -143,10 +144,10 @@ def test_workers_leave_when_their_controller_is_killed():
 def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_executor):
     executor = open_executor(setup("Crowded", limit=2))
     plans = make_plans(*[MAPPED] * 5)
-    events = [event for event in executor.run([plans]) if isinstance(event, Started | Lost | RunResult)]
-    assert not any(isinstance(event, Lost) for event in events)
+    events = [event for event in executor.run([plans]) if isinstance(event, RunsStarted | RunsLost | RunResult)]
+    assert not any(isinstance(event, RunsLost) for event in events)
     assert {e.key: e.state for e in events if isinstance(e, RunResult)} == {plan.key: "complete" for plan in plans}
-    started = [event for event in events if isinstance(event, Started)]
+    started = [event for event in events if isinstance(event, RunsStarted)]
     assert len({event.worker for event in started}) == 3  # five do not fit, then three do not
-    again = [event for event in executor.run([plans]) if isinstance(event, Started)]
+    again = [event for event in executor.run([plans]) if isinstance(event, RunsStarted)]
     assert max(len(event.keys) for event in again) <= 2  # learnt once

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, RunPlan, RunResult, Study, Trial
+from mapsearch.core.runs import Run, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
+from mapsearch.core.studies import Study
+from mapsearch.core.trials import Trial
 from mapsearch.distill import distill
 from mapsearch.exports.source import ExportSource, export_source
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.batches import train_batches
-from mapsearch.tasks.loading import Bench, open_bench
+from mapsearch.tasks.loading import LoadedTask, open_task
 from mapsearch.tasks.task import Task
 
 
@@ -146,7 +148,7 @@ def mapping(task: str) -> LayerMapping:
 class Distilled:
     """A study of one trial, distilled for a few steps."""
 
-    bench: Bench
+    loaded: LoadedTask
     space: RecipeSpace
     train: TrainSpec
     study: Study
@@ -161,14 +163,14 @@ class Distilled:
 TRAIN = TrainSpec(steps=5, batch_size=8)
 
 
-def _distilled(bench: Bench, recipe: Recipe) -> Distilled:
-    batch = next(train_batches(bench, 8, 0, 1))
+def _distilled(loaded: LoadedTask, recipe: Recipe) -> Distilled:
+    batch = next(train_batches(loaded, 8, 0, 1))
     layers = {}
-    for network, model in (("student", bench.new_student(0)), ("teacher", bench.teacher)):
-        found = list_layers(model, lambda m: bench.task.forward(m, batch), 8)
+    for network, model in (("student", loaded.new_student(0)), ("teacher", loaded.teacher)):
+        found = list_layers(model, lambda m: loaded.task.forward(m, batch), 8)
         layers[network] = choose_layers(network, model, found, "auto")
     space = RecipeSpace(layers["student"], layers["teacher"])
-    runs = [_run(bench, space, recipe, seed) for seed in (5, 4)]
+    runs = [_run(loaded, space, recipe, seed) for seed in (5, 4)]
     facts = {
         "layers": {network: [layer.to_json() for layer in found] for network, found in layers.items()},
         "environment": {"mapsearch": "0.1.0", "torch": torch.__version__},
@@ -176,28 +178,28 @@ def _distilled(bench: Bench, recipe: Recipe) -> Distilled:
     }
     spec = {"name": "small", "metric": "accuracy", "direction": "maximize"}
     study = Study("small", "complete", spec, "", facts, "", "", 1, 2, 2)
-    return Distilled(bench, space, TRAIN, study, [Trial(0, "curve", recipe, state="complete")], runs)
+    return Distilled(loaded, space, TRAIN, study, [Trial(0, "curve", recipe, state="complete")], runs)
 
 
-def _run(bench: Bench, space: RecipeSpace, recipe: Recipe, seed: int) -> Run:
+def _run(loaded: LoadedTask, space: RecipeSpace, recipe: Recipe, seed: int) -> Run:
     plan = RunPlan(0, recipe, 2, seed, "confirm", "valid", 3)
-    (result,) = [event for event in distill(bench, space, TRAIN, [plan]) if isinstance(event, RunResult)]
+    (result,) = [event for event in distill(loaded, space, TRAIN, [plan]) if isinstance(event, RunResult)]
     assert result.state == "complete", result.error
     return Run(0, 2, seed, "confirm", "valid", 3, "complete", 1, result.metrics["accuracy"], result)
 
 
 @pytest.fixture(scope="session")
-def benches() -> dict[str, Bench]:
-    return {name: open_bench(task(), "cpu") for name, task in TASKS.items()}
+def loaded_tasks() -> dict[str, LoadedTask]:
+    return {name: open_task(task(), "cpu") for name, task in TASKS.items()}
 
 
 @pytest.fixture(scope="session")
-def distilled(benches: dict[str, Bench]) -> Callable[..., Distilled]:
+def distilled(loaded_tasks: dict[str, LoadedTask]) -> Callable[..., Distilled]:
     """Distil a recipe with the task's many-to-one mapping and the given fields; `pairs=False`: without features."""
 
     def make(task: str, *, pairs: bool = True, **fields: Any) -> Distilled:
         features = {"mapping": mapping(task), "feature_share": 0.7, "anneal": 0.5} if pairs else {}
-        return _distilled(benches[task], Recipe(**{**features, "logit_weight": 2.0, "temperature": 3.0, **fields}))
+        return _distilled(loaded_tasks[task], Recipe(**{**features, "logit_weight": 2.0, "temperature": 3.0, **fields}))
 
     return make
 

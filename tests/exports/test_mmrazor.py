@@ -78,4 +78,4 @@ def test_verifying_without_mmrazor_says_how_to_install_it(distilled, tmp_path):
     study = distilled("images")
     write("mmrazor", study.source, tmp_path / "distill.py")
     with pytest.raises(FrameworkMissing, match="needs mmrazor, mmengine, mmcv, which is not installed; pip install mm"):
-        verify(tmp_path / "distill.py", "mmrazor", study.source, study.bench, study.space, study.train)
+        verify(tmp_path / "distill.py", "mmrazor", study.source, study.loaded, study.space, study.train)

@@ -6,7 +6,9 @@ import pytest
 
 from mapsearch.core.errors import ExportError
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, RunResult, Study, Trial
+from mapsearch.core.runs import Run, RunResult
+from mapsearch.core.studies import Study
+from mapsearch.core.trials import Trial
 from mapsearch.exports.source import export_source, multipliers
 
 FACTS = {"layers": {"student": [], "teacher": []}, "environment": {"mapsearch": "0.1.0", "torch": "2.13.0"}}

@@ -117,7 +117,7 @@ def test_verifying_without_textbrewer_says_how_to_install_it(distilled, tmp_path
     study = distilled("tags")
     write("textbrewer", study.source, tmp_path / "distill.json")
     with pytest.raises(FrameworkMissing, match="needs textbrewer, which is not installed; pip install textbrewer"):
-        verify(tmp_path / "distill.json", "textbrewer", study.source, study.bench, study.space, study.train)
+        verify(tmp_path / "distill.json", "textbrewer", study.source, study.loaded, study.space, study.train)
 
 
 def test_the_module_says_of_which_trial_the_config_is(distilled, tmp_path):

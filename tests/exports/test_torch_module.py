@@ -48,18 +48,18 @@ def exported(images, load):
 
 
 def batches(study, n):
-    return list(train_batches(study.bench, 8, 0, n))
+    return list(train_batches(study.loaded, 8, 0, n))
 
 
 def total(study, loss, student, batch, **kwargs):
     with torch.no_grad():
-        teacher_logits = study.bench.teacher(batch[0])
+        teacher_logits = study.loaded.teacher(batch[0])
     logits = student(batch[0])
-    return loss(study.bench.task.loss(logits, batch), logits, teacher_logits, **kwargs)
+    return loss(study.loaded.task.loss(logits, batch), logits, teacher_logits, **kwargs)
 
 
 def test_five_steps_of_a_plain_loop_move_student_and_projectors_and_leave_no_trace(images, exported):
-    student, teacher = images.bench.new_student(0), images.bench.teacher
+    student, teacher = images.loaded.new_student(0), images.loaded.teacher
     names = list(student.state_dict())
     loss = exported.DistillationLoss(student, teacher)
     before = copy.deepcopy([*student.parameters(), *loss.parameters()])
@@ -75,26 +75,26 @@ def test_five_steps_of_a_plain_loop_move_student_and_projectors_and_leave_no_tra
     assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
     loss.close()
     assert list(student.state_dict()) == names
-    images.bench.new_student(1).load_state_dict(student.state_dict(), strict=True)
+    images.loaded.new_student(1).load_state_dict(student.state_dict(), strict=True)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in [*student.modules(), *teacher.modules()])
 
 
 def test_the_example_in_the_docstring_runs(images, exported):
     _, example = exported.__doc__.split("`distillation.py`:")
     data = [(x, y.clamp(min=0)) for x, y in batches(images, 3)]
-    names = {"torch": torch, "F": F, "student": images.bench.new_student(0), "teacher": images.bench.teacher}
+    names = {"torch": torch, "F": F, "student": images.loaded.new_student(0), "teacher": images.loaded.teacher}
     exec(textwrap.dedent(example), {**names, "device": "cpu", "batches": data, "n_steps": 3})
 
 
 def test_evaluations_and_averaged_copies_in_between_do_no_harm(images, exported):
-    student = images.bench.new_student(0)
-    loss = exported.DistillationLoss(student, images.bench.teacher)
+    student = images.loaded.new_student(0)
+    loss = exported.DistillationLoss(student, images.loaded.teacher)
     first, second = batches(images, 2)
     total(images, loss, student, first).backward()
     averaged = copy.deepcopy(student)  # as torch.optim.swa_utils.AveragedModel does
     with torch.no_grad():
         student.eval()(first[0])
-        images.bench.teacher(first[0])
+        images.loaded.teacher(first[0])
         averaged(first[0])
     total(images, loss, student.train(), second).backward()
     loss.close()
@@ -119,10 +119,10 @@ def test_wrapped_networks_give_the_same_loss(wrap, images, exported):
     values = []
     for dress in (lambda m: m, wrap):
         torch.manual_seed(0)
-        student = images.bench.new_student(0)
+        student = images.loaded.new_student(0)
         dressed = dress(student)
         torch.manual_seed(0)
-        loss = exported.DistillationLoss(dressed, images.bench.teacher)
+        loss = exported.DistillationLoss(dressed, images.loaded.teacher)
         values.append(total(images, loss, dressed, batch).item())
         loss.close()
     assert values[0] == pytest.approx(values[1], rel=1e-6)
@@ -130,19 +130,19 @@ def test_wrapped_networks_give_the_same_loss(wrap, images, exported):
 
 def test_a_missing_layer_is_refused_by_name(images, exported):
     with pytest.raises(ValueError, match=r"the student has no layer `blocks.0`"):
-        exported.DistillationLoss(nn.Linear(2, 2), images.bench.teacher)
+        exported.DistillationLoss(nn.Linear(2, 2), images.loaded.teacher)
 
 
 def test_layers_that_did_not_run_once_are_refused(images, exported):
-    student = images.bench.new_student(0)
-    loss = exported.DistillationLoss(student, images.bench.teacher)
+    student = images.loaded.new_student(0)
+    loss = exported.DistillationLoss(student, images.loaded.teacher)
     x = torch.randn(4, 3, 9, 9)
     logits = student(x)
     with pytest.raises(
         RuntimeError, match=r"teacher layer `blocks.0` must put out one tensor per forward pass, but put out 0"
     ):
         loss(logits.sum(), logits, logits)
-    student(x), images.bench.teacher(x)
+    student(x), images.loaded.teacher(x)
     student.blocks[0](x)
     with pytest.raises(RuntimeError, match=r"student layer `blocks.0` must put out one tensor .*, but put out 2"):
         loss(logits.sum(), logits, logits)
@@ -150,13 +150,13 @@ def test_layers_that_did_not_run_once_are_refused(images, exported):
 
 
 def test_a_student_without_gradient_is_refused(images, exported):
-    student = images.bench.new_student(0)
-    loss = exported.DistillationLoss(student, images.bench.teacher)
+    student = images.loaded.new_student(0)
+    loss = exported.DistillationLoss(student, images.loaded.teacher)
     (batch,) = batches(images, 1)
     with torch.no_grad():
         assert total(images, loss, student, batch).item() > 0, "a validation loss is fine"
         logits = student(batch[0])
-        images.bench.teacher(batch[0])
+        images.loaded.teacher(batch[0])
     with pytest.raises(RuntimeError, match=r"student layer `blocks.0` carries no gradient"):
         loss(logits.sum(), logits, logits)
     loss.close()
@@ -166,11 +166,11 @@ def test_a_learned_mixture_goes_on_learning_in_the_file(distilled, load):
     study = distilled("tags", aggregation="mix")
     exported = load(study.source)
     assert "learned weights, averaged over the reference run: " in exported.__doc__
-    student, (batch,) = study.bench.new_student(0), batches(study, 1)
+    student, (batch,) = study.loaded.new_student(0), batches(study, 1)
     ours = RecipeLoss(study.source.recipe, study.source.student, study.source.teacher)
     ours.restore(study.source.scales, study.source.norms)
-    theirs = exported.DistillationLoss(student, study.bench.teacher)
-    attached = AttachedRecipe(ours, student, study.bench.teacher)
+    theirs = exported.DistillationLoss(student, study.loaded.teacher)
+    attached = AttachedRecipe(ours, student, study.loaded.teacher)
     shift = torch.tensor([0.05, -0.1])
     values = []
     for loss in (attached, theirs):
@@ -180,8 +180,8 @@ def test_a_learned_mixture_goes_on_learning_in_the_file(distilled, load):
                 other.copy_(shift if other.shape == shift.shape else one)
         logits = student(**{k: batch[k] for k in ("input_ids", "attention_mask")})["logits"]
         with torch.no_grad():
-            study.bench.teacher(**{k: batch[k] for k in ("input_ids", "attention_mask")})
-        value = loss(logits.mean(), logits, logits.detach(), study.bench.task.mask(batch), 0.1)
+            study.loaded.teacher(**{k: batch[k] for k in ("input_ids", "attention_mask")})
+        value = loss(logits.mean(), logits, logits.detach(), study.loaded.task.mask(batch), 0.1)
         value.backward()
         values.append([value.detach(), *(parameter.grad for parameter in parameters)])
     assert all(torch.allclose(one, other, rtol=1e-4) for one, other in zip(*values, strict=True))
@@ -192,7 +192,7 @@ def test_a_learned_mixture_goes_on_learning_in_the_file(distilled, load):
 def test_a_fused_file_has_fixed_weights(distilled, load):
     study = distilled("images", aggregation="fuse")
     exported = load(study.source)
-    loss = exported.DistillationLoss(study.bench.new_student(0), study.bench.teacher)
+    loss = exported.DistillationLoss(study.loaded.new_student(0), study.loaded.teacher)
     assert not exported.LEARNED
     assert [name.split(".")[1] for name, _ in loss.named_parameters()] == ["projectors"] * 4
     assert len(exported.ROWS) == 2
@@ -205,8 +205,8 @@ def test_a_recipe_without_pairs_pastes_and_hooks_nothing(fields, distilled, load
     exported = load(study.source)
     assert not {"PAIRS", "Projector", "LayerHooks", "feature_of"} & set(vars(exported))
     assert hasattr(exported, "kl") == (not fields)
-    loss = exported.DistillationLoss(study.bench.new_student(0), study.bench.teacher)
-    assert not any(m._forward_hooks for m in study.bench.teacher.modules())
+    loss = exported.DistillationLoss(study.loaded.new_student(0), study.loaded.teacher)
+    assert not any(m._forward_hooks for m in study.loaded.teacher.modules())
     assert not list(loss.parameters())
     loss.close()
 

@@ -36,7 +36,7 @@ RUN_HERE = [name for name, target in TARGETS.items() if not target.requires]
 
 
 def check(path, target, study, source=None):
-    return verify(path, target, source or study.source, study.bench, study.space, study.train)
+    return verify(path, target, source or study.source, study.loaded, study.space, study.train)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=named)
@@ -49,7 +49,7 @@ def test_targets_that_need_no_framework_give_the_loss_and_gradient_of_the_trial(
         assert report.loss_exported == pytest.approx(report.loss_in_trial, rel=1e-5)
         assert report.gradient_exported == pytest.approx(report.gradient_here, rel=1e-5)
         assert report.gradient_here > 0
-    assert not any(m._forward_hooks for m in study.bench.teacher.modules())
+    assert not any(m._forward_hooks for m in study.loaded.teacher.modules())
 
 
 @pytest.mark.parametrize("balance", ["uncertainty", "gate"])
@@ -93,7 +93,7 @@ def test_an_edited_torch_file_is_caught_where_it_matters(old, new, message, imag
     path.write_text(text.replace(old, new))
     with pytest.raises(ExportError, match=f"distillation.py: .*{message}"):
         check(path, "torch", images)
-    assert not any(m._forward_hooks for m in images.bench.teacher.modules())
+    assert not any(m._forward_hooks for m in images.loaded.teacher.modules())
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from exports.conftest import MAPPINGS, TASKS, Distilled, benches, distilled
+from exports.conftest import MAPPINGS, TASKS, Distilled, distilled, loaded_tasks
 from torch import nn
 
 from mapsearch.exports.targets import write
 from mapsearch.exports.verify import VerifyReport, verify
 from mapsearch.tasks.task import Task
 
-__all__ = ["Distilled", "benches", "distilled"]  # fixtures are found by their names here
+__all__ = ["Distilled", "distilled", "loaded_tasks"]  # fixtures are found by their names here
 HERE = Path(__file__).parent
 
 
@@ -117,9 +117,9 @@ def verified(tmp_path: Path) -> Callable[..., VerifyReport]:
         write(target, study.source, path, **options)
         if edit is not None:
             edit(path)
-        report = verify(path, target, study.source, study.bench, study.space, study.train)
+        report = verify(path, target, study.source, study.loaded, study.space, study.train)
         assert report.gradient_here > 0
-        assert not any(m._forward_hooks for m in study.bench.teacher.modules())
+        assert not any(m._forward_hooks for m in study.loaded.teacher.modules())
         return report
 
     return run

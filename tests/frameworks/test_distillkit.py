@@ -117,19 +117,19 @@ def total_of(run, loss, student, teacher, mask, projections):
 def test_by_its_rules_the_file_gives_the_loss_of_the_recipe_as_it_can_be_expressed(recipe, distilled, tmp_path):
     study = distilled(**recipe)
     write("distillkit", study.source, tmp_path / "run.yaml", lossy=True)
-    run, bench = Run(**yaml.safe_load((tmp_path / "run.yaml").read_text())), study.bench
+    run, loaded = Run(**yaml.safe_load((tmp_path / "run.yaml").read_text())), study.loaded
     # a copy: once asked for hidden states, transformers leaves its hooks in a network
-    bench = replace(bench, teacher=copy.deepcopy(bench.teacher))
+    loaded = replace(loaded, teacher=copy.deepcopy(loaded.teacher))
     told = expressed(study.source, TARGET.capability, ())
     ours = RecipeLoss(told.recipe, study.space.student, study.space.teacher, told.seed)
     ours.restore(told.scales, told.norms)
     TARGET.adapt(ours)
-    student, batch = bench.new_student(0).eval(), next(train_batches(bench, 8, 0, 1))
-    attached, mask = AttachedRecipe(ours, student, bench.teacher), bench.task.mask(batch)
+    student, batch = loaded.new_student(0).eval(), next(train_batches(loaded, 8, 0, 1))
+    attached, mask = AttachedRecipe(ours, student, loaded.teacher), loaded.task.mask(batch)
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     with torch.no_grad():
-        t, s = (model(**inputs, output_hidden_states=True) for model in (bench.teacher, student))
-        task_loss = bench.task.loss(s, batch)
+        t, s = (model(**inputs, output_hidden_states=True) for model in (loaded.teacher, student))
+        task_loss = loaded.task.loss(s, batch)
         wanted = attached(task_loss, s.logits, t.logits, mask)
         total = total_of(run, task_loss, s, t, mask, list(ours.projectors.parameters()))
     attached.close()

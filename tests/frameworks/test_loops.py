@@ -33,10 +33,10 @@ def run(distilled, tmp_path, monkeypatch):
     def execute(title, task, **names):
         study = distilled(task)
         write("torch", study.source, tmp_path / "distillation.py")
-        student, teacher = study.bench.new_student(0), copy.deepcopy(study.bench.teacher)
+        student, teacher = study.loaded.new_student(0), copy.deepcopy(study.loaded.teacher)
         watch_losses(monkeypatch)
         names = {"torch": torch, "F": F, "student": student, "teacher": teacher, **names}
-        data = study.bench.train if task != "images" else [(x, max(y, 0)) for x, y in study.bench.train]
+        data = study.loaded.train if task != "images" else [(x, max(y, 0)) for x, y in study.loaded.train]
         names |= {"train_data": data, "loader": DataLoader(data, batch_size=8)}
         before = copy.deepcopy(student.state_dict())
         exec(example(title), names)
@@ -51,7 +51,7 @@ STEPS: list[float] = []
 
 
 def watch_losses(monkeypatch) -> None:
-    """Note every loss that an example makes, its projectors as they begin, and the progress it is told."""
+    """Message every loss that an example makes, its projectors as they begin, and the progress it is told."""
     made = importlib.import_module("distillation").DistillationLoss
     LOSSES.clear(), STEPS.clear()
     init, forward = made.__init__, made.forward
@@ -78,7 +78,7 @@ def check(study, student, before, n_steps):
     loss.close()
     after = student.state_dict()
     assert not all(torch.equal(before[name], after[name]) for name in before)
-    study.bench.new_student(1).load_state_dict(after)
+    study.loaded.new_student(1).load_state_dict(after)
 
 
 def test_hugging_face_trainer(run, tmp_path):

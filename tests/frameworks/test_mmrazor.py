@@ -95,16 +95,16 @@ def test_the_whole_config_trains_student_and_projectors(distilled, tmp_path, mon
             self.network = network
 
         def forward(self, inputs, data_samples=None, mode="loss"):
-            return {"loss": study.bench.task.loss(self.network(inputs), (inputs, data_samples))}
+            return {"loss": study.loaded.task.loss(self.network(inputs), (inputs, data_samples))}
 
     config = Config.fromfile(str(tmp_path / "mine.py"))
-    student = study.bench.new_student(4)
-    config.model.update(architecture=Classifier(student), teacher=Classifier(study.bench.teacher))
+    student = study.loaded.new_student(4)
+    config.model.update(architecture=Classifier(student), teacher=Classifier(study.loaded.teacher))
     model = MODELS.build(config.model)
     model.train()
     assert not model.teacher.network.drop.training
     parts = {name: part.clone() for name, part in model.distiller.distill_losses.state_dict().items()}
-    batches = list(train_batches(study.bench, 8, 4, 6))
+    batches = list(train_batches(study.loaded, 8, 4, 6))
     torch.manual_seed(0)  # of dropout
     assert model.parse_losses(model.loss(*batches[0]))[0].item() == pytest.approx(ours(study, model, batches[0]))
 
@@ -117,7 +117,7 @@ def test_the_whole_config_trains_student_and_projectors(distilled, tmp_path, mon
     runner.train()
     assert not any(torch.equal(part, parts[name]) for name, part in model.distiller.distill_losses.state_dict().items())
     assert {loss.progress for key, loss in model.distiller.distill_losses.items() if "term" in key} == {5 / 6}
-    study.bench.new_student(1).load_state_dict(student.state_dict(), strict=True)
+    study.loaded.new_student(1).load_state_dict(student.state_dict(), strict=True)
 
 
 def ours(study, model, batch):
@@ -130,6 +130,6 @@ def ours(study, model, batch):
     attached = AttachedRecipe(loss, student, teacher)
     torch.manual_seed(0)
     logits, taught = student(batch[0]), teacher(batch[0])
-    total = attached(study.bench.task.loss(logits, batch), logits, taught)
+    total = attached(study.loaded.task.loss(logits, batch), logits, taught)
     attached.close()
     return total.item()

@@ -43,15 +43,15 @@ def test_its_own_loop_trains_projectors_and_gives_the_student_back(distilled, tm
     study = distilled("images")
     write("modelopt", study.source, tmp_path / "kd.py")
     names = executed(tmp_path / "kd.py")
-    student, teacher = study.bench.new_student(0), copy.deepcopy(study.bench.teacher)
+    student, teacher = study.loaded.new_student(0), copy.deepcopy(study.loaded.teacher)
     bare = list(student.state_dict())
     model = names["build"](student, teacher)
     assert len(model.loss_modules) == 3
     before = [p.detach().clone() for p in model.loss_modules.parameters()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for step, (x, y) in enumerate(train_batches(study.bench, 8, 0, 3)):
+    for step, (x, y) in enumerate(train_batches(study.loaded, 8, 0, 3)):
         logits = model(x)
-        total = model.compute_kd_loss(student_loss=study.bench.task.loss(logits, (x, y)), progress=step / 3)
+        total = model.compute_kd_loss(student_loss=study.loaded.task.loss(logits, (x, y)), progress=step / 3)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -66,7 +66,7 @@ def test_a_checkpoint_gives_every_projector_its_own_weights_back(distilled, tmp_
     study = distilled("tags")
     write("modelopt", study.source, tmp_path / "kd.py")
     names = executed(tmp_path / "kd.py")
-    models = [names["build"](study.bench.new_student(i), copy.deepcopy(study.bench.teacher)) for i in range(2)]
+    models = [names["build"](study.loaded.new_student(i), copy.deepcopy(study.loaded.teacher)) for i in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     terms = [[loss.term for loss in model._layers_to_loss.values() if hasattr(loss, "term")] for model in models]
     weights = [[term.projector.projection.weight for term in own] for own in terms]

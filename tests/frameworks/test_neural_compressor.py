@@ -59,16 +59,16 @@ def test_the_student_learns_and_the_projections_do_not(distilled, tmp_path):
     study = distilled(**recipe("images"))
     write("neural-compressor", study.source, tmp_path / "out.py", lossy=True)
     names = executed(tmp_path / "out.py")
-    student = study.bench.new_student(0)
+    student = study.loaded.new_student(0)
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
-    manager = names["build"](student, study.bench.teacher)
+    manager = names["build"](student, study.loaded.teacher)
     manager.callbacks.on_train_begin()
     criterion = manager.callbacks.callbacks_list[0].criterion
     before = None
-    for step, (x, y) in enumerate(train_batches(study.bench, 8, 0, 3)):
+    for step, (x, y) in enumerate(train_batches(study.loaded, 8, 0, 3)):
         manager.callbacks.on_step_begin(step)
         logits = student(x)
-        loss = names["total"](manager, x, logits, study.bench.task.loss(logits, (x, y)))
+        loss = names["total"](manager, x, logits, study.loaded.task.loss(logits, (x, y)))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -77,4 +77,4 @@ def test_the_student_learns_and_the_projections_do_not(distilled, tmp_path):
         assert before is None or torch.equal(before, now)
         before = now
     criterion.remove_all_hooks()
-    study.bench.new_student(1).load_state_dict(student.state_dict(), strict=True)
+    study.loaded.new_student(1).load_state_dict(student.state_dict(), strict=True)

@@ -41,20 +41,20 @@ def test_an_edited_file_is_caught(old, new, message, distilled, verified):
 def test_its_own_training_starts_at_the_loss_of_the_trial_and_fades(fields, distilled, tmp_path):
     study = distilled("bert", **fields)
     write("silverspoon", study.source, path := tmp_path / "distillation.py")
-    names, source, bench = executed(path), study.source, study.bench
+    names, source, loaded = executed(path), study.source, study.loaded
     layers = (source.student, source.teacher)
-    student = bench.new_student(source.seed)
+    student = loaded.new_student(source.seed)
     bare = student.state_dict().keys()
     args = names["TrainingArguments"](
         str(tmp_path), max_steps=4, per_device_train_batch_size=8, learning_rate=0.01, use_cpu=True, save_strategy="no",
         logging_strategy="no", remove_unused_columns=False, disable_tqdm=True,
     )  # fmt: skip
-    distiller = names["build"](student, bench.teacher, args=args, train_dataset=bench.train)
+    distiller = names["build"](student, loaded.teacher, args=args, train_dataset=loaded.train)
     terms = [each.output_projector for each in distiller.alignments if each.output_projector is not None]
     learned = list(term_parameters([each.term for each in terms]))
     for one, other in zip(RecipeLoss(source.recipe, *layers, source.seed).parameters(), learned, strict=True):
         other.data.copy_(one)
-    batch = next(train_batches(bench, study.train.batch_size, source.seed, source.n_steps))
+    batch = next(train_batches(loaded, study.train.batch_size, source.seed, source.n_steps))
     distiller._register_capture()
     seed_everything(source.seed * 1_000_003)  # the dropout of step 0
     total = distiller.compute_distillation_loss(student.train(), batch, is_training=True)
@@ -69,11 +69,11 @@ def test_its_own_training_starts_at_the_loss_of_the_trial_and_fades(fields, dist
     assert faded[: len(terms)] == [0.0] * len(terms), "past half of the steps the feature part is gone"
     assert faded[len(terms) :] == weights[len(terms) :], "the logits do not fade"
     assert names["finish"](distiller) is student
-    bench.new_student(0).load_state_dict(student.state_dict())
+    loaded.new_student(0).load_state_dict(student.state_dict())
     assert student.state_dict().keys() == bare
     hooks = [
         (path, hook)
-        for network in (student, bench.teacher)
+        for network in (student, loaded.teacher)
         for path, module in network.named_modules()
         for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
     ]

@@ -41,9 +41,9 @@ def test_the_example_in_the_docstring_trains_student_and_projections(distilled, 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     example = importlib.import_module("distill_adaptor").__doc__.split("`labels`:\n")[1].split("\n`kd_loss_weight`")[0]
-    student = study.bench.new_student(0)
-    names = {"teacher": study.bench.teacher, "student": student, "device": "cpu", "n_epochs": 2}
-    names["batches"] = list(train_batches(study.bench, 8, 0, 3))
+    student = study.loaded.new_student(0)
+    names = {"teacher": study.loaded.teacher, "student": student, "device": "cpu", "n_epochs": 2}
+    names["batches"] = list(train_batches(study.loaded, 8, 0, 3))
     names["optimizer"] = torch.optim.AdamW(student.parameters(), lr=0.1)
     exec(textwrap.dedent(example), names)
     del sys.modules["distill_adaptor"]
@@ -54,7 +54,7 @@ def test_the_example_in_the_docstring_trains_student_and_projections(distilled, 
     assert all(match.weight == 0 for match in names["config"].intermediate_matches)  # faded at half of the steps
     for adaptor in names["adaptors"]:
         adaptor.hooks.remove()
-    study.bench.new_student(1).load_state_dict(student.state_dict(), strict=True)
+    study.loaded.new_student(1).load_state_dict(student.state_dict(), strict=True)
 
 
 def change(path, edit):

@@ -60,9 +60,9 @@ def test_its_own_box_trains_student_and_projectors(task, distilled, tmp_path, mo
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     config = load_yaml_file(str(tmp_path / f"{task}.yaml"))
     import_dependencies(config["dependencies"])
-    student, teacher = study.bench.new_student(0), copy.deepcopy(study.bench.teacher)
+    student, teacher = study.loaded.new_student(0), copy.deepcopy(study.loaded.teacher)
     bare = copy.deepcopy(student)
-    data = study.bench.train
+    data = study.loaded.train
     config["train"]["train_data_loader"]["kwargs"]["batch_size"] = 8
     config["train"]["train_data_loader"]["requires_supp"] = False
     box = get_distillation_box(

@@ -1,5 +1,5 @@
-from mapsearch.comparison import compare_similarities
 from mapsearch.report import comparison_lines, comparison_table
+from mapsearch.similarity.comparison import compare_similarities
 
 
 def test_what_changed_in_words(similarity, printed):

@@ -3,9 +3,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mapsearch.comparison import compare_similarities
 from mapsearch.core.errors import MapsearchError
 from mapsearch.report import plot_comparison, plot_similarity
+from mapsearch.similarity.comparison import compare_similarities
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from sqlalchemy import Engine, create_engine, event, select
 from mapsearch.core.errors import StudyChanged, StudyNotFound
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.records import Run, RunPlan, RunResult, Trial
+from mapsearch.core.runs import Run, RunPlan, RunResult
 from mapsearch.core.spec import StudySpec
+from mapsearch.core.trials import Trial
 from mapsearch.store.rows import result_json, run_of
 from mapsearch.store.schema import attempts
 from mapsearch.store.store import Store

@@ -15,7 +15,7 @@ from mapsearch.tasks.batches import (
     train_batches,
     train_order,
 )
-from mapsearch.tasks.loading import Bench
+from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.task import Task
 
 
@@ -35,10 +35,10 @@ class Numbers(Task):
         return self.train_data()
 
 
-def bench(task=None, data=None):
+def loaded(task=None, data=None):
     task = task or Numbers()
     data = data if data is not None else task.train_data()
-    return Bench(task, nn.Identity(), data, data, data, torch.device("cpu"))
+    return LoadedTask(task, nn.Identity(), data, data, data, torch.device("cpu"))
 
 
 def order(batches):
@@ -46,12 +46,12 @@ def order(batches):
 
 
 def test_one_seed_is_one_order():
-    assert order(train_batches(bench(), 6, 3, 9)) == order(train_batches(bench(), 6, 3, 9))
-    assert order(train_batches(bench(), 6, 3, 9)) != order(train_batches(bench(), 6, 4, 9))
+    assert order(train_batches(loaded(), 6, 3, 9)) == order(train_batches(loaded(), 6, 3, 9))
+    assert order(train_batches(loaded(), 6, 3, 9)) != order(train_batches(loaded(), 6, 4, 9))
 
 
 def test_the_order_does_not_depend_on_what_was_drawn_meanwhile():
-    calm, disturbed = train_batches(bench(), 6, 3, 9), train_batches(bench(), 6, 3, 9)
+    calm, disturbed = train_batches(loaded(), 6, 3, 9), train_batches(loaded(), 6, 3, 9)
     for x, _ in calm:
         torch.rand(7)
         assert torch.equal(x, next(disturbed)[0])
@@ -66,7 +66,7 @@ def test_augmentation_depends_on_the_seed_alone():
             return torch.rand(1), i
 
     def drawn():
-        for x, _ in train_batches(bench(data=Noisy()), 6, 3, 5):
+        for x, _ in train_batches(loaded(data=Noisy()), 6, 3, 5):
             torch.rand(5)
             yield x.flatten().tolist()
 
@@ -74,22 +74,22 @@ def test_augmentation_depends_on_the_seed_alone():
 
 
 def test_every_epoch_shows_each_sample_at_most_once_and_leaves_out_a_part_batch():
-    batches = order(train_batches(bench(), 6, 0, 6))
+    batches = order(train_batches(loaded(), 6, 0, 6))
     assert [len(batch) for batch in batches] == [6] * 6
     for epoch in (batches[:3], batches[3:]):
         assert len({i for batch in epoch for i in batch}) == 18
 
 
 def test_a_batch_larger_than_the_data_is_all_of_it():
-    assert [sorted(batch) for batch in order(train_batches(bench(), 50, 0, 2))] == [list(range(20))] * 2
+    assert [sorted(batch) for batch in order(train_batches(loaded(), 50, 0, 2))] == [list(range(20))] * 2
 
 
 def test_ordered_batches_show_all_in_order():
-    assert sum(order(ordered_batches(bench(), bench().valid, 6)), []) == list(range(20))  # noqa: RUF017
+    assert sum(order(ordered_batches(loaded(), loaded().valid, 6)), []) == list(range(20))  # noqa: RUF017
 
 
 def test_a_limit_spreads_samples_over_all_of_the_data():
-    assert order(ordered_batches(bench(), bench().valid, 3, limit=5)) == [[0, 4, 8], [12, 16]]
+    assert order(ordered_batches(loaded(), loaded().valid, 3, limit=5)) == [[0, 4, 8], [12, 16]]
 
 
 def test_dict_batches_are_collated():
@@ -100,7 +100,7 @@ def test_dict_batches_are_collated():
         def __getitem__(self, i):
             return {"x": torch.full((2,), float(i)), "labels": i % 2}
 
-    first = next(ordered_batches(bench(data=Dicts()), Dicts(), 4))
+    first = next(ordered_batches(loaded(data=Dicts()), Dicts(), 4))
     assert first["x"].shape == (4, 2)
     assert first["labels"].tolist() == [0, 1, 0, 1]
 
@@ -113,7 +113,7 @@ def test_samples_are_fetched_at_once_where_the_data_can():
         def __getitems__(self, chosen):
             return [(torch.tensor([float(i)]), i) for i in chosen]
 
-    assert order(ordered_batches(bench(data=Fetched()), Fetched(), 20)) == [list(range(20))]
+    assert order(ordered_batches(loaded(data=Fetched()), Fetched(), 20)) == [list(range(20))]
 
 
 class Measured(Numbers):
@@ -124,7 +124,7 @@ class Measured(Numbers):
 
 
 def test_metrics_are_means_over_samples_whatever_the_batches():
-    task = bench(Measured())
+    task = loaded(Measured())
     (metrics,) = evaluate(task, [nn.Identity()], task.valid, size=8)
     assert metrics["per_sample"] == metrics["number"] == 9.5
     assert math.isnan(metrics["unlabelled"])
@@ -138,7 +138,7 @@ def test_unlabelled_samples_do_not_count():
 
 
 def test_evaluate_takes_each_network_on_its_own():
-    task = bench(Measured())
+    task = loaded(Measured())
     found = evaluate(task, [nn.Identity(), nn.Hardtanh(0, 1)], task.valid)
     assert [metrics["per_sample"] for metrics in found] == [9.5, 19 / 20]
 
@@ -150,7 +150,7 @@ def test_evaluate_measures_in_eval_mode_and_restores_the_mode(training):
             return {"training": float(model.training)}
 
     model = nn.Dropout().train(training)
-    task = bench(Modes())
+    task = loaded(Modes())
     assert evaluate(task, [model], task.valid) == [{"training": 0.0}]
     assert model.training is training
 
@@ -162,7 +162,7 @@ def test_evaluate_restores_the_mode_when_the_metrics_fail():
 
     model = nn.Dropout().train()
     with pytest.raises(RuntimeError, match="no such thing"):
-        evaluate(bench(Broken()), [model], bench().valid)
+        evaluate(loaded(Broken()), [model], loaded().valid)
     assert model.training
 
 
@@ -189,13 +189,13 @@ def test_the_metric_of_the_study_must_be_measured():
 @pytest.mark.parametrize("output", [torch.zeros(4, 1), torch.zeros(4), torch.zeros(4, 3).long(), ("text",)])
 def test_logits_must_be_class_scores(output):
     with pytest.raises(TaskError, match=r"`logits\(output\)` must return float class scores `\[..., C\]` with C >= 2"):
-        logits_of(bench(), output)
-    assert logits_of(bench(), torch.zeros(4, 3)).shape == (4, 3)
+        logits_of(loaded(), output)
+    assert logits_of(loaded(), torch.zeros(4, 3)).shape == (4, 3)
 
 
 def test_the_order_says_which_samples_the_batches_hold():
     said = list(train_order(20, 6, seed=3, n_steps=7))
-    assert said == order(train_batches(bench(), 6, 3, 7))
+    assert said == order(train_batches(loaded(), 6, 3, 7))
     epochs = [[i for batch in said[first : first + 3] for i in batch] for first in (0, 3)]
     assert [len(set(epoch)) for epoch in epochs] == [18, 18]
     assert epochs[0] != epochs[1]

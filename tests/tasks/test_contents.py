@@ -2,7 +2,7 @@ import random
 
 import pytest
 import torch
-from small_tasks import Clusters, Points, make_bench
+from small_tasks import Clusters, Points, load
 from torch.utils.data import TensorDataset
 
 from mapsearch.tasks.contents import row_digests, why_not_fixed
@@ -75,7 +75,7 @@ class Boxed(Clusters):
     ],
 )
 def test_why_samples_are_not_fixed(task, why):
-    found = why_not_fixed(make_bench(task))
+    found = why_not_fixed(load(task))
     assert (why in found) if why else (found == "")
 
 
@@ -84,4 +84,4 @@ def test_a_small_data_set_is_looked_at_whole():
         def train_data(self):
             return TensorDataset(torch.randn(9, 8), torch.arange(9) % 3)
 
-    assert why_not_fixed(make_bench(Few())) == ""
+    assert why_not_fixed(load(Few())) == ""

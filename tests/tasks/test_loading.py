@@ -9,7 +9,7 @@ from torch import nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.spec import StudySpec
-from mapsearch.tasks.loading import choose_device, describe, load_bench, load_task, open_bench, seed_everything
+from mapsearch.tasks.loading import choose_device, describe, import_task, load_task, open_task, seed_everything
 
 SOURCE = """
 import torch
@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def load(folder, reference="task.py:Small", **options):
-    return load_task(reference, folder, options, folder / "cache")
+    return import_task(reference, folder, options, folder / "cache")
 
 
 def test_a_task_is_built_with_its_options_and_finds_the_modules_beside_it(folder):
@@ -68,14 +68,14 @@ def test_a_task_is_built_with_its_options_and_finds_the_modules_beside_it(folder
     assert load(folder).width == 3
 
 
-def test_a_study_becomes_a_bench(folder):
+def test_a_study_becomes_a_loaded_task(folder):
     spec = StudySpec(name="s", task="task.py:Small", folder=folder, train={"device": "cpu"})
-    bench = load_bench(spec, folder)
-    assert isinstance(bench.teacher, nn.Linear)
-    assert not bench.teacher.training
-    assert not any(p.requires_grad for p in bench.teacher.parameters())
-    assert [len(bench.split("valid")), len(bench.split("test"))] == [5, 5]
-    assert bench.notes == ("no test_data: every second of the 10 validation samples is set aside for the verdict",)
+    loaded = load_task(spec, folder)
+    assert isinstance(loaded.teacher, nn.Linear)
+    assert not loaded.teacher.training
+    assert not any(p.requires_grad for p in loaded.teacher.parameters())
+    assert [len(loaded.split("valid")), len(loaded.split("test"))] == [5, 5]
+    assert loaded.notes == ("no test_data: every second of the 10 validation samples is set aside for the verdict",)
 
 
 @pytest.mark.parametrize(
@@ -121,24 +121,24 @@ def test_a_task_may_come_from_a_package(folder, monkeypatch):
         ({"test_data": lambda: [1, 2, 3]}, r"`test_data\(\)`: at least 4 samples must be given, but got 3"),
     ],
 )
-def test_a_bench_that_cannot_be_opened_says_why(folder, change, message):
+def test_a_task_that_cannot_be_opened_says_why(folder, change, message):
     task = load(folder)
     for name, method in change.items():
         setattr(task, name, method)
     with pytest.raises(TaskError, match=message):
-        open_bench(task, "cpu")
+        open_task(task, "cpu")
 
 
 def test_test_data_of_the_task_is_kept_for_the_verdict(folder):
     task = load(folder)
     task.test_data = task.train_data
-    bench = open_bench(task, "cpu")
-    assert [len(bench.valid), len(bench.test), bench.notes] == [10, 10, ()]
+    loaded = open_task(task, "cpu")
+    assert [len(loaded.valid), len(loaded.test), loaded.notes] == [10, 10, ()]
 
 
 def test_one_seed_is_one_student_in_training_mode(folder):
-    bench = open_bench(load(folder), "cpu")
-    one, same, other = bench.new_student(1), bench.new_student(1), bench.new_student(2)
+    loaded = open_task(load(folder), "cpu")
+    one, same, other = loaded.new_student(1), loaded.new_student(1), loaded.new_student(2)
     assert one.training
     assert torch.equal(one[0].weight, same[0].weight)
     assert not torch.equal(one[0].weight, other[0].weight)
@@ -148,7 +148,7 @@ def test_a_student_that_is_no_module_is_refused(folder):
     task = load(folder)
     task.student = lambda: "a student"
     with pytest.raises(TaskError, match=r"`student\(\)` must return a torch module, but got str"):
-        open_bench(task, "cpu").new_student(0)
+        open_task(task, "cpu").new_student(0)
 
 
 def test_devices():

@@ -1,0 +1,36 @@
+"""What the networks of a study look like before anything is run: their layers and their similarity."""
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.spec import StudySpec
+from mapsearch.features.kinds import demand_kinds
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.similarity import measure_similarity
+from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task
+from mapsearch.tasks.task import batch_size
+
+
+def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:
+    """All layers of both networks, `student` and `teacher`, as seen on one training batch."""
+    return _layers(load_task(spec, cache_folder(storage, spec.name)), spec)
+
+
+def similarity_of(spec: StudySpec, storage: str) -> Similarity:
+    """The similarity of the layers that take part, measured now."""
+    loaded = load_task(spec, cache_folder(storage, spec.name))
+    found = _layers(loaded, spec)
+    student = choose_layers("student", loaded.new_student(spec.seed), found["student"], spec.layers.student)
+    teacher = choose_layers("teacher", loaded.teacher, found["teacher"], spec.layers.teacher)
+    return measure_similarity(loaded, spec, student, teacher)
+
+
+def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:
+    batch = next(train_batches(loaded, spec.train.batch_size, spec.seed, 1))
+    networks = {"student": loaded.new_student(spec.seed), "teacher": loaded.teacher}
+    listed = {
+        name: list_layers(model, lambda m: loaded.task.forward(m, batch), batch_size(batch), spec.layers.kinds)
+        for name, model in networks.items()
+    }
+    demand_kinds(spec.layers.kinds, [*listed["student"], *listed["teacher"]])
+    return listed

@@ -1,0 +1,1 @@
+"""THE LOOP: the only place that sees steps, store and executor together."""

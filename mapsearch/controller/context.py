@@ -1,0 +1,101 @@
+"""The context: runs that are wanted go in, the missing ones are trained, and all that happens is written down."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from mapsearch import search
+from mapsearch.controller.interrupt import Interrupt
+from mapsearch.core.errors import StudyFailed
+from mapsearch.core.events import Message, Progress, RunsLost, RunsStarted
+from mapsearch.core.runs import FINISHED, Cohort, Run, RunKey, RunPlan, RunResult
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
+from mapsearch.executors.inline import InlineExecutor
+from mapsearch.executors.local import LocalExecutor
+from mapsearch.store.store import Store
+
+RENEW_SECONDS = 10.0
+
+Update = Message | Progress | Trial | Verdict
+"""What the loop tells whoever iterates it."""
+
+
+@dataclass(frozen=True)
+class StudyContext:
+    """What every stage works with."""
+
+    store: Store
+    spec: StudySpec
+    space: RecipeSpace
+    similarity: Similarity
+    executor: InlineExecutor | LocalExecutor
+    interrupt: Interrupt
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials of the study, by number."""
+        return self.store.trials(self.spec.name)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs of the study, done or not."""
+        return self.store.runs(self.spec.name)
+
+
+def train(
+    context: StudyContext, trials: Sequence[Trial], wanted: Sequence[RunPlan], extra: Sequence[RunPlan] = ()
+) -> Iterator[Update]:
+    """Do the runs that are not done yet, then close the waiting trials with the runs wanted of them."""
+    name = context.spec.name
+    plans = list({plan.key: plan for plan in (*extra, *wanted)}.values())
+    context.store.plan_runs(name, plans)
+    done = {run.key for run in context.runs if run.state in FINISHED}
+    yield from _execute(context, [plan for plan in plans if plan.key not in done])
+    runs = context.runs
+    keys = {plan.key for plan in plans}
+    failed = [run for run in runs if run.key in keys and run.state == "crashed"]
+    if plans and len(failed) == len(plans):
+        error = failed[0].result.error if failed[0].result else ""
+        raise StudyFailed(f"stage {plans[0].stage}: all {len(plans)} runs failed; the first: {error}")
+    for trial in trials:
+        if trial.state == "waiting":
+            state, value = search.outcome(trial, runs, wanted)
+            context.store.finish_trial(name, trial.number, state, value)
+            yield replace(trial, state=state, value=value)
+
+
+def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update]:
+    """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
+    store, name, metric = context.store, context.spec.name, context.spec.metric
+    attempts: dict[RunKey, int] = {}
+    left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.train.cohort)
+    renewed, lost_once = time.monotonic(), set[RunKey]()
+    while left:
+        again: list[Cohort] = []
+        for event in context.executor.run(left):
+            if isinstance(event, RunsStarted):
+                attempts |= store.start_runs(name, event.keys, event.worker)
+            elif isinstance(event, RunResult):
+                store.finish_run(name, event, attempts[event.key], event.metrics.get(metric))
+                if event.error:
+                    yield Message(event.state, f"trial {event.key[0]}, seed {event.key[2]}: {event.error}")
+            elif isinstance(event, Progress):
+                yield event
+            elif isinstance(event, RunsLost):
+                store.add_event(name, "lost", f"{len(event.keys)} runs: {event.error}")
+                yield Message("lost", f"{len(event.keys)} runs: {event.error}")
+                for key in event.keys:
+                    if key in lost_once:
+                        store.finish_run(name, RunResult(key, "crashed", error=event.error), attempts[key], None)
+                    else:
+                        again += [(plan,) for plan in plans if plan.key == key]
+                lost_once.update(event.keys)
+            context.interrupt.raise_if_asked()
+            if time.monotonic() - renewed > RENEW_SECONDS:
+                store.renew(name)
+                renewed = time.monotonic()
+        left = again

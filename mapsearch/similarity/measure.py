@@ -1,0 +1,234 @@
+"""STEP: two networks and batches -> the similarity of their layers, in one pass over both."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.errors import TaskError
+from mapsearch.core.layers import Layer
+from mapsearch.core.similarity import Block, EstimatorName, MeasureName, Similarity
+from mapsearch.core.spec import SimilaritySpec, StudySpec
+from mapsearch.core.study_file import parse_section
+from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.features.rows import MapRows, Outliers, RowRule, TokenRows, width
+from mapsearch.features.taps import version
+from mapsearch.measures.covariances import cheaper_than_blocks
+from mapsearch.measures.estimate import NotFinite
+from mapsearch.measures.table import Sums, open_sums
+from mapsearch.similarity.reader import BatchView, FeatureReader, Forward
+from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_of, tensors_of
+
+Mask = Callable[[Any], Tensor | None]
+
+FEW = 8
+"""Samples that show which layers there are."""
+LEAST_SAMPLES = 64
+SURE_SAMPLES = 512
+"""Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""
+SPARSE = 8
+"""After the first batch, outlier tokens are looked for in every so many-th sample."""
+CPU_BLOCK, GPU_BLOCK = 64, 256
+"""On a CPU small blocks halve the work at an error below the samples' own; on a GPU the work is next to nothing."""
+MOST_LOOKS = 4
+"""A batch is looked at again for layers that need more care, found one by one at worst."""
+
+
+def compare(
+    teacher: nn.Module,
+    student: nn.Module,
+    batches: Iterable[Any],
+    *,
+    teacher_layers: str | Sequence[str] = "auto",
+    student_layers: str | Sequence[str] = "auto",
+    forward: Forward = forward_batch,
+    mask: Mask = mask_of,
+    measure: MeasureName = "cka",
+    estimator: EstimatorName = "debiased",
+    samples: int | None = None,
+    tolerance: float | None = None,
+    block: Block = "auto",
+    maps: MapRows = "flatten",
+    tokens: TokenRows = "mean",
+    outliers: Outliers = "clip",
+    seed: int = 0,
+) -> Similarity:
+    """Measure how alike the layers of two networks are on the same batches, in one pass over both.
+
+    Nothing is kept of a batch but one Gram matrix per layer and block, so that the memory needed does
+    not grow with the samples. Both networks are run in eval mode, and left as they were.
+
+    Args:
+        batches: what `forward(model, batch)` takes; both networks see each batch once. Tensors, tuples
+            whose first item is the input, and dicts of keyword arguments work as they are.
+        teacher_layers: `auto` (the repeated blocks of the trunk), or names and globs.
+        mask: real positions `[B, L]` of a token batch, or None; by default a dict's `attention_mask`.
+        measure: `cka`, `rbf_cka`, `distance_correlation`, `rsa`, `mutual_knn`, `procrustes` or `svcca`.
+        samples: most samples looked at; None takes all.
+        tolerance: stop once every value is known to +- this (95 %); None looks at all samples.
+        block: samples compared with each other at once; `all` compares every sample with every other.
+        maps, tokens, outliers: how features become rows, see `RowRule`.
+
+    Raises:
+        LayerNotFound: a name matches no usable layer.
+        SpecError: an option is out of its range, or two do not go together.
+        TaskError: fewer than 64 samples, features that are not finite, or a network that changes its input.
+
+    Example:
+        similarity = mapsearch.compare(teacher, student, [x[:256], x[256:512]])
+    """
+    options = parse_section(
+        SimilaritySpec,
+        {
+            "measure": measure, "estimator": estimator, "samples": samples, "tolerance": tolerance,
+            "block": block, "maps": maps, "tokens": tokens, "outliers": outliers,
+        },
+    )  # fmt: skip
+    stream = iter(batches)
+    first = next(stream, None)
+    if first is None:
+        raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got no batch")
+    few = first_samples(first, FEW) if forward is forward_batch else first  # a user's own may know the batch
+    t_layers, s_layers = (
+        choose_layers(name, model, list_layers(model, lambda m: forward(m, few), batch_size(few)), wanted)
+        for name, model, wanted in (("teacher", teacher, teacher_layers), ("student", student, student_layers))
+    )
+    return measure_layers(teacher, student, chain([first], stream), t_layers, s_layers, forward, mask, options, seed)
+
+
+@torch.no_grad()  # no inference mode: tensors that a network caches in it could not be trained with afterwards
+def measure_layers(
+    teacher: nn.Module,
+    student: nn.Module,
+    batches: Iterable[Any],
+    teacher_layers: Sequence[Layer],
+    student_layers: Sequence[Layer],
+    forward: Forward,
+    mask: Mask,
+    options: SimilaritySpec,
+    seed: int = 0,
+) -> Similarity:
+    """`compare` between layers that are already known.
+
+    Raises:
+        TaskError: as `compare`.
+    """
+    rule = RowRule(options.maps, options.tokens, options.outliers)
+    networks = (student, student_layers), (teacher, teacher_layers)
+    sums = open_sums(
+        options.measure,
+        len(student_layers),
+        len(teacher_layers),
+        estimator=options.estimator,
+        block=_block(options, rule, student, student_layers, teacher_layers),
+        seed=seed,
+    )
+    with ExitStack() as stack:
+        readers = [
+            stack.enter_context(FeatureReader(i, *network, forward, sums, rule)) for i, network in enumerate(networks)
+        ]
+        digest, n_seen = _count(batches, mask, readers, sums, rule, options, seed)
+    n_samples = n_seen if rule.tokens == "samples" else sums.n_rows
+    if n_samples < LEAST_SAMPLES:
+        raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got {n_samples}")
+    found = sums.estimate()
+    return Similarity(
+        tuple(layer.path for layer in student_layers),
+        tuple(layer.path for layer in teacher_layers),
+        values=_nested(found.values),
+        noise_floor=found.noise_floor,
+        measure=options.measure,
+        n_samples=n_samples,
+        features=rule.words({layer.kind for layer in (*student_layers, *teacher_layers)}),
+        spread_floor=found.spread_floor,
+        standard_errors=None if found.standard_errors is None else _nested(found.standard_errors),
+        estimator=found.estimator,
+        digest=digest,
+        notes=tuple(note for reader in readers for note in reader.notes()),
+    )
+
+
+def measure_similarity(
+    loaded: LoadedTask, spec: StudySpec, student: Sequence[Layer], teacher: Sequence[Layer]
+) -> Similarity:
+    """The similarity of a study's layers over its training samples, with a student fresh under the study's seed."""
+    # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
+    batches = ordered_batches(loaded, loaded.train, max(64, spec.train.batch_size), spec.similarity.samples, spec.seed)
+    model, task = loaded.new_student(spec.seed), loaded.task
+    found = measure_layers(
+        loaded.teacher, model, batches, teacher, student, task.forward, task.mask, spec.similarity, spec.seed
+    )
+    return replace(found, notes=(*found.notes, "the student is untrained"))
+
+
+def _count(
+    batches: Iterable[Any],
+    mask: Mask,
+    readers: Sequence[FeatureReader],
+    sums: Sums,
+    rule: RowRule,
+    options: SimilaritySpec,
+    seed: int,
+) -> tuple[str, int]:
+    """Show every batch to both networks; (digest of the samples, their number)."""
+    student, teacher = readers
+    digest, n_seen, random = hashlib.sha256(), 0, torch.Generator().manual_seed(seed)
+    for batch in batches:
+        n = min(batch_size(batch), (options.samples or sys.maxsize) - n_seen)
+        view = BatchView(rule, mask(batch), n, SPARSE if n_seen else 1, random)
+        digest.update(_digest(batch))
+        versions = [version(tensor) for tensor in tensors_of(batch)]
+        for _ in range(MOST_LOOKS):
+            taught = teacher.read(batch, view)
+            if [version(tensor) for tensor in tensors_of(batch)] != versions:
+                raise TaskError("similarity: the teacher's forward pass changes its input; hand it a copy in `forward`")
+            try:
+                if sums.add(student.read(batch, view), taught):
+                    break
+            except NotFinite as error:
+                raise TaskError(readers[error.network].not_finite(error.layer)) from None
+        n_seen += n
+        if n_seen == options.samples or _is_sure(sums, n_seen, options.tolerance):
+            break
+    return digest.hexdigest()[:12], n_seen
+
+
+def _is_sure(sums: Sums, n_seen: int, tolerance: float | None) -> bool:
+    if tolerance is None or n_seen < SURE_SAMPLES:
+        return False
+    errors = sums.estimate().standard_errors
+    return errors is not None and 1.96 * float(errors.max()) <= tolerance
+
+
+def _block(
+    options: SimilaritySpec, rule: RowRule, student: nn.Module, s_layers: Sequence[Layer], t_layers: Sequence[Layer]
+) -> Block:
+    """How many samples are compared at once: all when features are so narrow that it costs no more than blocks."""
+    if options.block != "auto" or options.measure != "cka":
+        return options.block
+    s_widths, t_widths = ([width(layer, rule) for layer in layers] for layers in (s_layers, t_layers))
+    if cheaper_than_blocks(s_widths, t_widths, CPU_BLOCK):
+        return "all"
+    on_gpu = any(parameter.is_cuda for parameter in student.parameters())
+    return GPU_BLOCK if on_gpu else CPU_BLOCK
+
+
+def _digest(batch: Any) -> bytes:
+    """What the samples are and in which order: SHA-256 over every tensor of the batch."""
+    digest = hashlib.sha256()
+    for tensor in tensors_of(batch):
+        digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.digest()
+
+
+def _nested(matrix: Tensor) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in matrix.tolist())

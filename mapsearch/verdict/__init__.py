@@ -1,0 +1,1 @@
+"""STEP: confirmed runs -> Verdict, and how large seed noise is. Pure functions."""

@@ -1,0 +1,44 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from mapsearch.controller.interrupt import Interrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_waits_until_it_is_asked_for(number):
+    with Interrupt() as interrupt:
+        interrupt.raise_if_asked()
+        os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            interrupt.raise_if_asked()
+
+
+def test_the_second_signal_strikes_at_once():
+    with Interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_afterwards_signals_are_what_they_were():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interrupt():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_in_another_thread_it_leaves_signals_alone():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def look():
+        with Interrupt() as interrupt:
+            interrupt.raise_if_asked()
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [before]

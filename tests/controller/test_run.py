@@ -1,0 +1,187 @@
+"""The loop with real worker processes: exact counts, the same values after any end, one clear line for any failure."""
+
+import os
+import shutil
+import signal
+from dataclasses import replace
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from mapsearch.controller.run import run, run_study
+from mapsearch.core.errors import StudyChanged, StudyFailed
+from mapsearch.core.events import Message, Progress
+from mapsearch.core.study_file import load_study
+from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
+from mapsearch.store.store import Store
+
+QUICK = {"confirm": {"seeds": 2}}  # where the verdict does not matter
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A study file and a database of its own with the finished study in it."""
+    folder = shutil.copytree(finished[0].parent, tmp_path / "copy")
+    return folder / "study.yaml", f"sqlite:///{folder / 'study.db'}"
+
+
+def test_a_study_has_every_trial_and_run_once(finished, results):
+    trials, runs = results(finished[1])
+    assert [t.number for t in trials] == list(range(len(trials)))
+    assert all(t.state == "complete" for t in trials if t.proposer != "matched")
+    n = {p: sum(t.proposer == p for t in trials) for p in ("tune", "control", "curve", "free", "matched")}
+    assert (n["tune"], n["curve"] + n["free"]) == (3, 4)
+    controls = {t.control for t in trials if t.proposer == "control"}
+    assert controls >= {
+        "none",
+        "logits",
+        "logits_strong",
+        "uniform",
+        "last",
+        "first",
+        "reverse",
+        "random",
+        "all",
+        "article",
+    }
+    assert {(r.state, r.attempt) for r in runs} == {("complete", 1)}
+    counts = {stage: sum(r.stage == stage for r in runs) for stage in ("tune", "search", "noise", "shortlist")}
+    noisy = {t.control for t in trials} & {"uniform", "last", "first", "reverse", "random"}
+    assert counts["tune"] == 2 * 3
+    assert counts["search"] == n["control"] + 4
+    assert counts["noise"] == len(noisy)
+    confirmed = [r for r in runs if r.stage == "confirm"]
+    assert len(confirmed) == 6 * len({r.trial for r in confirmed})
+    assert {r.split for r in confirmed} == {"test"}
+    assert not {r.seed for r in confirmed} & {r.seed for r in runs if r.stage != "confirm"}
+
+
+def test_the_same_command_again_does_nothing_and_says_the_same(copied, results):
+    study, url = copied
+    before = results(url)
+    with Store.open(url) as store:
+        said = store.study("tiny").facts["verdict"]
+    assert run_study(load_study(study), url) == Verdict.from_json(said)
+    assert results(url) == before
+
+
+def test_the_sampler_saw_what_we_stored(finished, results):
+    trials, _ = results(finished[1])
+    study = optuna.load_study(study_name="tiny", storage=finished[1])
+    told = {t.user_attrs["trial"]: t for t in study.trials}
+    sampled = [t for t in trials if t.sampler_number is not None]
+    assert len(sampled) >= 4 + 5  # the proposals and the controls that lie in the space
+    for trial in sampled:
+        assert told[trial.number].value == trial.value
+        assert told[trial.number].params == pytest.approx(trial.params)
+        assert told[trial.number].state == TrialState.COMPLETE
+
+
+def test_inline_gives_the_same_values_as_workers_and_so_does_another_study(finished, results, spec, url):
+    run_study(spec(), url, inline=True)
+    assert results(url, without_seconds=True) == results(finished[1], without_seconds=True)
+
+
+def test_other_settings_under_an_old_name_are_refused_and_named(copied, results):
+    study, url = copied
+    before = results(url)
+    changed = load_study(study)
+    changed = changed.model_copy(update={"train": changed.train.model_copy(update={"lr": 0.5}), "seed": 3})
+    with pytest.raises(
+        StudyChanged, match=r"`tiny` is in the database with other settings: `seed`: 0 -> 3, `train\.lr`: 0\.02 -> 0\.5"
+    ):
+        run_study(changed, url)
+    assert results(url) == before
+
+
+def test_a_moved_study_goes_on_from_its_new_place(finished, results, spec, url, tmp_path):
+    update = run(spec(), url, inline=True)
+    next(item for item in update if isinstance(item, Trial) and item.proposer == "curve")
+    update.close()
+    with Store.open(url) as store:
+        assert store.study("tiny").state == "stopped"
+    shutil.move(tmp_path / "study", tmp_path / "moved")
+    run_study(load_study(tmp_path / "moved" / "study.yaml"), url)
+    with Store.open(url) as store:
+        study = store.study("tiny")
+    assert (study.state, study.folder) == ("complete", str(tmp_path / "moved"))
+    assert results(url, without_seconds=True) == results(finished[1], without_seconds=True)
+
+
+def test_what_is_said_on_the_way(spec, url):
+    stages = [item.stage for item in run(spec(**QUICK), url, inline=True) if isinstance(item, Message)]
+    order = ["load", "check", "compare", "tune", "noise", "shortlist", "confirm"]
+    assert list(dict.fromkeys(stages)) == order
+
+
+def test_a_flat_study_may_skip_the_search(spec, url, results):
+    said = [str(item) for item in run(spec(search={"when_flat": "stop"}, **QUICK), url, inline=True)]
+    assert any("skipped: `search.when_flat: stop`" in line for line in said)
+    assert not any(t.proposer in ("curve", "free") for t in results(url)[0])
+
+
+def test_a_blind_search_is_skipped(spec, url, results):
+    said = [str(item) for item in run(spec(task="task.py:Chance", **QUICK), url, inline=True)]
+    assert any("too short to tell anything" in line for line in said)
+    assert any("skipped: all runs of the first rung end alike" in line for line in said)
+    assert not any(t.proposer in ("curve", "free") for t in results(url)[0])
+
+
+def test_a_loss_is_minimized(spec, url, results):
+    run_study(spec(metric="loss", direction="minimize", **QUICK), url, inline=True)
+    trials, runs = results(url)
+    means = {}
+    for r in runs:
+        if r.stage == "shortlist":
+            means.setdefault(r.trial, []).append(r.value)
+    with Store.open(url) as store:
+        assert store.study("tiny").facts["verdict"]["nominee"] == min(means, key=lambda n: sum(means[n]))
+    mapped = sorted(t.value for t in trials if t.recipe.mapping.pairs and t.proposer != "matched")
+    assert sorted(t.value for t in trials if t.number in means) == mapped[: len(means)]
+    assert optuna.load_study(study_name="tiny", storage=url).direction.name == "MINIMIZE"
+
+
+def test_a_killed_worker_is_replaced(finished, results, spec, url, workers):
+    killed, notes = False, []
+    for item in run(spec(), url):
+        if isinstance(item, Progress) and not killed and item.key[0] > 10:
+            killed = True
+            os.kill(workers(url).pop(), signal.SIGKILL)
+        notes += [item] if isinstance(item, Message) else []
+    assert any(note.stage == "lost" and "the worker process died (exit code -9)" in note.text for note in notes)
+    trials, runs = results(url, without_seconds=True)
+    assert {r.attempt for r in runs} == {1, 2}
+    assert (trials, [replace(r, attempt=1) for r in runs]) == results(finished[1], without_seconds=True)
+
+
+def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on_when_put_right(spec, url, results):
+    study = spec(task="task.py:Crashing", train={"steps": 40}, **QUICK)
+    message = r"stage tune: all 6 runs failed; the first: RuntimeError: the tape is full \(task\.py:\d+\)"
+    with pytest.raises(StudyFailed, match=message):
+        run_study(study, url, inline=True)
+    with Store.open(url) as store:
+        assert store.study("tiny").state == "failed"
+    file = study.folder / "task.py"
+    file.write_text(file.read_text().replace("patience=8)", "patience=1000)"))
+    run_study(study, url, inline=True)
+    assert {r.state for r in results(url)[1]} == {"complete"}
+
+
+def test_a_recipe_that_diverges_is_infeasible_and_the_study_goes_on(spec, url, results):
+    spec = spec(task="task.py:Diverging", search={"trials": 8}, **QUICK)
+    verdict = run_study(spec, url, inline=True)
+    trials, runs = results(url)
+    bad = [t for t in trials if t.state == "infeasible" and t.proposer in ("curve", "free", "control")]
+    assert bad
+    assert verdict.sentence
+    assert {r.state for r in runs} == {"complete", "diverged"}
+    assert all(r.result.error.startswith("term `") for r in runs if r.state == "diverged")
+    study = optuna.load_study(study_name="tiny", storage=url)
+    told = {t.user_attrs["trial"]: t.constraints for t in study.trials if t.state == TrialState.COMPLETE}
+    proposals = [t for t in trials if t.proposer in ("curve", "free") and t.sampler_number is not None]
+    assert {t.number: told[t.number].get("infeasible", 0.0) for t in proposals} == {
+        t.number: float(t.state == "infeasible") for t in proposals
+    }
+    assert all(t.state != TrialState.RUNNING for t in study.trials)

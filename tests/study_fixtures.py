@@ -1,0 +1,252 @@
+"""A study folder as a user has one: three clusters, a teacher trained in a blink, a student of two blocks."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import create_engine, text
+
+from mapsearch.controller.run import run_study
+from mapsearch.core.errors import StoreError
+from mapsearch.core.runs import Run
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.study_file import load_study
+from mapsearch.core.trials import Trial
+from mapsearch.store.store import Store
+
+TASK = '''
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import mapsearch
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + torch.relu(self.linear(x))
+
+
+class Net(nn.Module):
+    """After `patience` training steps it raises, or, if it is loud, gives what is not finite."""
+
+    def __init__(self, width, depth, patience=10**9, loud=False):
+        super().__init__()
+        self.stem = nn.Linear(8, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
+        self.head = nn.Linear(width, 3)
+        self.patience, self.loud = patience, loud
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        self.patience -= self.training and torch.is_grad_enabled()
+        if self.patience < 0 and not self.loud:
+            raise RuntimeError("the tape is full")
+        return self.head(x) * (1.0 if self.patience >= 0 else torch.inf)
+
+
+def points(n, seed):
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.randint(3, (n,), generator=generator)
+    return TensorDataset(2.0 * torch.eye(8)[y] + torch.randn(n, 8, generator=generator), y)
+
+
+class Clusters(mapsearch.Task):
+    def teacher(self):
+        teacher, (x, y) = Net(16, 4), points(256, 9).tensors
+        optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
+        for _ in range(40):
+            optimizer.zero_grad()
+            F.cross_entropy(teacher(x), y).backward()
+            optimizer.step()
+        return teacher
+
+    def student(self):
+        return Net(8, 2)
+
+    def train_data(self):
+        return points(128, 1)
+
+    def valid_data(self):
+        return points(256, 2)
+
+    def test_data(self):
+        return points(256, 3)
+
+
+class Crashing(Clusters):
+    """Passes every check; its students raise when they are trained for longer than the check does."""
+
+    def student(self):
+        return Net(8, 2, patience=8)
+
+
+class Chance(Clusters):
+    """Its students never leave chance."""
+
+    def metrics(self, output, batch):
+        return {"accuracy": 1 / 3}
+
+
+class Diverging(Clusters):
+    """Every third student diverges in its third step, the first ones of a process excepted: the check makes those."""
+
+    n_students = 0
+
+    def student(self):
+        self.n_students += 1
+        return Net(8, 2, patience=2, loud=True) if self.n_students > 20 and self.n_students % 3 == 0 else Net(8, 2)
+'''
+
+STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "task": "task.py:Clusters",
+    "train": {"steps": 12, "batch_size": 16, "lr": 0.02, "device": "cpu"},
+    "similarity": {"samples": 64},
+    "space": {"loss": ["nmse"], "logit_weight": [1.0], "temperature": [2.0]},
+    "search": {"trials": 4, "batch": 2, "rungs": [0.3, 0.5, 1.0], "noise_seeds": 2, "workers": 1},
+    "confirm": {"finalists": 1, "seeds": 6},
+}
+
+
+Results = tuple[list[Trial], list[Run]]
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    return {**old, **{k: merged(old[k], v) if isinstance(v, dict) and k in old else v for k, v in new.items()}}
+
+
+def write(folder: Path, **changes: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "task.py").write_text(TASK)
+    (folder / "study.yaml").write_text(yaml.safe_dump(merged(STUDY, changes)))
+    return folder / "study.yaml"
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[..., Path]:
+    """`write_study(**changes)` -> study.yaml of a folder with its task.py; sections are merged."""
+    return lambda **changes: write(tmp_path / "study", **changes)
+
+
+@pytest.fixture
+def spec(write_study: Callable[..., Path]) -> Callable[..., StudySpec]:
+    """`spec(**changes)` -> the loaded study."""
+    return lambda **changes: load_study(write_study(**changes))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'study.db'}"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """(study file, storage) of a study that ran to its end with a worker process. Read it, leave it as it is."""
+    folder = tmp_path_factory.mktemp("finished")
+    study, url = write(folder), f"sqlite:///{folder / 'study.db'}"
+    run_study(load_study(study), url)
+    return study, url
+
+
+@pytest.fixture
+def results() -> Callable[..., Results]:
+    """`results(url)` -> the trials and runs of the study; what a clock measured can be left out."""
+
+    def read(url: str, *, without_seconds: bool = False) -> Results:
+        with Store.open(url, create=False) as store:
+            trials, runs = store.trials("tiny"), store.runs("tiny")
+        if without_seconds:
+            runs = [replace(run, result=replace(run.result, seconds=0.0) if run.result else None) for run in runs]
+        return trials, runs
+
+    return read
+
+
+@pytest.fixture
+def workers() -> Callable[[str], set[int]]:
+    """`workers(url)` -> the process ids of the workers that train for the study right now."""
+
+    def read(url: str) -> set[int]:
+        engine = create_engine(url)
+        with engine.connect() as db:
+            names = db.execute(text("SELECT worker FROM mapsearch_attempts WHERE state = 'running'")).scalars().all()
+        engine.dispose()
+        return {int(name.partition("@")[0]) for name in names}
+
+    return read
+
+
+def arguments_of(pid: int) -> str:
+    """The command line of a live process; a zombie has none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def is_worker() -> Callable[[int], bool]:
+    return lambda pid: "mapsearch.executors.worker" in arguments_of(pid)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """`eventually(what)` waits until `what()` is true: for other processes, where there is nothing to wait on."""
+
+    def wait(what: Callable[[], object], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def n_complete(results: Callable[..., Results]) -> Callable[[str], int]:
+    """`n_complete(url)` -> runs done so far; none when there is no study yet."""
+
+    def count(url: str) -> int:
+        try:
+            return sum(run.state == "complete" for run in results(url)[1])
+        except StoreError:
+            return 0
+
+    return count
+
+
+@pytest.fixture
+def mapsearch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """`mapsearch(*arguments)` -> the command as a process of its own, started in the test's folder."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment.pop("MAPSEARCH_STORAGE", None)
+    with ExitStack() as stack:
+
+        def start(*arguments: object) -> subprocess.Popen[str]:
+            started = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "mapsearch", *map(str, arguments)],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+                    start_new_session=True,  # so that a signal to its group is like a key of its terminal
+                )
+            )  # fmt: skip
+            stack.callback(started.kill)
+            return started
+
+        yield start

@@ -1,0 +1,44 @@
+"""A study whose rows are mixed and whose terms are steered, from its file to its exports."""
+
+import pytest
+import yaml
+
+from mapsearch.api import queries
+from mapsearch.controller.run import run, run_study
+from mapsearch.core.trials import Trial
+
+MIXED = {
+    "space": {"aggregation": ["mix", "fuse"], "balance": ["frozen", "gate"]},
+    "search": {"trials": 3},
+    "confirm": {"seeds": 2},
+}
+
+
+@pytest.fixture
+def study(spec):
+    return spec(**MIXED)
+
+
+@pytest.mark.slow
+def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(study, url, tmp_path, results):
+    update = run(study, url, inline=True)
+    next(item for item in update if isinstance(item, Trial) and item.proposer in ("curve", "free"))
+    update.close()
+    run_study(study, url, inline=True)
+    whole = f"sqlite:///{tmp_path / 'whole.db'}"
+    run_study(study, whole, inline=True)
+    assert results(url, without_seconds=True) == results(whole, without_seconds=True)
+
+    trials, runs = results(url)
+    controls = {t.control: t for t in trials if t.proposer == "control"}
+    assert {controls[name].recipe.aggregation for name in ("uniform", "all")} == {"mix"}
+    every = controls["all"]
+    learned = next(r.result for r in runs if r.trial == every.number and r.stage == "search")
+    assert len(learned.mixed_weights) == len(learned.norms) == len(every.recipe.mapping.pairs) == 8
+    shown = queries.show("tiny", url)["trials"]
+    assert shown[every.number]["mixed_weights"] == pytest.approx(learned.mixed_weights)
+    assert shown[controls["logits"].number]["mixed_weights"] is None
+    for target in ("mapsearch", "torch"):
+        said = queries.export("tiny", target, tmp_path / target, trial=every.number, verify=True, storage=url)
+        assert "verified, one batch: loss " in said
+    assert yaml.safe_load((tmp_path / "mapsearch").read_text())["mixed_weights"] == list(learned.mixed_weights)
