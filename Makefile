@@ -7,10 +7,8 @@ PY := $(shell for py in python3.11 python3.12 python3.13 python3; do \
 	$$py -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$py && break; done)
 PIP := $(VENV)/bin/python -m pip -qq --disable-pip-version-check
 
-# What exports are verified with: one environment for all frameworks but neural-compressor, which wants an old numpy.
+# What exports are verified with: one environment for all frameworks.
 FRAMEWORKS := .venv-frameworks
-COMPRESSOR := .venv-neural-compressor
-COMPRESSOR_TESTS := tests/frameworks/test_neural_compressor.py
 
 .PHONY: demo data test test-frameworks slow lint types check clean
 
@@ -27,9 +25,8 @@ data: $(READY)  ## what the studies minilm and fashion_mnist read; the latter's 
 test: $(READY)  ## the fast tests, a process per core
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
-test-frameworks: $(FRAMEWORKS)/.ready $(COMPRESSOR)/.ready  ## every export, run by the framework it is written for
-	$(FRAMEWORKS)/bin/python -m pytest -m frameworks -W ignore tests/frameworks --ignore=$(COMPRESSOR_TESTS)
-	$(COMPRESSOR)/bin/python -m pytest -m frameworks -W ignore $(COMPRESSOR_TESTS)
+test-frameworks: $(FRAMEWORKS)/.ready  ## every export, run by the framework it is written for
+	$(FRAMEWORKS)/bin/python -m pytest -m frameworks -W ignore tests/frameworks
 
 slow: $(READY)  ## the tests that take minutes
 	$(VENV)/bin/python -m pytest -m slow
@@ -44,19 +41,12 @@ types: $(READY)
 check: test lint types slow test-frameworks  ## all that CI runs
 
 clean:  ## removes the environments, the demo's database and caches
-	rm -rf $(VENV) $(FRAMEWORKS) $(COMPRESSOR) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(FRAMEWORKS)/.ready: tests/frameworks/requirements.txt pyproject.toml constraints.txt
 	@echo "making $(@D), about 2 GB; some minutes"
 	@$(@D)/bin/python -c 'import pip' 2>/dev/null || $(PY) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install -c constraints.txt -r $< -e .
-	@touch $@
-
-$(COMPRESSOR)/.ready: tests/frameworks/requirements-neural-compressor.txt pyproject.toml constraints.txt
-	@echo "making $(@D); some minutes"
-	@$(@D)/bin/python -c 'import pip' 2>/dev/null || $(PY) -m venv --clear $(@D)
-	@grep -v '^numpy==' constraints.txt > $(@D)/constraints.txt
-	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install -c $(@D)/constraints.txt -r $< -e .
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt

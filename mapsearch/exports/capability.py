@@ -16,10 +16,6 @@ TargetName = Literal[
     "modelopt",
     "megatron",
     "distillkit",
-    "silverspoon",
-    "textbrewer",
-    "mmrazor",
-    "neural-compressor",
 ]
 
 

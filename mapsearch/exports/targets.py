@@ -8,11 +8,7 @@ from mapsearch.exports import (
     distillkit,
     mapsearch_yaml,
     megatron,
-    mmrazor,
     modelopt,
-    neural_compressor,
-    silverspoon,
-    textbrewer,
     torch_module,
     torchdistill,
 )
@@ -27,10 +23,6 @@ TARGETS: dict[TargetName, Target] = {
     "modelopt": modelopt.TARGET,
     "megatron": megatron.TARGET,
     "distillkit": distillkit.TARGET,
-    "silverspoon": silverspoon.TARGET,
-    "textbrewer": textbrewer.TARGET,
-    "mmrazor": mmrazor.TARGET,
-    "neural-compressor": neural_compressor.TARGET,
 }
 
 

@@ -125,4 +125,4 @@ def verified(tmp_path: Path) -> Callable[..., VerifyReport]:
     return run
 
 
-SUFFIXES = {"torchdistill": ".yaml", "megatron": ".yaml", "distillkit": ".yaml", "textbrewer": ".json"}
+SUFFIXES = {"torchdistill": ".yaml", "megatron": ".yaml", "distillkit": ".yaml"}
