@@ -5,8 +5,8 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# name -> module; looked up on first use, so that `mapsearch --help` never waits for torch
-_HOMES = {
+# name -> module; imported on first use, so that `mapsearch --help` never waits for torch. `__init__.pyi` has the types.
+_DEFINED_IN = {
     "LayerMapping": "core.mapping",
     "MapsearchError": "core.errors",
     "Recipe": "core.recipe",
@@ -28,15 +28,15 @@ _HOMES = {
 }
 
 __all__ = [  # one list to keep: the table above
-    *_HOMES
+    *_DEFINED_IN
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _DEFINED_IN:
         raise AttributeError(f"module 'mapsearch' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mapsearch.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"mapsearch.{_DEFINED_IN[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_DEFINED_IN])

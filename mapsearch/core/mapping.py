@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,35 +21,26 @@ class Pair(NamedTuple):
     weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class LayerMapping:
     """A sparse `W[S, T] >= 0`: the pairs are the truth, the matrix is a view.
 
     Pairs are kept in one canonical order (numbers in names count as numbers), so that equal
     mappings are equal objects whatever order they were written in. No pairs: no features.
-
-    Raises:
-        MappingError: a weight is not a finite number above zero, or a pair stands twice.
     """
 
-    pairs: tuple[Pair, ...] = ()
+    pairs: tuple[Pair, ...]
 
-    def __post_init__(self) -> None:
-        pairs = [Pair(student, teacher, float(weight)) for student, teacher, weight in self.pairs]
-        problems = [
-            f"pair `{p.student} <- {p.teacher}`: `weight > 0` and finite must hold, but got {p.weight}"
-            for p in pairs
-            if not (math.isfinite(p.weight) and p.weight > 0)
-        ]
-        names = [(p.student, p.teacher) for p in pairs]
-        problems += [
-            f"pair `{student} <- {teacher}` stands {names.count((student, teacher))} times; keep one, add the weights"
-            for student, teacher in dict.fromkeys(names)
-            if names.count((student, teacher)) > 1
-        ]
-        if problems:
+    def __init__(self, pairs: Iterable[tuple[str, str, float]] = ()) -> None:
+        """The mapping of `(student layer, teacher layer, weight)`.
+
+        Raises:
+            MappingError: a weight is not a finite number above zero, or a pair is listed twice.
+        """
+        named = [Pair(student, teacher, float(weight)) for student, teacher, weight in pairs]
+        if problems := [*_weight_problems(named), *_duplicates(named)]:
             raise MappingError(*problems)
-        object.__setattr__(self, "pairs", tuple(sorted(pairs, key=_depth_order)))
+        object.__setattr__(self, "pairs", tuple(sorted(named, key=_depth_order)))
 
     @property
     def student_layers(self) -> tuple[str, ...]:
@@ -77,7 +69,7 @@ class LayerMapping:
         student_layers: Sequence[str],
         teacher_layers: Sequence[str],
     ) -> "LayerMapping":
-        """The mapping of `W[S, T]`; zero weights are no pairs.
+        """The mapping of `W[S, T]`; a zero weight makes no pair.
 
         Raises:
             MappingError: the matrix is not `[S, T]`, or a weight is negative or not finite.
@@ -125,6 +117,23 @@ class LayerMapping:
     def __str__(self) -> str:
         """`blocks.0 <- layers.1 + 0.25 layers.2 | blocks.1 <- layers.5`, weights relative to the row's largest."""
         return " | ".join(f"{s} <- {_row(self.pairs, s)}" for s in self.student_layers) or "no features"
+
+
+def _weight_problems(pairs: Sequence[Pair]) -> list[str]:
+    return [
+        f"pair `{p.student} <- {p.teacher}`: the weight must be finite and above zero, but got {p.weight}"
+        for p in pairs
+        if not (math.isfinite(p.weight) and p.weight > 0)
+    ]
+
+
+def _duplicates(pairs: Sequence[Pair]) -> list[str]:
+    counts = Counter((p.student, p.teacher) for p in pairs)
+    return [
+        f"pair `{student} <- {teacher}` is listed {n} times; merge them into one and add the weights"
+        for (student, teacher), n in counts.items()
+        if n > 1
+    ]
 
 
 def _row(pairs: Sequence[Pair], student: str) -> str:

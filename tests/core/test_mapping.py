@@ -72,7 +72,7 @@ def test_names_are_ordered_as_people_count():
 
 @pytest.mark.parametrize("weight", [0, -0.0, -1e-9, math.nan, math.inf, -math.inf])
 def test_a_weight_that_is_no_positive_number_is_refused(weight):
-    with pytest.raises(MappingError, match=r"pair `s <- t`: `weight > 0` and finite must hold, but got"):
+    with pytest.raises(MappingError, match=r"`s <- t`.*weight"):
         LayerMapping((Pair("s", "t", weight),))
 
 
@@ -84,18 +84,18 @@ def test_a_matrix_with_such_a_weight_is_refused(weight):
 
 @pytest.mark.parametrize("matrix", [[[1.0]], [[1.0, 2.0], [1.0, 2.0]], []])
 def test_a_matrix_of_another_shape_is_refused(matrix):
-    with pytest.raises(MappingError, match=r"S = 1 and T = 2 must be given, but got \d rows"):
+    with pytest.raises(MappingError, match=r"S = 1 and T = 2"):
         LayerMapping.from_matrix(matrix, ["s"], ["t1", "t2"])
 
 
 def test_a_pair_given_twice_is_refused_with_all_other_problems():
-    with pytest.raises(MappingError, match=r"`s <- u`.*\n.*`s <- t` stands 2 times; keep one, add the weights"):
+    with pytest.raises(MappingError, match=r"`s <- u`.*\n.*`s <- t` .*2 times"):
         LayerMapping((Pair("s", "t", 1), Pair("s", "t", 2), Pair("s", "u", -1)))
 
 
 @pytest.mark.parametrize("pair", [{"student": "s"}, {"student": "s", "teacher": "t", "wait": 1.0}, ["s", "t", 1.0]])
 def test_a_pair_with_other_keys_is_refused(pair):
-    with pytest.raises(MappingError, match="a pair has the keys student, teacher, weight, but got"):
+    with pytest.raises(MappingError, match="student, teacher, weight"):
         LayerMapping.from_json([pair])
 
 
