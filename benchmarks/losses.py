@@ -22,8 +22,9 @@ from torch.utils._pytree import tree_leaves
 
 import mapsearch
 from mapsearch.core.layers import Layer
+from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.space import pair_problem
-from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -72,7 +73,7 @@ def steps(device: torch.device) -> Iterator[tuple[str, str, Step]]:
 
 def _step(n: int, loss: str, layers: tuple[Layer, Layer], device: torch.device) -> Step:
     torch.manual_seed(0)
-    projector = Projector(*projector_arguments(loss, "linear", *layers)).to(device)
+    projector = Projector(**projector_arguments(loss, "linear", *layers)).to(device)
     s, t = (torch.randn(n, *layer.shape, device=device) for layer in layers)
     s.requires_grad_()
 

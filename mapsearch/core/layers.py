@@ -1,6 +1,7 @@
 """What is known of one layer: its path, its feature's kind and shape, and whether it can be used."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["vector", "tokens", "map"]
@@ -46,3 +47,11 @@ class Layer:
     def from_json(cls, data: dict[str, Any]) -> "Layer":
         """The layer that `to_json` wrote."""
         return cls(**{**data, "shape": tuple(data["shape"])})
+
+
+def fused_layer(layers: Sequence[Layer]) -> Layer:
+    """The layer that a mixture of these behaves like: of their shape, maps on the smallest grid among them."""
+    first = layers[0]
+    sizes = tuple(min(sizes) for sizes in zip(*(layer.positions for layer in layers), strict=True))
+    shape = (first.width, *sizes) if first.kind == "map" else (*sizes, first.width)
+    return replace(first, path=" + ".join(layer.path for layer in layers), shape=shape)

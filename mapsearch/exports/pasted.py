@@ -8,16 +8,18 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from mapsearch.core.layers import fused_layer
+from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.feature_terms import FeatureTerm, MixedTerm
 from mapsearch.exports.hooked_features import LayerHooks, fade, require_gradient
 from mapsearch.exports.source import ExportSource
 from mapsearch.features.modules import bare_modules
 from mapsearch.features.taps import feature_of
-from mapsearch.losses.aggregation import Mixture, fused_layer
-from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.aggregation import Mixture
+from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
-from mapsearch.losses.views import covering
+from mapsearch.losses.views import averaged_to, covering
 
 _STANDARD_IMPORTS = """
 import math
@@ -78,7 +80,15 @@ def term_parts(recipe: Recipe) -> list[Part]:
     parts: list[Part] = []
     if recipe.mapping.pairs:
         parts += [FeatureTerm] if recipe.aggregation == "sum" else [MixedTerm, Mixture, covering]
-        parts += [LayerHooks, require_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
+        parts += [
+            LayerHooks,
+            require_gradient,
+            fade,
+            Projector,
+            averaged_to,
+            *with_helpers(bare_modules),
+            *with_helpers(feature_of),
+        ]
     return parts + loss_parts(recipe)
 
 
@@ -102,7 +112,7 @@ def projector_shapes(source: ExportSource) -> list[tuple[Any, ...]]:
     recipe = source.recipe
     s_layers, t_layers = ({layer.path: layer for layer in layers} for layers in (source.student, source.teacher))
     return [
-        _without_defaults(
+        _positional(
             projector_arguments(
                 recipe.loss, recipe.projector, s_layers[term.student], fused_layer([t_layers[x] for x in term.teachers])
             )
@@ -111,11 +121,11 @@ def projector_shapes(source: ExportSource) -> list[tuple[Any, ...]]:
     ]
 
 
-def _without_defaults(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The arguments of a `Projector` up to the last that is not what it would be anyway."""
-    defaults = [parameter.default for parameter in inspect.signature(Projector).parameters.values()]
-    told = [i for i, (value, default) in enumerate(zip(arguments, defaults, strict=True)) if value != default]
-    return arguments[: told[-1] + 1]
+def _positional(arguments: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a `Projector` by position, up to the last that is given."""
+    parameters = inspect.signature(Projector).parameters
+    n_given = max(i for i, name in enumerate(parameters) if name in arguments) + 1
+    return tuple(arguments.get(name, parameter.default) for name, parameter in parameters.items())[:n_given]
 
 
 def with_helpers(function: Part) -> list[Part]:

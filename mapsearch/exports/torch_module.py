@@ -21,7 +21,7 @@ from mapsearch.features.taps import feature_of
 from mapsearch.losses.aggregation import Mixture
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import LOGIT_LOSSES
-from mapsearch.losses.views import covering
+from mapsearch.losses.views import averaged_to, covering
 
 
 def render(source: ExportSource) -> str:
@@ -105,7 +105,15 @@ def _parts(recipe: Recipe) -> list[Part]:
     parts: list[Part] = []
     if recipe.mapping.pairs:
         parts += [FeatureDistillation] if recipe.aggregation == "sum" else [MixedDistillation, Mixture, covering]
-        parts += [LayerHooks, require_gradient, fade, Projector, *with_helpers(bare_modules), *with_helpers(feature_of)]
+        parts += [
+            LayerHooks,
+            require_gradient,
+            fade,
+            Projector,
+            averaged_to,
+            *with_helpers(bare_modules),
+            *with_helpers(feature_of),
+        ]
     return parts + loss_parts(recipe)
 
 

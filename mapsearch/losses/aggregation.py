@@ -1,16 +1,12 @@
 """Several teacher features as one: what a row of `W` is matched with when its pairs are not summed."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mapsearch.core.layers import Layer
-from mapsearch.losses.views import covering
+from mapsearch.losses.views import averaged_to, covering
 
 
 class Mixture(nn.Module):
@@ -92,9 +88,7 @@ class Mixture(nn.Module):
         if self.kind != "map":
             return [feature.float() for feature in features]
         grid = [min(sizes) for sizes in zip(*(feature.shape[2:] for feature in features), strict=True)]
-        pools: dict[int, Callable[[Tensor, Any], Tensor]]
-        pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
-        return [x.float() if list(x.shape[2:]) == grid else pools[len(grid)](x.float(), grid) for x in features]
+        return [averaged_to(feature.float(), grid) for feature in features]
 
 
 @torch.no_grad()
@@ -110,11 +104,3 @@ def _variance(kind: str, feature: Tensor, mask: Tensor | None) -> Tensor:
     places = feature.movedim(1, -1) if kind == "map" else feature
     real = places[mask] if mask is not None and mask.shape == places.shape[:-1] else places.flatten(0, -2)
     return real.var(0, correction=0).mean()
-
-
-def fused_layer(layers: Sequence[Layer]) -> Layer:
-    """The layer that a mixture of these stands for: of one shape with them, maps on the smallest grid among them."""
-    first = layers[0]
-    sizes = tuple(min(sizes) for sizes in zip(*(layer.positions for layer in layers), strict=True))
-    shape = (first.width, *sizes) if first.kind == "map" else (*sizes, first.width)
-    return replace(first, path=" + ".join(layer.path for layer in layers), shape=shape)

@@ -1,16 +1,11 @@
 """Projector: makes a student feature and a teacher feature comparable, and holds all that a pair learns."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mapsearch.core.layers import Layer
-from mapsearch.core.losses import LOSS_TRAITS
-from mapsearch.core.recipe import FeatureLossName, ProjectorName
-from mapsearch.core.space import patch_grid
+from mapsearch.losses.views import averaged_to
 
 
 class Projector(nn.Module):
@@ -57,7 +52,7 @@ class Projector(nn.Module):
         teacher = self._channels_second(teacher.detach().float(), self.kinds[1])
         if self.aligned and student.shape[2:] != teacher.shape[2:]:
             grid = [min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True)]
-            student, teacher = self._resample(student, grid), self._resample(teacher, grid)
+            student, teacher = averaged_to(student, grid), averaged_to(teacher, grid)
         projected = self.projection(torch.movedim(student, 1, -1))
         return torch.movedim(projected, -1, 1).float(), teacher  # autocast projects in half precision
 
@@ -69,24 +64,3 @@ class Projector(nn.Module):
             height, width = self.grid
             feature = feature[:, :, -height * width :].reshape(*feature.shape[:2], height, width)
         return feature
-
-    @staticmethod
-    def _resample(feature: Tensor, grid: list[int]) -> Tensor:
-        if list(feature.shape[2:]) == grid:
-            return feature
-        pools: dict[int, Callable[[Tensor, Any], Tensor]]
-        pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
-        return pools[len(grid)](feature, grid)
-
-
-def projector_arguments(
-    loss: FeatureLossName, projector: ProjectorName, student: Layer, teacher: Layer
-) -> tuple[Any, ...]:
-    """What a `Projector` between two layers is made with: nothing learned that the loss has no need of."""
-    traits = LOSS_TRAITS[loss]
-    kinds = student.kind or "vector", teacher.kind or "vector"
-    grid = None
-    if traits.aligned and set(kinds) == {"tokens", "map"}:
-        grid = patch_grid(student, teacher) if kinds[0] == "tokens" else patch_grid(teacher, student)
-    projection = projector if traits.projected else "none"
-    return *kinds, student.width, teacher.width, projection, traits.aligned, grid, traits.learns_variance

@@ -8,17 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import MappingError
-from mapsearch.core.layers import Layer
+from mapsearch.core.layers import Layer, fused_layer
 from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.recipe import FeatureLossName, LogitLossName, Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.terms import FeatureTerm
-from mapsearch.losses.aggregation import Mixture, fused_layer, measure_norms
+from mapsearch.losses.aggregation import Mixture, measure_norms
 from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
 from mapsearch.losses.features import attention, cosine, mse, nmse, vid
 from mapsearch.losses.logits import dkd, kl, logit_mse, standardised_kl
-from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
 
 FEATURE_LOSSES: dict[FeatureLossName, Callable[..., Tensor]] = {
@@ -208,4 +209,4 @@ def _weighted(weights: Sequence[float], losses: Sequence[Tensor]) -> list[Tensor
 def _projector(recipe: Recipe, student: Layer, teacher: Layer, key: str) -> Projector:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(zlib.crc32(key.encode()))
-        return Projector(*projector_arguments(recipe.loss, recipe.projector, student, teacher))
+        return Projector(**projector_arguments(recipe.loss, recipe.projector, student, teacher))

@@ -1,6 +1,10 @@
 """A feature `[B, C, *positions]` as rows: what the losses compute on, with padding taken out and in float32."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -37,3 +41,12 @@ def products(x: Tensor, y: Tensor) -> Tensor:
     """Inner products of rows `[..., n, D]` and `[..., m, D]` -> `[..., n, m]`, in float32 also under autocast."""
     with torch.autocast(x.device.type, enabled=False):
         return x @ y.transpose(-1, -2)
+
+
+def averaged_to(feature: Tensor, grid: Sequence[int]) -> Tensor:
+    """A map `[B, C, *positions]` averaged down to a grid of as many axes; as it is where it has that grid."""
+    if list(feature.shape[2:]) == list(grid):
+        return feature
+    pools: dict[int, Callable[[Tensor, Any], Tensor]]
+    pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
+    return pools[len(grid)](feature, grid)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mapsearch.core.layers import Layer
+from mapsearch.core.layers import Layer, fused_layer
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_width_is_the_channel_axis_and_positions_are_the_others(kind, shape, wid
 )
 def test_json_gives_the_same_layer_back(layer):
     assert Layer.from_json(json.loads(json.dumps(layer.to_json()))) == layer
+
+
+def test_the_layer_of_a_mixture_has_the_smallest_grid():
+    maps = [Layer(f"t{i}", "Block", "map", (5, size, size), calls=1) for i, size in enumerate((4, 8))]
+    assert fused_layer(maps).shape == (5, 4, 4)
+    assert fused_layer(maps[:1]) == maps[0]
+    tokens = Layer("t", "Block", "tokens", (7, 5), calls=1)
+    assert (fused_layer((tokens, tokens)).shape, fused_layer((tokens, tokens)).path) == ((7, 5), "t + t")

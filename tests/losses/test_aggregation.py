@@ -9,7 +9,7 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.losses.aggregation import Mixture, fused_layer, measure_norms
+from mapsearch.losses.aggregation import Mixture, measure_norms
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, RecipeLoss
 
 STUDENT = (Layer("s.0", "Block", "map", (3, 6, 6), 1), Layer("s.1", "Block", "map", (3, 2, 2), 1))
@@ -173,13 +173,6 @@ def test_looking_is_no_training_step(aggregation):
     with torch.no_grad():
         total(loss, student, teacher)
     assert loss.mixtures[0].travelled.tolist() == [0.0, 0.0]
-
-
-def test_the_layer_of_a_mixture_has_the_smallest_grid():
-    assert fused_layer(TEACHER[:2]).shape == (5, 4, 4)
-    assert fused_layer(TEACHER[:1]) == TEACHER[0]
-    tokens = Layer("t", "Block", "tokens", (7, 5), 1)
-    assert (fused_layer((tokens, tokens)).shape, fused_layer((tokens, tokens)).path) == ((7, 5), "t + t")
 
 
 @contract

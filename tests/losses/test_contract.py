@@ -10,9 +10,10 @@ from torch.utils._pytree import tree_leaves
 
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.recipe import FeatureLossName
 from mapsearch.core.space import pair_problem
-from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES
 
 # (student, teacher), each (kind, *shape without the batch)
@@ -63,7 +64,7 @@ def features(case, n=B, seed=0):
 def made(name, case, projector="linear"):
     """The loss of two features as `RecipeLoss` computes it."""
     torch.manual_seed(0)
-    match = Projector(*projector_arguments(name, projector, *layers(case)))
+    match = Projector(**projector_arguments(name, projector, *layers(case)))
     return lambda s, t, mask=None: FEATURE_LOSSES[name](*match(s, t), mask, **match.learned)
 
 
@@ -93,7 +94,7 @@ def test_every_loss_is_held_to_the_contract():
 @equal
 def test_equal_features_give_zero(name, case):
     s, _ = features(case)
-    match = Projector(*projector_arguments(name, "none", *layers(case)))
+    match = Projector(**projector_arguments(name, "none", *layers(case)))
     for variance in match.learned.values():  # vid: once its variances have shrunk
         torch.nn.init.constant_(variance, -torch.inf)
     assert float(FEATURE_LOSSES[name](*match(s, s.clone()), **match.learned).detach()) == pytest.approx(0, abs=2e-6)

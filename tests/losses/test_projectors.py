@@ -3,8 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mapsearch.core.layers import Layer
-from mapsearch.losses.projectors import Projector, projector_arguments
+from mapsearch.losses.projectors import Projector
 
 KINDS = pytest.mark.parametrize(
     ("kind", "student", "teacher", "together"),
@@ -64,18 +63,6 @@ def test_patches_are_laid_out_row_by_row_without_the_tokens_before_them():
     assert torch.allclose(s, t, atol=1e-6)
     s, t = Projector("map", "tokens", 27, 27, grid=(2, 3))(grid, tokens)
     assert torch.allclose(t, s, atol=1e-6)
-
-
-def test_the_arguments_hold_nothing_that_the_loss_has_no_need_of():
-    vit, cnn = Layer("blocks.0", "Block", "tokens", (201, 6), 1), Layer("layer1", "Stage", "map", (9, 7, 7), 1)
-    assert projector_arguments("nmse", "mlp", vit, cnn) == (
-        "tokens", "map", 6, 9, "mlp", True, (14, 14), False,
-    )  # fmt: skip
-    assert projector_arguments("attention", "mlp", cnn, vit) == (
-        "map", "tokens", 9, 6, "none", True, (14, 14), False,
-    )  # fmt: skip
-    assert projector_arguments("cka", "mlp", cnn, vit) == ("map", "tokens", 9, 6, "none", False, None, False)
-    assert projector_arguments("vid", "none", cnn, cnn)[-1]
 
 
 def test_without_a_projection_nothing_is_learned():

@@ -1,0 +1,34 @@
+"""What stands between a pair's two features: facts of the layers and the loss, known without torch."""
+
+from typing import Any
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.recipe import FeatureLossName, ProjectorName
+from mapsearch.core.space import patch_grid
+
+
+def projector_arguments(
+    loss: FeatureLossName, projector: ProjectorName, student: Layer, teacher: Layer
+) -> dict[str, Any]:
+    """The arguments of a `Projector` between two layers by name, without those that have their default value.
+
+    Nothing is learned that the loss has no use for.
+    """
+    traits = LOSS_TRAITS[loss]
+    kinds = student.kind or "vector", teacher.kind or "vector"
+    arguments: dict[str, Any] = {
+        "student_kind": kinds[0],
+        "teacher_kind": kinds[1],
+        "student_width": student.width,
+        "teacher_width": teacher.width,
+    }
+    if traits.projected and projector != "none":
+        arguments["projection"] = projector
+    if not traits.aligned:
+        arguments["aligned"] = False
+    if traits.aligned and set(kinds) == {"tokens", "map"}:
+        arguments["grid"] = patch_grid(student, teacher) if kinds[0] == "tokens" else patch_grid(teacher, student)
+    if traits.learns_variance:
+        arguments["learns_variance"] = True
+    return arguments
