@@ -22,6 +22,7 @@ import torch
 from machine import machine_name
 from scipy.stats import t as student_t
 
+from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
@@ -59,9 +60,11 @@ def measure(n_seeds: int, steps: int, lr: float) -> dict[str, dict[str, list[Run
     """Every recipe on every seed; the recipes of a seed are one cohort."""
     torch.set_num_threads(1)
     spec = load_study(STUDY)
-    train = spec.train.model_copy(update={"steps": steps, "lr": lr, "device": "cpu"})
+    train = spec.train.model_copy(update={"steps": steps, "lr": lr})
     with tempfile.TemporaryDirectory() as folder:
-        loaded = load_task(spec.model_copy(update={"train": train}), Path(folder))
+        loaded = load_task(
+            spec.model_copy(update={"train": train, "execution": Execution(devices="cpu")}), Path(folder)
+        )
     space = _space(loaded)
     names = [(regime, name, recipe) for regime, own in recipes().items() for name, recipe in own.items()]
     results: dict[str, dict[str, list[RunResult]]] = {}

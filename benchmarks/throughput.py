@@ -42,7 +42,6 @@ from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit,
 
 from mapsearch import RecipeLoss
 from mapsearch.core.runs import RunPlan
-from mapsearch.core.spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.features.taps import FeatureTaps
 
@@ -112,7 +111,7 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
     settings = {name: make() for name in names}
     rows: dict[str, Callable[[Setting], Way]] = {
         "plain": lambda here: plain,
-        "live": lambda here: partial(engine, worker_state=open_worker_state(here.loaded, uncached(here.train))),
+        "live": lambda here: partial(engine, worker_state=open_worker_state(here.loaded, here.train, 0)),
         "cached": lambda here: partial(engine, worker_state=full_station(here)),
         "limit": lambda here: limit,
         "limit, channels last": lambda here: partial(limit, memory_format=torch.channels_last),
@@ -120,14 +119,9 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
     return {name: (here, rows[name](here)) for name, here in settings.items()}
 
 
-def uncached(train: TrainSpec) -> TrainSpec:
-    """The same training with nothing kept of what the teacher says."""
-    return train.model_copy(update={"cache_bytes": 0})
-
-
 def full_station(here: Setting) -> WorkerState:
     """A worker_state that has heard the teacher on every sample."""
-    worker_state = open_worker_state(here.loaded, here.train)
+    worker_state = open_worker_state(here.loaded, here.train, here.cache_bytes)
     assert N_TRAIN % BATCH == 0, "an epoch shows every sample"
     plans = [RunPlan(0, here.recipes[-1], 0, 0, "search", "valid", N_TRAIN // BATCH)]
     deque(distill(here.loaded, here.space, here.train, plans, worker_state), maxlen=0)

@@ -95,6 +95,7 @@ class Setting:
     loaded: LoadedTask
     space: RecipeSpace
     train: TrainSpec
+    cache_bytes: int
     recipes: tuple[Recipe, ...]
 
 
@@ -114,8 +115,8 @@ def setting(
         Recipe(LayerMapping(tuple(pairs)), feature_share=share * bool(pairs), logit_weight=1.0, temperature=2.0)
         for share in shares
     )
-    train = TrainSpec(steps=n_steps, batch_size=BATCH, device=device, cohort=n_trials, cache_bytes=cache_bytes)
-    return Setting(loaded, RecipeSpace(*layers), train, recipes)
+    train = TrainSpec(steps=n_steps, batch_size=BATCH)
+    return Setting(loaded, RecipeSpace(*layers), train, cache_bytes, recipes)
 
 
 def engine(here: Setting, worker_state: WorkerState) -> Iterator[None]:

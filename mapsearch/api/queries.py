@@ -121,11 +121,11 @@ def _stated_trial(name: str, path: Path) -> int | None:
 def _verify(study: Study, to: str, path: Path, source: Any, storage: str) -> str:
     from mapsearch.core.layers import Layer
     from mapsearch.core.space import RecipeSpace
-    from mapsearch.core.spec import StudySpec
+    from mapsearch.core.study_file import stored_study
     from mapsearch.exports.verify import verify
     from mapsearch.tasks.loading import cache_folder, load_task
 
-    spec = StudySpec.model_validate({**study.spec, "folder": Path(study.folder)})
+    spec = stored_study(study.spec, study.folder)
     loaded = load_task(spec, cache_folder(storage, spec.name))
     layers = study.facts["layers"]
     space = RecipeSpace(*(tuple(Layer.from_json(x) for x in layers[n]) for n in ("student", "teacher")))

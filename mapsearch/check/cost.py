@@ -36,9 +36,9 @@ def forecast(
         with kept_for_backward(steps.student, steps.loss) as kept:
             steps.train()
         each = state_bytes((steps.student, steps.loss), spec.train.optimizer)
-    _write_memory(log, each, kept.n_bytes, spec.train.cohort, free_bytes(loaded.device))
+    _write_memory(log, each, kept.n_bytes, spec.execution.cohort, free_bytes(loaded.device))
     cached = _write_cache(log, loaded, spec, space, batch)
-    step_seconds = student + (0.0 if cached else teacher / spec.train.cohort)
+    step_seconds = student + (0.0 if cached else teacher / spec.execution.cohort)
     evaluation = log.seconds.get("evaluation", 0.0)
     log.measured["forecast"] = forecast_text(spec, step_seconds, evaluation, _n_workers(spec, loaded.device))
 
@@ -55,19 +55,19 @@ def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int 
 
 def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:
     """Whether the teacher will run once per training sample instead of once per step."""
-    limit, n_layers = spec.train.cache_bytes, len(space.teacher)
+    limit, n_layers = spec.execution.cache_bytes, len(space.teacher)
     with torch.no_grad(), forward_precision(spec.train.precision, loaded.device):
         logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
     needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(loaded.train), logits.element_size())
     said = f"{_size(needed)} of features for {n_layers} layers and the logits"
     if not limit:
-        log.write("ok", "cache", "off (`train.cache_bytes: 0`): the teacher runs once per batch and cohort")
+        log.write("ok", "cache", "off (`execution.cache_bytes: 0`): the teacher runs once per batch and cohort")
         return False
     if why := why_not_fixed(loaded):
         log.write("ok", "cache", f"{why}: the teacher runs once per batch and cohort")
         return False
     if needed > limit:
-        way = f"do not fit into {_size(limit)}; raise `train.cache_bytes` if every worker has that much"
+        way = f"do not fit into {_size(limit)}; raise `execution.cache_bytes` if every worker has that much"
         log.write("ok", "cache", f"{said} {way}: the teacher runs once per batch and cohort")
         return False
     log.write("ok", "cache", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
@@ -86,12 +86,12 @@ def _median_seconds(act: Callable[[], None], device: torch.device) -> float:
 
 
 def _n_workers(spec: StudySpec, device: torch.device) -> int:
-    if spec.search.workers != "auto":
-        return spec.search.workers
+    if spec.execution.workers != "auto":
+        return spec.execution.workers
     if device.type == "cuda":
-        return torch.cuda.device_count() if spec.train.device == "auto" else 1
+        return torch.cuda.device_count() if spec.execution.devices == "auto" else len(spec.execution.devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // spec.train.threads)
+    return max(1, cores // spec.execution.threads)
 
 
 def _size(n_bytes: float) -> str:

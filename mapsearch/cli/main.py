@@ -82,6 +82,7 @@ def check(study: Path, storage: str, as_json: bool) -> None:
     from mapsearch.tasks.loading import cache_folder, load_task
 
     spec = _load(study)
+    _print_notices(spec.notices)
     report = run_check(load_task(spec, cache_folder(storage, spec.name)), spec)
     if as_json:
         _print_json(report.to_json())
@@ -153,6 +154,7 @@ def run(study: Path, storage: str, inline: bool) -> None:
     from mapsearch.report import verdict_table
 
     spec = _load(study)
+    _print_notices(spec.notices)
     verdict = show_updates(run_loop(spec, storage, study.read_text(encoding="utf-8"), inline=inline))
     assert isinstance(verdict, Verdict)
     if verdict.against:
@@ -254,6 +256,11 @@ def _load(path: Path) -> Any:
     from mapsearch.core.study_file import load_study
 
     return load_study(path)
+
+
+def _print_notices(notices: Iterable[str]) -> None:
+    for notice in notices:
+        click.echo(f"notice: {notice}", err=True)
 
 
 def _measure(study: Path, storage: str) -> Any:

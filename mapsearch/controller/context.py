@@ -72,7 +72,7 @@ def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update
     """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
     store, name, metric = context.store, context.spec.name, context.spec.metric
     attempts: dict[RunKey, int] = {}
-    left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.train.cohort)
+    left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.execution.cohort)
     renewed, lost_once = time.monotonic(), set[RunKey]()
     while left:
         again: list[Cohort] = []

@@ -141,10 +141,11 @@ def _open_context(
     space = RecipeSpace(student, teacher)
     executor: InlineExecutor | LocalExecutor
     if loaded is not None:
-        executor = InlineExecutor(loaded, space, spec.train)
+        executor = InlineExecutor(loaded, space, spec.train, spec.execution)
     else:
-        setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.train.device, space)
-        executor = LocalExecutor(setup, None if spec.search.workers == "auto" else spec.search.workers)
+        device = spec.execution.first_device
+        setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.execution, device, space)
+        executor = LocalExecutor(setup)
     return StudyContext(store, spec, space, Similarity.from_json(facts["similarity"]), executor, interrupt)
 
 

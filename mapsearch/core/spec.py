@@ -4,21 +4,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from mapsearch.core.execution import Execution
 from mapsearch.core.layers import Kind
 from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
+from mapsearch.core.section import Section, auto_or
 from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
 
 Range = tuple[float, float]
@@ -26,37 +18,13 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-def _auto_or(what: str) -> WrapValidator:
-    """One message for both branches of `auto | …`, where pydantic would give one each."""
-
-    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise ValueError(f"`auto` or {what} must be given, but got {value!r}") from None
-
-    return WrapValidator(check)
-
-
 Names = Annotated[
-    Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)], _auto_or("a list of names and globs")
+    Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)], auto_or("a list of names and globs")
 ]
-Block = Annotated[Literal["auto", "all"] | Annotated[int, Field(ge=4)], _auto_or("`all` or a whole number >= 4")]
-Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], _auto_or("a whole number >= 1")]
+Block = Annotated[Literal["auto", "all"] | Annotated[int, Field(ge=4)], auto_or("`all` or a whole number >= 4")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_no_switch(cls, value: Any) -> Any:
-        if isinstance(value, bool):  # pydantic takes `true` for 1, and YAML takes `on` for `true`
-            raise ValueError(f"no key of a study file is a switch, but got {str(value).lower()}")
-        return value
-
-
-class TrainSpec(_Frozen):
+class TrainSpec(Section):
     """One full training of a student; shorter rungs compress the same schedule."""
 
     steps: int = Field(300, ge=5, description="optimizer steps of the full schedule")
@@ -66,18 +34,12 @@ class TrainSpec(_Frozen):
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="fraction of the steps with rising learning rate")
     max_grad_norm: float = Field(5.0, gt=0, description="gradients are clipped to this norm")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    threads: int = Field(1, ge=1, description="CPU threads of one worker")
-    cohort: int = Field(8, ge=1, description="most students trained side by side in one worker")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of both networks' forward passes; auto: bfloat16 on a GPU that has it, else float32"
     )
-    cache_bytes: int = Field(
-        2**30, ge=0, description="most memory of one worker for what the teacher said of the training samples; 0: none"
-    )
 
 
-class LayersSpec(_Frozen):
+class LayersSpec(Section):
     """Which layers take part: `auto` (the repeated blocks of the trunk) or a list of names and globs."""
 
     teacher: Names = "auto"
@@ -87,7 +49,7 @@ class LayersSpec(_Frozen):
     )
 
 
-class SimilaritySpec(_Frozen):
+class SimilaritySpec(Section):
     """How the similarity of layers is measured before the search."""
 
     measure: MeasureName = "cka"
@@ -113,7 +75,7 @@ class SimilaritySpec(_Frozen):
         return self
 
 
-class SpaceSpec(_Frozen):
+class SpaceSpec(Section):
     """What may vary. A range is `[low, high]`, a choice is a list."""
 
     loss: Annotated[tuple[FeatureLossName, ...], Field(min_length=1)] = ("nmse", "cosine")
@@ -151,7 +113,7 @@ class SpaceSpec(_Frozen):
         return value
 
 
-class SearchSpec(_Frozen):
+class SearchSpec(Section):
     """How much is tried before anything is confirmed."""
 
     trials: int = Field(40, ge=1, description="proposed recipes; the controls come on top")
@@ -165,7 +127,6 @@ class SearchSpec(_Frozen):
     when_flat: Literal["continue", "stop"] = Field(
         "continue", description="stop: skip the search when mappings do not differ beyond seed noise"
     )
-    workers: Workers = Field("auto", description="processes; auto: one per GPU, else per CPU core")
 
     @field_validator("rungs")
     @classmethod
@@ -175,7 +136,7 @@ class SearchSpec(_Frozen):
         return value
 
 
-class ConfirmSpec(_Frozen):
+class ConfirmSpec(Section):
     """How the winner is proven; fewer than six seeds can never say BEATS."""
 
     finalists: int = Field(3, ge=1)
@@ -185,8 +146,11 @@ class ConfirmSpec(_Frozen):
     )
 
 
-class StudySpec(_Frozen):
-    """One study file. `folder` is where it lies; it is no key of the file."""
+class StudySpec(Section):
+    """One study file: what is compared, and in `execution` where it runs.
+
+    `folder`, where the file lies, and `notices`, what its author should know, are not keys of the file.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
     task: str = Field(description="task.py:Class relative to this file, or package.module:Class")
@@ -200,7 +164,9 @@ class StudySpec(_Frozen):
     space: SpaceSpec = SpaceSpec()  # type: ignore[call-arg]
     search: SearchSpec = SearchSpec()  # type: ignore[call-arg]
     confirm: ConfirmSpec = ConfirmSpec()  # type: ignore[call-arg]
+    execution: Execution = Execution()  # type: ignore[call-arg]
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
+    notices: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude=True)
 
     @field_validator("task")
     @classmethod

@@ -9,9 +9,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mapsearch.core.errors import SpecError, did_you_mean
+from mapsearch.core.moved_keys import with_moved_keys
 from mapsearch.core.spec import StudySpec
 
 Section = TypeVar("Section", bound=BaseModel)
+
+NOT_IN_FILE = ("folder", "notices")
+"""Fields of a `StudySpec` that are not keys of its file."""
 
 
 def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
@@ -23,14 +27,26 @@ def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
     try:
         return section.model_validate(options)
     except ValidationError as error:
-        raise SpecError(*_problems(error)) from None
+        raise SpecError(*_problems(error, {})) from None
+
+
+def stored_study(data: dict[str, Any], folder: Path | str = Path()) -> StudySpec:
+    """The study of a stored `StudySpec.to_json()`, also of one that an earlier version wrote.
+
+    Raises:
+        SpecError: this version does not know its keys.
+    """
+    try:
+        return StudySpec.model_validate({**with_moved_keys(data).data, "folder": Path(folder)})
+    except ValidationError as error:
+        raise SpecError(*(f"stored study: {problem}" for problem in _problems(error, {}))) from None
 
 
 def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
-    """A stored `StudySpec.to_json()` with the keys that a newer version has brought, at their defaults."""
+    """A stored `StudySpec.to_json()` in today's keys, new ones at their defaults."""
     try:
-        return StudySpec.model_validate(data).to_json()
-    except ValidationError:  # written by a version whose keys are no longer known
+        return stored_study(data).to_json()
+    except SpecError:  # written by a version whose keys are no longer known
         return data
 
 
@@ -62,11 +78,14 @@ def parse_study(text: str, path: Path) -> StudySpec:
         raise SpecError(f"{path}: the study file is empty; `mapsearch init DIR` writes one to begin with")
     if not isinstance(data, dict):
         raise SpecError(f"{path}: a study file is a mapping of keys to values, but got {type(data).__name__}")
-    problems = ["`folder` is no key of a study file; the task is looked up beside the file"] * ("folder" in data)
+    problems = [f"`{key}` is not a key of a study file; remove it" for key in data if key in NOT_IN_FILE]
+    moved = with_moved_keys(data)
+    problems += moved.problems
     try:
-        study = StudySpec.model_validate({**data, "folder": path.resolve().parent})
+        own = {"folder": path.resolve().parent, "notices": moved.notices}
+        study = StudySpec.model_validate({**moved.data, **own})
     except ValidationError as error:
-        problems += _problems(error)
+        problems += _problems(error, moved.moves)
     if problems:
         raise SpecError(*(f"{path}: {problem}" for problem in problems))
     return study
@@ -85,16 +104,17 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _problems(error: ValidationError) -> list[str]:
+def _problems(error: ValidationError, moves: dict[str, str]) -> list[str]:
     """One line per place; a tuple emptied by its own bad items is not too short as well."""
     items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
     items.sort(key=lambda item: item["type"] != "extra_forbidden")  # a misspelt key may be the cause of the others
     places = [item["loc"] for item in items]
     inner = {place[:depth] for place in places for depth in range(len(place))}
-    return [_problem(item) for item in items if item["type"] != "too_short" or item["loc"] not in inner]
+    given_as = {new: old for old, new in moves.items()}
+    return [_problem(item, given_as) for item in items if item["type"] != "too_short" or item["loc"] not in inner]
 
 
-def _problem(error: dict[str, Any]) -> str:
+def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
     """One line: dotted path, what must hold, what was given, and close matches of a misspelt name."""
     location = [str(part) for part in error["loc"]]
     path = ".".join(location) or "study"
@@ -109,7 +129,9 @@ def _problem(error: dict[str, Any]) -> str:
     message = (message[0].lower() + message[1:]).replace("tuple", "list")
     given = "" if "but got" in message or error["type"] == "value_error" else f", but got {error['input']!r}"
     names = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
-    return f"`{path}`: {message}{given}{did_you_mean(str(error['input']), names)}"
+    old = given_as.get(".".join(location[:2]))
+    place = f"`{path}`" if old is None else f"`{old}` (now `{path}`)"
+    return f"{place}: {message}{given}{did_you_mean(str(error['input']), names)}"
 
 
 def _keys_at(location: list[str]) -> list[str]:
@@ -119,4 +141,4 @@ def _keys_at(location: list[str]) -> list[str]:
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
         model = annotation
-    return [key for key in model.model_fields if key != "folder"]
+    return [key for key in model.model_fields if key not in NOT_IN_FILE]

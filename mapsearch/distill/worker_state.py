@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mapsearch.core.execution import DEFAULT_CACHE_BYTES
 from mapsearch.core.spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
@@ -26,17 +27,20 @@ class WorkerState:
     step_bytes: int = 0
 
 
-def open_worker_state(loaded: LoadedTask, train: TrainSpec) -> WorkerState:
+def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = DEFAULT_CACHE_BYTES) -> WorkerState:
     """The students' memory format, and a cache where training samples are fixed and the study asks for one.
 
     What is cached is shared by the processes of a machine through the task's `cache_dir`.
+
+    Args:
+        cache_bytes: budget for cached teacher outputs; 0 disables the cache.
     """
-    return WorkerState(_open_cache(loaded, train), choose_memory_format(loaded))
+    return WorkerState(_open_cache(loaded, train, cache_bytes), choose_memory_format(loaded))
 
 
-def _open_cache(loaded: LoadedTask, train: TrainSpec) -> FeatureCache | None:
+def _open_cache(loaded: LoadedTask, train: TrainSpec, cache_bytes: int) -> FeatureCache | None:
     try:
-        is_fixed = train.cache_bytes > 0 and not why_not_fixed(loaded)
+        is_fixed = cache_bytes > 0 and not why_not_fixed(loaded)
     except Exception:  # of the task's data; every cohort meets it again, where it can be told
         is_fixed = False
     if not is_fixed:
@@ -47,4 +51,4 @@ def _open_cache(loaded: LoadedTask, train: TrainSpec) -> FeatureCache | None:
         if folder != Path()
         else None
     )
-    return FeatureCache(len(loaded.train), train.cache_bytes, loaded.device, shared)
+    return FeatureCache(len(loaded.train), cache_bytes, loaded.device, shared)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mapsearch.core.events import Event, RunsStarted
+from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
@@ -15,9 +16,9 @@ class InlineExecutor:
 
     n_workers = 1
 
-    def __init__(self, loaded: LoadedTask, space: RecipeSpace, train: TrainSpec) -> None:
+    def __init__(self, loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, execution: Execution) -> None:
         self._loaded, self._space, self._train = loaded, space, train
-        self._worker_state = open_worker_state(loaded, train)
+        self._worker_state = open_worker_state(loaded, train, execution.cache_bytes)
 
     def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
         """Events of all cohorts, in their order."""

@@ -14,6 +14,7 @@ import torch
 
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.events import Event, RunsLost, RunsStarted
+from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunResult
 from mapsearch.distill import CohortSplit, slices
 from mapsearch.executors.worker import Ready, Setup
@@ -26,19 +27,18 @@ class LocalExecutor:
     """A pool of worker processes.
 
     Args:
-        setup: what every worker loads; its device `auto` becomes one GPU per worker, or the CPU.
-        n_workers: number of processes; None takes one per GPU, else one per `train.threads` CPU cores.
+        setup: what every worker loads; each worker gets one of its devices.
     """
 
-    def __init__(self, setup: Setup, n_workers: int | None = None) -> None:
-        self._devices = _devices(setup.device)
+    def __init__(self, setup: Setup) -> None:
+        self._devices = _devices(setup.execution)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        default = len(self._devices) if self._devices != ["cpu"] else max(1, cores // setup.train.threads)
-        self.n_workers = n_workers or default
+        default = len(self._devices) if self._devices != ["cpu"] else max(1, cores // setup.execution.threads)
+        self.n_workers = default if setup.execution.workers == "auto" else setup.execution.workers
         self._setup = setup
         self._workers: dict[int, _Worker] = {}
         self._waiting: deque[Cohort] = deque()
-        self._most = setup.train.cohort
+        self._most = setup.execution.cohort
 
     def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
         """Events of all cohorts as they come, and None at least every fifth of a second.
@@ -136,7 +136,7 @@ class _Worker:
 
 def _environment(setup: Setup) -> dict[str, str]:
     """Threads, the import path, and of several GPUs only the worker's own: user code may say just `cuda`."""
-    variables = {"OMP_NUM_THREADS": str(setup.train.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
+    variables = {"OMP_NUM_THREADS": str(setup.execution.threads), "PYTHONPATH": os.pathsep.join(sys.path)}
     gpu = setup.device.partition("cuda:")[2]
     if gpu:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -144,7 +144,7 @@ def _environment(setup: Setup) -> dict[str, str]:
     return variables
 
 
-def _devices(name: str) -> list[str]:
-    if name != "auto":
-        return [name]
+def _devices(execution: Execution) -> list[str]:
+    if execution.devices != "auto":
+        return list(execution.devices)
     return [f"cuda:{i}" for i in range(torch.cuda.device_count())] or ["cpu"]

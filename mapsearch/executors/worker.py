@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from mapsearch.core.errors import MapsearchError
+from mapsearch.core.execution import Execution
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
 from mapsearch.distill import CohortSplit, open_worker_state, train_cohort
@@ -31,6 +32,7 @@ class Setup:
     options: dict[str, Any]
     cache_dir: Path
     train: TrainSpec
+    execution: Execution
     device: str
     space: RecipeSpace
 
@@ -45,11 +47,11 @@ class Ready:
 def main(connection: Connection) -> None:
     """Serve cohorts until the pipe closes."""
     setup: Setup = connection.recv()
-    torch.set_num_threads(setup.train.threads)
+    torch.set_num_threads(setup.execution.threads)
     try:
         task = import_task(setup.task, setup.folder, setup.options, setup.cache_dir)
         loaded = open_task(task, setup.device)
-        worker_state = open_worker_state(loaded, setup.train)
+        worker_state = open_worker_state(loaded, setup.train, setup.execution.cache_bytes)
         connection.send(Ready())
         while True:
             cohort = connection.recv()

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, f
 from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.errors import StudyChanged
+from mapsearch.core.growth import forbidden_changes
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
 from mapsearch.core.trials import Trial, TrialState
-from mapsearch.store.changes import changed_keys
 from mapsearch.store.connect import connect
 from mapsearch.store.database import Database
 from mapsearch.store.lease import drop_lease, is_held, renew_lease, take_lease, this_process
@@ -54,30 +54,29 @@ class Store:
     # Studies
 
     def create_study(self, name: str, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
-        """A new study in state `running`; if it is there with the same spec, only its folder is brought up to date.
+        """A new study in state `running`; if it is there, its folder and what of its spec may change are updated.
 
         `folder` is where its task lies, `study_file` the text of the file as it was written.
 
         Raises:
-            StudyChanged: the study is there with another spec; names every key that differs.
+            StudyChanged: the study is there and would become another one (`growth.forbidden_changes`).
         """
         row = {"name": name, "spec": spec, "folder": folder, "study_file": study_file, "state": "running", "facts": {}}
         try:
             with self._database.writing() as db:
                 db.execute(insert(studies).values(**row, id=uuid4().hex, created_at=now(), updated_at=now()))
         except IntegrityError:
-            from mapsearch.core.study_file import (
-                with_defaults,  # slow to import, and those who only read never come here
-            )
+            # slow to import, and those who only read never come here
+            from mapsearch.core.study_file import with_defaults
 
-            changes = changed_keys(with_defaults(self.study(name).spec), json.loads(json.dumps(spec)))
+            changes = forbidden_changes(with_defaults(self.study(name).spec), json.loads(json.dumps(spec)))
             if changes:
                 raise StudyChanged(
                     f"study `{name}` is in the database with other settings: {', '.join(changes)}; "
                     "give this study file a new `name`, or restore the old values"
                 ) from None
             with self._database.writing_to(name) as (db, study_id):
-                db.execute(update(studies).where(studies.c.id == study_id).values(folder=folder))
+                db.execute(update(studies).where(studies.c.id == study_id).values(folder=folder, spec=spec))
 
     def study(self, name: str) -> Study:
         """The study of that name.

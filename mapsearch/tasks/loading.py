@@ -88,8 +88,8 @@ def load_task(spec: StudySpec, cache_dir: Path) -> LoadedTask:
     Raises:
         TaskError: the task cannot be loaded or used.
     """
-    torch.set_num_threads(spec.train.threads)
-    return open_task(import_task(spec.task, spec.folder, spec.options, cache_dir), spec.train.device)
+    torch.set_num_threads(spec.execution.threads)
+    return open_task(import_task(spec.task, spec.folder, spec.options, cache_dir), spec.execution.first_device)
 
 
 def cache_folder(storage: str, study: str) -> Path:
@@ -176,9 +176,11 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise TaskError(f"`train.device: {name}` is no device; use auto, cpu, cuda or cuda:N") from None
+        raise TaskError(f"`execution.devices`: `{name}` is not a device; use auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise TaskError(f"`train.device: {name}`, but this machine shows {torch.cuda.device_count()} GPUs")
+        raise TaskError(
+            f"`execution.devices`: `{name}` is not available: this machine has {torch.cuda.device_count()} GPUs"
+        )
     return device
 
 

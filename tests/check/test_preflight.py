@@ -100,7 +100,7 @@ def test_a_task_loss_must_be_one_finite_number(vision, study):
 
 
 def test_the_forecast_follows_the_workers(vision, study):
-    report = check(vision(), study(search={"workers": 3}))
+    report = check(vision(), study(execution={"workers": 3}))
     assert report.forecast.endswith("on 3 workers")
 
 
@@ -119,16 +119,16 @@ def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
 
 
 @pytest.mark.parametrize(
-    ("parts", "train", "said"),
+    ("parts", "execution", "said"),
     [
         ({}, {}, "of features for 4 layers and the logits fit into 1 GiB: the teacher sees each"),
-        ({}, {"cache_bytes": 50_000}, "do not fit into 48.8 KiB; raise `train.cache_bytes`"),
-        ({}, {"cache_bytes": 0}, "off (`train.cache_bytes: 0`)"),
+        ({}, {"cache_bytes": 50_000}, "do not fit into 48.8 KiB; raise `execution.cache_bytes`"),
+        ({}, {"cache_bytes": 0}, "off (`execution.cache_bytes: 0`)"),
         ({"collate": lambda self, samples: noisy(samples)}, {}, "(random augmentation): the teacher runs"),
     ],
 )
-def test_whether_the_teachers_features_can_be_kept_is_said(vision, study, parts, train, said):
-    report = check(vision(**parts), study(train=train))
+def test_whether_the_teachers_features_can_be_kept_is_said(vision, study, parts, execution, said):
+    report = check(vision(**parts), study(execution=execution))
     (found,) = (finding for finding in report.findings if finding.what == "cache")
     assert found.level == "ok"
     assert said in found.message

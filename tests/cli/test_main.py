@@ -364,7 +364,7 @@ def test_no_study_file(refused):
         ({"layers": {"teacher": ["blocks.9"]}}, "teacher has no layer `blocks.9`; did you mean"),
         ({"layers": {"student": ["conv*"]}}, "student has no layer `conv*`"),
         ({"layers": {"student": ["blocks"]}}, "`blocks`"),
-        ({"train": {"device": "gpu"}}, "`train.device: gpu` is no device"),
+        ({"execution": {"devices": "gpu"}}, "`execution.devices`: `gpu` is not a device"),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "check"])

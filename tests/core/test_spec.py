@@ -21,6 +21,7 @@ similarity: {measure: cka, samples: 2048}
 space: {}
 search: {trials: 40, seeds: 1, sampler: tpe, rungs: [0.15, 0.4, 1.0]}
 confirm: {finalists: 3, seeds: 6}
+execution: {devices: auto, workers: auto, threads: 1, cohort: 8}
 """
 
 
@@ -50,7 +51,7 @@ def test_a_study_knows_its_folder_but_does_not_tell_it(tmp_path):
     study = load_study(tmp_path / "study.yaml")
     assert study.folder == tmp_path.resolve()
     assert "folder" not in study.to_json()
-    assert "folder" not in StudySpec.model_json_schema()["properties"]
+    assert not {"folder", "notices"} & StudySpec.model_json_schema()["properties"].keys()
 
 
 def test_a_study_is_frozen():
@@ -91,7 +92,7 @@ search: {rungs: [0.5, 0.4, 1.0]}
         ("confirm: {zzz: 1}", "unknown key `confirm.zzz`; known here: finalists, seeds, margin"),
         ("train: {optimizer: adam}", "but got 'adam'; did you mean `adamw`?"),
         ("space: {loss: [cosin]}", "but got 'cosin'; did you mean `cosine`?"),
-        ("folder: /tmp", "`folder` is no key of a study file"),
+        ("folder: /tmp", "`folder` is not a key of a study file"),
         ("1: 2", "`1`: keys should be strings, but got 1"),
     ],
 )
@@ -105,11 +106,11 @@ def test_a_key_or_name_that_is_not_known(line, problem):
     [
         ("train: {lr: fast}", "`train.lr`: input should be a valid number, unable to parse"),
         ("train: {precision: half}", "`train.precision`: input should be 'auto', 'float32' or 'bfloat16'"),
-        ("train: {cache_bytes: 2GiB}", "`train.cache_bytes`: input should be a valid integer"),
-        ("train: {cache_bytes: -1}", "`train.cache_bytes`: input should be greater than or equal to 0"),
+        ("execution: {cache_bytes: 2GiB}", "`execution.cache_bytes`: input should be a valid integer"),
+        ("execution: {cache_bytes: -1}", "`execution.cache_bytes`: input should be greater than or equal to 0"),
         ("train: {lr: .nan}", "`train.lr`: input should be a finite number, but got nan"),
         ("train: {steps: 1.5}", "`train.steps`: input should be a valid integer"),
-        ("train: {steps: true}", "`train.steps`: no key of a study file is a switch, but got true"),
+        ("train: {steps: true}", "`train.steps`: a number, string or list must be given, but got the boolean true"),
         ("train: {steps: }", "`train.steps`: input should be a valid integer, but got None"),
         ("train: 5", "`train`: a section of keys and values must be given, but got 5"),
         ("train:", "`train`: a section of keys and values must be given, but got None"),
@@ -118,7 +119,7 @@ def test_a_key_or_name_that_is_not_known(line, problem):
         ("space: {loss: nmse}", "`space.loss`: input should be a valid list, but got 'nmse'"),
         ("space: {loss: []}", "`space.loss`: list should have at least 1 item"),
         ("layers: {teacher: 'b.*'}", "`layers.teacher`: `auto` or a list of names and globs must be given"),
-        ("search: {workers: 0}", "`search.workers`: `auto` or a whole number >= 1 must be given, but got 0"),
+        ("execution: {workers: 0}", "`execution.workers`: `auto` or a whole number >= 1 must be given, but got 0"),
         ("seed: -1", "`seed`: input should be greater than or equal to 0, but got -1"),
     ],
 )

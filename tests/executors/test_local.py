@@ -10,6 +10,7 @@ from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.events import RunsLost, RunsStarted
+from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
@@ -25,16 +26,17 @@ RECIPES = (Recipe(), Recipe(logit_weight=1.0), MAPPED)
 SPACE = make_space(load(Clusters()))
 
 
-def setup(task: str = "Clusters", **options: object) -> Setup:
-    return Setup(f"small_tasks.py:{task}", HERE, options, Path(), TRAIN, "cpu", SPACE)
+def setup(task: str = "Clusters", workers: int | str = 1, **options: object) -> Setup:
+    execution = Execution(devices="cpu", workers=workers)
+    return Setup(f"small_tasks.py:{task}", HERE, options, Path(), TRAIN, execution, "cpu", SPACE)
 
 
 @pytest.fixture
 def open_executor() -> Iterator[object]:
     opened = []
 
-    def open_one(here: Setup, n_workers: int = 1) -> LocalExecutor:
-        opened.append(LocalExecutor(here, n_workers))
+    def open_one(here: Setup) -> LocalExecutor:
+        opened.append(LocalExecutor(here))
         return opened[-1]
 
     yield open_one
@@ -49,8 +51,8 @@ def results(executor, cohorts):
 def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_executor, capfd):
     one, two, three = make_plans(*RECIPES)
     cohorts = [(one, two), (three,)]
-    inline = results(InlineExecutor(load(Clusters()), SPACE, TRAIN), cohorts)
-    local = results(open_executor(setup(talk=True), 2), cohorts)
+    inline = results(InlineExecutor(load(Clusters()), SPACE, TRAIN, Execution()), cohorts)
+    local = results(open_executor(setup(talk=True, workers=2)), cohorts)
     assert local.keys() == inline.keys() == {one.key, two.key, three.key}
     for key, run in local.items():
         assert run.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
@@ -114,13 +116,13 @@ def test_a_task_that_cannot_be_loaded_fails_the_study(open_executor, task, error
 
 def test_without_a_number_there_is_a_worker_per_core():
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert LocalExecutor(setup()).n_workers == n_cores
+    assert LocalExecutor(setup(workers="auto")).n_workers == n_cores
 
 
 CONTROLLER = """
 import sys
 from test_local import MAPPED, RunsStarted, LocalExecutor, make_plans, setup
-for event in LocalExecutor(setup(), 1).run([make_plans(MAPPED, n_steps=10**7)]):
+for event in LocalExecutor(setup()).run([make_plans(MAPPED, n_steps=10**7)]):
     if isinstance(event, RunsStarted):
         print(event.worker, flush=True)
 """

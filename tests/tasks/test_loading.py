@@ -69,7 +69,7 @@ def test_a_task_is_built_with_its_options_and_finds_the_modules_beside_it(folder
 
 
 def test_a_study_becomes_a_loaded_task(folder):
-    spec = StudySpec(name="s", task="task.py:Small", folder=folder, train={"device": "cpu"})
+    spec = StudySpec(name="s", task="task.py:Small", folder=folder, execution={"devices": "cpu"})
     loaded = load_task(spec, folder)
     assert isinstance(loaded.teacher, nn.Linear)
     assert not loaded.teacher.training
@@ -154,9 +154,9 @@ def test_a_student_that_is_no_module_is_refused(folder):
 def test_devices():
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(TaskError, match="gpu` is no device; use auto, cpu, cuda or cuda:N"):
+    with pytest.raises(TaskError, match=r"`execution.devices`: `gpu`.*use auto, cpu, cuda or cuda:N"):
         choose_device("gpu")
-    with pytest.raises(TaskError, match=r"`train.device: cuda:99`, but this machine shows \d+ GPUs"):
+    with pytest.raises(TaskError, match=r"`execution.devices`: `cuda:99`.*\d+ GPUs"):
         choose_device("cuda:99")
 
 

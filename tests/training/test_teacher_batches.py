@@ -115,15 +115,13 @@ def test_processes_share_what_is_complete_and_a_changed_teacher_does_not(tmp_pat
 
 
 def test_no_cache_when_none_is_wanted():
-    train = TRAIN.model_copy(update={"cache_bytes": 0})
-    assert open_worker_state(load(Clusters()), train).cache is None
+    assert open_worker_state(load(Clusters()), TRAIN, cache_bytes=0).cache is None
 
 
 def test_a_cache_too_small_for_a_layer_leaves_the_teacher_live():
-    train = TRAIN.model_copy(update={"cache_bytes": 100})
     loaded = load(Clusters())
-    worker_state = open_worker_state(loaded, train)
-    assert_equal_runs(runs(loaded, BOTH, worker_state=worker_state, train=train), runs(loaded, BOTH))
+    worker_state = open_worker_state(loaded, TRAIN, cache_bytes=100)
+    assert_equal_runs(runs(loaded, BOTH, worker_state=worker_state), runs(loaded, BOTH))
     assert set(worker_state.cache.refused) == {"", "blocks.3"}
 
 

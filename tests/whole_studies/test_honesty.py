@@ -107,7 +107,8 @@ name: planted
 task: task.py:Planted
 options: {{kinds: {kinds}, seed: {seed}}}
 seed: {seed}
-train: {{steps: {steps}, batch_size: 32, lr: 0.03, device: cpu}}
+train: {{steps: {steps}, batch_size: 32, lr: 0.03}}
+execution: {{devices: cpu}}
 layers: {{teacher: ["layers.*"], student: ["blocks.*"]}}
 similarity: {{samples: 512}}
 space: {{loss: [nmse], feature_share: [0.5, 0.9], logit_weight: [0.01], temperature: [2.0]}}

@@ -1,0 +1,56 @@
+"""What may change in a study that is in the database: it may move and grow, but not become another study."""
+
+import json
+from typing import Any
+
+MAY_GROW = ("search.trials", "confirm.finalists", "confirm.seeds")
+MAY_DIFFER = ("execution",)
+
+_UNSET = object()
+
+
+def forbidden_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What a study file would change that a stored study cannot take, in the order of the study file.
+
+    `execution` says where a study runs and may differ freely. These may grow, and never shrink:
+
+    - `search.trials`: more recipes are tried, and the finalists are chosen anew. That choice rests on validation
+      data alone, so nothing is gained by having seen the confirm runs of the earlier finalists.
+    - `confirm.finalists`: more of the ranking is confirmed. The nominee is its first and stays.
+    - `confirm.seeds`: fresh seeds come on top of those that were run. A verdict that has been read before is a
+      second look at the same question, and its p-values do not account for that.
+
+    What has been run stays part of the study, so that a smaller number would describe what did not happen.
+    Everything else defines what is compared.
+
+    Args:
+        old: the stored study as `StudySpec.to_json()`, in today's keys (`study_file.with_defaults`).
+        new: the same of the study file.
+
+    Returns:
+        `` `train.lr`: 0.002 -> 0.01 `` for each key; empty if the study may go on.
+    """
+    return _changes(old, new, "")
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
+    changes = []
+    for key in dict.fromkeys((*old, *new)):
+        before, after, here = old.get(key, _UNSET), new.get(key, _UNSET), f"{path}{key}"
+        if before == after or here in MAY_DIFFER:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            changes += _changes(before, after, f"{here}.")
+        elif here not in MAY_GROW:
+            changes.append(f"`{here}`: {_shown(before)} -> {_shown(after)}")
+        elif not _grows(before, after):
+            changes.append(f"`{here}`: {_shown(before)} -> {_shown(after)}, but it may only grow")
+    return changes
+
+
+def _grows(before: Any, after: Any) -> bool:
+    return isinstance(before, int) and isinstance(after, int) and after > before
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is _UNSET else json.dumps(value)
