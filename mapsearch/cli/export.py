@@ -6,6 +6,7 @@ from typing import get_args
 import click
 
 from mapsearch.cli.options import EXAMPLE, storage_option
+from mapsearch.core.text import printable
 from mapsearch.exports.capability import TargetName
 
 WRITTEN = "-"
@@ -43,7 +44,7 @@ def export(
     if verify not in (None, WRITTEN):
         if output or schema or lossy:
             raise click.UsageError(f"--verify {verify} writes nothing; leave out -o, --schema and --lossy")
-        click.echo(queries.verify_export(name, target, Path(verify), trial=trial, storage=storage))
+        click.echo(printable(queries.verify_export(name, target, Path(verify), trial=trial, storage=storage)))
     elif output is None:
         raise click.UsageError("-o FILE says where to write; or --verify FILE looks at a file that is there")
     else:
@@ -51,4 +52,4 @@ def export(
         said = queries.export(
             name, target, output, trial=trial, verify=checked, lossy=lossy, schema=schema, storage=storage
         )
-        click.echo(said)
+        click.echo(printable(said))

@@ -1,6 +1,5 @@
 """The command line: each command parses, calls one thing and prints. stdout is the result, stderr is progress."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from mapsearch.cli.export import export
 from mapsearch.cli.options import EXAMPLE, json_option, storage_option, study_argument
 from mapsearch.core.errors import MapsearchError, did_you_mean
 from mapsearch.core.studies import DEFAULT_STORAGE
+from mapsearch.core.text import printable, printable_json
 
 
 class _Commands(click.Group):
@@ -49,7 +49,7 @@ def init(folder: Path, template: str) -> None:
     from mapsearch.api.scaffold import copy_template
 
     for path in copy_template(template, folder):
-        click.echo(path)
+        _echo(str(path))
     _next(f"mapsearch run {folder / 'study.yaml'}")
 
 
@@ -90,7 +90,7 @@ def check(study: Path, storage: str, as_json: bool) -> None:
         from mapsearch.report import findings_table
 
         _print(findings_table([(f.level, f.what, f.message) for f in report.findings]))
-        click.echo(report.forecast)
+        _echo(report.forecast)
     raise_for_errors(report)
     _next(f"mapsearch run {study}")
 
@@ -137,7 +137,8 @@ def similarity(
         _print_json(found.to_json())
     else:
         _print(table(found))
-        click.echo("\n".join(lines(found)))
+        for line in lines(found):
+            _echo(line)
         if measured:
             _next(f"mapsearch run {source}")
 
@@ -159,9 +160,9 @@ def run(study: Path, storage: str, inline: bool) -> None:
     assert isinstance(verdict, Verdict)
     if verdict.against:
         _print(verdict_table(verdict, spec.metric))
-    for caution in verdict.warnings:
-        click.echo(f"caution: {caution}")
-    click.echo(verdict.sentence)
+    for warning in verdict.warnings:
+        _echo(f"warning: {warning}")
+    _echo(verdict.sentence)
     _next(f"mapsearch show {spec.name}; mapsearch export {spec.name} --to torch -o distill.py --verify", storage)
 
 
@@ -201,9 +202,9 @@ def show(name: str, storage: str, as_json: bool) -> None:
         verdict = Verdict.from_json(data["verdict"])
         if verdict.against:
             _print(report.verdict_table(verdict, data["metric"]))
-        for caution in verdict.warnings:
-            click.echo(f"caution: {caution}")
-        click.echo(verdict.sentence)
+        for warning in verdict.warnings:
+            _echo(f"warning: {warning}")
+        _echo(verdict.sentence)
     cost = data["cost"]
     n_done = sum(run.state == "complete" for run in runs)
     click.echo(
@@ -243,13 +244,20 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _fail([f"unexpected {type(error).__name__}: {error}; `mapsearch --debug ...` shows where"], 1)
+        _fail(
+            [f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; `mapsearch --debug ...` shows where"],
+            1,
+        )
 
 
 def _fail(problems: Iterable[str], code: int) -> None:
     for problem in problems:
-        click.echo(f"error: {problem}", err=True)
+        _echo(f"error: {problem}", err=True)
     sys.exit(code)
+
+
+def _echo(line: str, err: bool = False) -> None:
+    click.echo(printable(line), err=err)
 
 
 def _load(path: Path) -> Any:
@@ -278,9 +286,9 @@ def _print(table: Any) -> None:
 
 
 def _print_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(printable_json(data))
 
 
 def _next(command: str, storage: str = DEFAULT_STORAGE) -> None:
     place = "" if storage == DEFAULT_STORAGE else "   (with the same --storage)"  # the URL may hold a password
-    click.echo(f"next: {command}{place}", err=True)
+    _echo(f"next: {command}{place}", err=True)

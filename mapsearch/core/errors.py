@@ -20,14 +20,16 @@ MapsearchError            exit code 2
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from mapsearch.core.text import printable
+
 
 class MapsearchError(Exception):
-    """Something the user can put right."""
+    """Something the user can put right. Each problem is one line, whatever names it quotes."""
 
     exit_code = 2
 
     def __init__(self, *problems: str) -> None:
-        super().__init__(*problems)  # as `args`, so that a worker's error comes through pickle whole
+        super().__init__(*map(printable, problems))  # as `args`, so that a worker's error comes through pickle whole
 
     @property
     def problems(self) -> tuple[str, ...]:

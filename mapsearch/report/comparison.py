@@ -1,10 +1,10 @@
 """A comparison of two similarities in words and as a table."""
 
 from rich.table import Table
-from rich.text import Text
 
 from mapsearch.core.comparison import BestTeacher, Comparison
 from mapsearch.core.similarity import Similarity
+from mapsearch.report.cell_text import cell_text
 
 
 def comparison_sentence(comparison: Comparison) -> str:
@@ -35,9 +35,9 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(name, overflow="fold")
     for s, row in enumerate(comparison.best):
         table.add_row(
-            Text(row.student),
-            Text(_value(comparison.before, s, row.before)),
-            Text(_value(comparison.after, s, row.after)),
+            cell_text(row.student),
+            cell_text(_value(comparison.before, s, row.before)),
+            cell_text(_value(comparison.after, s, row.after)),
             "yes" if row.changed else "no",
             _certain(row),
         )

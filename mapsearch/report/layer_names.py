@@ -4,16 +4,21 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
+from mapsearch.core.text import printable
+
 _PIECE = re.compile(r"\d+|[^\d.]+|\.")  # a number or a word is never cut in two
 
 
 def shorten(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """A pattern with a `*`, and what stands for the `*` in each name; pattern `*` where nothing is shared.
 
+    All of it can be shown as it is: control characters in names are written out.
+
     Example:
         shorten(["encoder.layer.0.output", "encoder.layer.1.output"])
         # ("encoder.layer.*.output", ("0", "1"))
     """
+    names = [printable(name) for name in names]
     pieces = [_PIECE.findall(name) for name in names]
     if len(set(names)) < 2:
         return "*", tuple(names)

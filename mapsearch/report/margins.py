@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
 
+from mapsearch.core.text import printable
 from mapsearch.report.annotations import Annotations
 from mapsearch.report.cells import GREY, HATCH, NAME_SIZE
 
@@ -33,14 +34,14 @@ def write_caption(
         fontsize=7.5, frameon=False, borderaxespad=0, borderpad=0, handlelength=1.1, handleheight=1.1,
         handletextpad=0.5, columnspacing=1.4,
     )  # fmt: skip
-    small = [part for line in lines for part in wrap(line, int(width * LETTERS))]
+    small = [part for line in lines for part in wrap(printable(line), int(width * LETTERS))]
     write_above(axes, "\n".join(small), lift + 25, SMALL)
     write_above(axes, title, lift + 28 + LINE * len(small), TITLE)
 
 
 def write_above(axes: Axes, text: str, lift: float, font: dict[str, Any]) -> None:
     """Text that begins over the first column, `lift` points above the cells."""
-    axes.annotate(text, (0, 1), (0, lift), "axes fraction", "offset points", va="bottom", parse_math=False, **font)
+    axes.annotate(text, (0, 1), (0, lift), "axes fraction", "offset points", va="bottom", **font)
 
 
 def legend(found: Annotations) -> list[Artist]:

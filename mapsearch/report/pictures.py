@@ -14,6 +14,7 @@ _STYLE = {
     "svg.fonttype": "none",  # text stays text: it can be searched, copied and read aloud
     "svg.hashsalt": "mapsearch",
     "hatch.linewidth": 0.5,
+    "text.parse_math": False,  # a layer may have a `$` in its name
 }
 
 

@@ -6,6 +6,7 @@ from math import hypot
 from statistics import median
 
 from mapsearch.core.similarity import Similarity
+from mapsearch.core.text import printable
 from mapsearch.report.annotations import flat, tells
 
 MOST_PAIRS = 6  # a longer list is no sentence: then the three most certain pairs stand for the others
@@ -65,8 +66,13 @@ def similarity_csv(similarity: Similarity) -> str:
             value = similarity.values[s][t]
             error = similarity.standard_errors[s][t] if similarity.standard_errors else ""
             above = "true" if value > similarity.noise_floor else "false"
-            writer.writerow([student, teacher, value, error, above])
+            writer.writerow([_csv_name(student), _csv_name(teacher), value, error, above])
     return text.getvalue()
+
+
+def _csv_name(name: str) -> str:
+    """A name that a spreadsheet takes for text, not for a formula."""
+    return f"'{printable(name)}" if name.startswith(("=", "+", "-", "@")) else printable(name)
 
 
 def _best_pair(similarity: Similarity, s: int) -> str:

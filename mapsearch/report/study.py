@@ -13,6 +13,7 @@ from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
+from mapsearch.report.cell_text import cell_text
 
 SHOWN_TRIALS = 8
 
@@ -77,7 +78,7 @@ def noise_sentence(noise: Noise, when_flat: str) -> str:
 def verdict_table(verdict: Verdict, metric: str) -> Table:
     """The nominee against each control."""
     table = Table(
-        title=f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better",
+        title=cell_text(f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better", "table.title"),
         title_justify="left",
     )
     for name in ("control", "outcome"):
@@ -100,8 +101,8 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
     table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("from")
-    table.add_column(f"search {metric} {arrow}", justify="right")
-    table.add_column(f"confirmed {metric} {arrow} (n)", justify="right")
+    table.add_column(cell_text(f"search {metric} {arrow}"), justify="right")
+    table.add_column(cell_text(f"confirmed {metric} {arrow} (n)"), justify="right")
     table.add_column("time vs logits", justify="right")
     table.add_column("recipe", overflow="fold")
     proposals = [t for t in trials if t.proposer in ("curve", "free")]
@@ -117,13 +118,16 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
             f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
             f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
             f"{overhead[trial.number]:.2f}x" if trial.number in overhead else "-",
-            str(trial.recipe)
-            + "".join(
-                f"\n{'note' if trial.state == 'complete' else trial.state}: {text}"
-                for text in troubles(trial, runs)[:1]
-            ),
+            _recipe_text(trial, runs),
         )
     return table
+
+
+def _recipe_text(trial: Trial, runs: Sequence[Run]) -> Text:
+    """The recipe, and on a line of its own the first thing that went wrong."""
+    kind = "note" if trial.state == "complete" else trial.state
+    troubled = [cell_text(f"{kind}: {text}") for text in troubles(trial, runs)[:1]]
+    return Text("\n").join([cell_text(str(trial.recipe)), *troubled])
 
 
 def layers_table(network: str, layers: Sequence[Layer]) -> Table:
@@ -138,7 +142,10 @@ def layers_table(network: str, layers: Sequence[Layer]) -> Table:
     table.add_column("usable, or why not", overflow="fold")
     for layer in layers:
         shape = "x".join(map(str, layer.shape))
-        table.add_row(layer.path, layer.type, layer.kind or "-", shape or "-", str(layer.calls), layer.problem or "yes")
+        table.add_row(
+            cell_text(layer.path), cell_text(layer.type), layer.kind or "-", shape or "-", str(layer.calls),
+            cell_text(layer.problem or "yes"),
+        )  # fmt: skip
     return table
 
 
@@ -148,7 +155,7 @@ def findings_table(findings: Sequence[tuple[str, str, str]]) -> Table:
     for name in ("", "about", "found"):
         table.add_column(name, overflow="fold")
     for level, what, message in findings:
-        table.add_row(level, what, Text(message))
+        table.add_row(level, what, cell_text(message))
     return table
 
 
@@ -162,7 +169,8 @@ def studies_table(studies: Sequence[Study]) -> Table:
     table.add_column("verdict", overflow="fold")
     for study in studies:
         verdict = (study.facts.get("verdict") or {}).get("sentence", "-")
-        table.add_row(study.name, study.state, str(study.n_trials), f"{study.n_complete}/{study.n_runs}", verdict)
+        done = f"{study.n_complete}/{study.n_runs}"
+        table.add_row(cell_text(study.name), study.state, str(study.n_trials), done, cell_text(verdict))
     return table
 
 

@@ -26,3 +26,8 @@ def test_news_are_lines_on_stderr_and_the_verdict_comes_out(capsys):
 
 def test_without_a_verdict_nothing_comes_out():
     assert show_updates(iter([])) is None
+
+
+def test_control_characters_are_written_out(capsys):
+    show_updates(iter([Message("search", "at \x1b[2J\u202e\n[bold]")]))
+    assert capsys.readouterr().err == "   search  at " + r"\x1b[2J\u202e\n[bold]" + "\n"

@@ -20,3 +20,8 @@ def test_what_all_names_share_is_said_once(names, pattern, labels):
     assert shorten(names)[1] == labels
     assert shorten(names)[0] == pattern
     assert [pattern.replace("*", label) for label in labels] == names
+
+
+def test_control_characters_are_written_out():
+    assert shorten(["a\n.0", "a\n.1"]) == (r"a\n.*", ("0", "1"))
+    assert shorten(["\x1b[2J"]) == ("*", (r"\x1b[2J",))

@@ -70,11 +70,15 @@ def test_a_flat_map_says_so_and_points_nothing_out(similarity, drawn):
         {"values": ((-0.04, 0.9, -0.01, 0.1),) * 3},
         {"values": ((0.65, 0.9, 0.6, 0.7),) * 3, "noise_floor": 0.62, "measure": "procrustes"},
         {"errors": 0, "estimator": "", "digest": ""},
-        {"student": "$x_{}$", "teacher": "a<b>&{}"},
     ],
 )
 def test_odd_maps_are_drawn(similarity, drawn, fields):
     assert any("noise floor" in text for text in drawn(similarity(3, 4, **fields))[0])
+
+
+def test_names_are_drawn_as_text_not_as_formulas_or_markup(similarity, drawn):
+    texts, _ = drawn(similarity(2, 3, student="$x_{}$", teacher="a<b>&\x1b\n{}", notes=("at `$x_1$\u202e`",)))
+    assert {"$x_*$", r"teacher layer  a<b>&\x1b\n*", r"note: at `$x_1$\u202e`"} <= set(texts)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.SVG", "a.PNG"])

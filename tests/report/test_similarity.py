@@ -68,3 +68,10 @@ def test_csv_has_a_line_per_pair(similarity, errors):
     assert [float(row["value"]) for row in rows] == [0.9, 0.02, -0.3, 0.7]
     assert {row["standard_error"] for row in rows} == {"0.01" if errors else ""}
     assert [row["above_noise"] for row in rows] == ["true", "false", "false", "true"]
+
+
+@pytest.mark.parametrize("name", ["=cmd|'/c calc'!A0", "+1", "-1", "@sum"])
+def test_no_name_in_a_csv_is_a_formula(similarity, name):
+    rows = list(csv.DictReader(io.StringIO(similarity_csv(similarity(1, 1, student=name, teacher="a\x1b\n")))))
+    assert rows[0]["student"] == f"'{name}"
+    assert rows[0]["teacher"] == r"a\x1b\n"

@@ -167,3 +167,23 @@ def test_layers_say_why_not(shown):
     text = shown(report.layers_table("student", layers))
     assert "student: 1 of 2 layers can be mapped" in text
     assert "is never called" in text
+
+
+HOSTILE = "a\x1b[31m\u202e[bold]\n"
+SHOWN = r"a\x1b[31m\u202e[bold]\n"
+
+
+def test_hostile_names_are_shown_as_text(shown):
+    recipe = Recipe(LayerMapping((Pair(HOSTILE, "t", 1.0),)), feature_share=0.5)
+    key = (0, 0, 0)
+    crashed = Run(*key, "search", "valid", 10, "crashed", 1, None, RunResult(key, "crashed", error=HOSTILE))
+    tables = [
+        report.verdict_table(Verdict("so", 3, 7, None, (Against("uniform", 7, "TIES", 0, 0, 0, 1, 6),)), HOSTILE),
+        report.trials_table([Trial(0, "tune", recipe, state="infeasible")], [crashed], HOSTILE, "maximize"),
+        report.layers_table("student", [Layer(HOSTILE, HOSTILE, None, (), 0, HOSTILE)]),
+        report.findings_table([("error", "task", HOSTILE)]),
+    ]
+    for table, n_names in zip(tables, (1, 4, 3, 1), strict=True):
+        text = shown(table)
+        assert text.count(SHOWN) == n_names
+        assert text.replace("\n", "").isprintable()
