@@ -53,8 +53,9 @@ def train(
     name = context.spec.name
     plans = list({plan.key: plan for plan in (*extra, *wanted)}.values())
     context.store.plan_runs(name, plans)
-    done = {run.key for run in context.runs if run.state in FINISHED}
-    yield from _execute(context, [plan for plan in plans if plan.key not in done])
+    known = {run.key: run for run in context.runs}
+    missing = [plan for plan in plans if known[plan.key].state not in FINISHED]
+    yield from _execute(context, [replace(plan, attempt=known[plan.key].attempt + 1) for plan in missing])
     runs = context.runs
     keys = {plan.key for plan in plans}
     failed = [run for run in runs if run.key in keys and run.state == "crashed"]
@@ -71,29 +72,29 @@ def train(
 def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update]:
     """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
     store, name, metric = context.store, context.spec.name, context.spec.metric
-    attempts: dict[RunKey, int] = {}
     left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.execution.cohort)
     renewed, lost_once = time.monotonic(), set[RunKey]()
     while left:
         again: list[Cohort] = []
         for event in context.executor.run(left):
             if isinstance(event, RunsStarted):
-                attempts |= store.start_runs(name, event.keys, event.worker)
+                store.start_runs(name, [plan.key for plan in event.plans], event.worker)
             elif isinstance(event, RunResult):
-                store.finish_run(name, event, attempts[event.key], event.metrics.get(metric))
+                store.finish_run(name, event, event.attempt, event.metrics.get(metric))
                 if event.error:
                     yield Message(event.state, f"trial {event.key[0]}, seed {event.key[2]}: {event.error}")
             elif isinstance(event, Progress):
                 yield event
             elif isinstance(event, RunsLost):
-                store.add_event(name, "lost", f"{len(event.keys)} runs: {event.error}")
-                yield Message("lost", f"{len(event.keys)} runs: {event.error}")
-                for key in event.keys:
-                    if key in lost_once:
-                        store.finish_run(name, RunResult(key, "crashed", error=event.error), attempts[key], None)
+                store.add_event(name, "lost", f"{len(event.plans)} runs: {event.error}")
+                yield Message("lost", f"{len(event.plans)} runs: {event.error}")
+                for plan in event.plans:
+                    if plan.key in lost_once:
+                        crash = RunResult(plan.key, "crashed", error=event.error, attempt=plan.attempt)
+                        store.finish_run(name, crash, crash.attempt, None)
                     else:
-                        again += [(plan,) for plan in plans if plan.key == key]
-                lost_once.update(event.keys)
+                        again.append((plan.next_attempt(),))
+                lost_once.update(plan.key for plan in event.plans)
             context.interrupt.raise_if_asked()
             if time.monotonic() - renewed > RENEW_SECONDS:
                 store.renew(name)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from mapsearch.core.runs import RunKey, RunResult
+from mapsearch.core.runs import Cohort, RunKey, RunResult
 
 
 @dataclass(frozen=True)
 class RunsStarted:
     """A worker began with these runs."""
 
-    keys: tuple[RunKey, ...]
+    plans: Cohort
     worker: str
 
 
@@ -17,15 +17,16 @@ class RunsStarted:
 class RunsLost:
     """A worker died or could not work; these runs of its cohort have no result."""
 
-    keys: tuple[RunKey, ...]
+    plans: Cohort
     error: str
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run is under way: `step` of `n_steps` done, `loss` at that step."""
+    """An attempt of a run is under way: `step` of `n_steps` done, `loss` at that step."""
 
     key: RunKey
+    attempt: int
     step: int
     n_steps: int
     loss: float

@@ -1,7 +1,7 @@
 """A run: one training of a student (recipe x rung x seed); what is planned and how it ended."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from mapsearch.core.recipe import Recipe
 
@@ -29,6 +29,8 @@ class RunPlan:
     """One training of a student that is wanted: recipe x rung x seed, measured on a split.
 
     `n_parts` is the number of parts each batch is worked on in, for a run that does not fit otherwise.
+    `attempt` numbers the tries of the run from 1; everything that is reported about the run carries it,
+    so that a late result of a lost attempt is recognised.
     """
 
     trial: int
@@ -39,11 +41,16 @@ class RunPlan:
     split: Split
     n_steps: int
     n_parts: int = 1
+    attempt: int = 1
 
     @property
     def key(self) -> RunKey:
         """Its identity within the study."""
         return (self.trial, self.rung, self.seed)
+
+    def next_attempt(self) -> Self:
+        """The same run, tried once more."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class RunResult:
     first_loss: float | None = None
     error: str = ""
     notes: tuple[str, ...] = ()
+    attempt: int = 1
 
 
 Cohort = tuple[RunPlan, ...]

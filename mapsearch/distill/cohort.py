@@ -86,7 +86,7 @@ def train_cohort(
     if smaller:
         yield CohortSplit(smaller, message)
     elif left:
-        yield RunResult(left[0].key, "oom", error=message)
+        yield RunResult(left[0].key, "oom", error=message, attempt=left[0].attempt)
 
 
 def _train(
@@ -98,7 +98,7 @@ def _train(
             try:
                 members.append(open_member(loaded, space, train, plan, worker_state.memory_format))
             except Exception as error:
-                yield failed(error, RunResult(plan.key, "crashed"))
+                yield failed(error, RunResult(plan.key, "crashed", attempt=plan.attempt))
             if len(members) == 1 and (n := _n_fitting(loaded, train, members[0], len(plans) - number, worker_state)):
                 message = f"memory is free for {n} students, not for {len(plans) - number}"
                 yield CohortSplit(slices(plans[number:], n), message)
@@ -162,7 +162,7 @@ def _look_back(members: list[Member], step: int, started: float) -> Events:
             members.remove(member)
             yield ended
         else:
-            yield Progress(member.plan.key, step + 1, member.plan.n_steps, member.curve[-1][1])
+            yield Progress(member.plan.key, member.plan.attempt, step + 1, member.plan.n_steps, member.curve[-1][1])
 
 
 def _measure(loaded: LoadedTask, members: Sequence[Member], size: int) -> Iterator[RunResult]:

@@ -23,7 +23,7 @@ class InlineExecutor:
     def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
         """Events of all cohorts, in their order."""
         for cohort in cohorts:
-            yield RunsStarted(tuple(plan.key for plan in cohort), "inline")
+            yield RunsStarted(cohort, "inline")
             yield from distill(self._loaded, self._space, self._train, cohort, self._worker_state)
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class LocalExecutor:
                     first, *rest = slices(waiting.popleft(), self._most)
                     waiting.extendleft(reversed(rest))
                     worker.give(first)
-                    yield RunsStarted(tuple(plan.key for plan in worker.cohort), f"{worker.pid}@{worker.device}")
+                    yield RunsStarted(worker.cohort, f"{worker.pid}@{worker.device}")
             wait([worker.connection for worker in self._workers.values()], HEARTBEAT_SECONDS)
             yield None
             for slot, worker in list(self._workers.items()):
@@ -89,17 +89,18 @@ class LocalExecutor:
                 elif isinstance(message, CohortSplit):
                     worker.cohort = ()  # the process ends now and is replaced
                     self._most = max(len(cohort) for cohort in message.cohorts)
-                    self._waiting.extendleft(reversed(message.cohorts))
+                    again = [tuple(plan.next_attempt() for plan in cohort) for cohort in message.cohorts]
+                    self._waiting.extendleft(reversed(again))
                 else:
                     yield message
         except (EOFError, ConnectionError):
             code = worker.process.wait()
-            keys = tuple(plan.key for plan in worker.cohort)
+            plans = worker.cohort
             if not worker.has_worked:
                 raise StudyFailed(f"a worker process died (exit code {code}) before it was ready") from None
             self._start(slot)
-            if keys:
-                yield RunsLost(keys, f"the worker process died (exit code {code})")
+            if plans:
+                yield RunsLost(plans, f"the worker process died (exit code {code})")
 
 
 class _Worker:
@@ -128,10 +129,10 @@ class _Worker:
     def is_ready(self, message: Ready) -> Iterator[Event]:
         if message.error and not self.has_worked:
             raise StudyFailed(f"a worker process could not load the task: {message.error}")
-        keys = tuple(plan.key for plan in self.cohort)
+        plans = self.cohort
         self.cohort, self.ready, self.has_worked = (), True, True
-        if keys:
-            yield RunsLost(keys, message.error or "the worker gave no result")
+        if plans:
+            yield RunsLost(plans, message.error or "the worker gave no result")
 
 
 def _environment(setup: Setup) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.runs import Run, RunPlan, RunResult
+from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study
 from mapsearch.core.trials import Trial
 
@@ -56,7 +56,7 @@ def run_of(row: Row) -> Run:
     """The run of a row, with its result if it has one."""
     fields = {field: row[field] for field in Run.__dataclass_fields__}
     key = (row["trial"], row["rung"], row["seed"])
-    return Run(**{**fields, "result": _result_of(key, row["result"]) if row["result"] else None})
+    return Run(**{**fields, "result": _result_of(key, row["attempt"], row["result"]) if row["result"] else None})
 
 
 def _finite(value: Any) -> Any:
@@ -69,16 +69,17 @@ def _finite(value: Any) -> Any:
 
 
 def result_json(result: RunResult) -> dict[str, Any]:
-    """Plain data of a result; its key stands in columns of its own."""
-    fields = {field: value for field, value in asdict(result).items() if field != "key"}
+    """Plain data of a result; its key and attempt stand in columns of their own."""
+    fields = {field: value for field, value in asdict(result).items() if field not in ("key", "attempt")}
     return {field: _finite(value) for field, value in fields.items()}  # a diverged run must not stop the study
 
 
-def _result_of(key: tuple[int, int, int], data: dict[str, Any]) -> RunResult:
+def _result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:
     return RunResult(
         **{
             **data,
             "key": key,
+            "attempt": attempt,
             "curve": tuple((step, loss) for step, loss in data["curve"]),
             "scales": tuple(data["scales"]),
             "norms": tuple(data.get("norms", ())),  # runs of earlier versions have none

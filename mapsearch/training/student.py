@@ -45,7 +45,7 @@ class Member:
         """How the run ended."""
         loss = self.loss
         return RunResult(
-            self.plan.key, state, seconds=self.seconds + self.busy, curve=tuple(self.curve),
+            self.plan.key, state, attempt=self.plan.attempt, seconds=self.seconds + self.busy, curve=tuple(self.curve),
             scales=tuple(loss.scales.tolist()), norms=loss.norms, mixed_weights=loss.mixed_weights,
             gradient_shares=self.shares, first_loss=self.first_loss, notes=tuple(self._notes()), **fields,
         )  # fmt: skip

@@ -10,7 +10,7 @@ VERDICT = Verdict("a draw", None, None, None, ())
 def test_news_are_lines_on_stderr_and_the_verdict_comes_out(capsys):
     update = [
         Message("check", "batch [0, 1] is fine"),
-        Progress((3, 0, 0), 1, 10, 0.5),
+        Progress((3, 0, 0), 1, 1, 10, 0.5),
         Trial(3, "control", Recipe(), "none", state="complete", value=0.51234),
         Trial(4, "curve", Recipe(), state="infeasible"),
         VERDICT,

@@ -116,6 +116,14 @@ def test_progress_is_told_and_every_run_ends_once():
     assert [e.key[0] for e in events if isinstance(e, RunResult)] == [0, 1]
 
 
+def test_everything_said_about_a_run_carries_its_attempt():
+    loaded = load(Clusters())
+    first, second = make_plans(NONE, LOGITS)
+    plans = (first, second.next_attempt().next_attempt())
+    attempts = [(e.key[0], e.attempt) for e in distill(loaded, make_space(loaded), TRAIN, plans)]
+    assert set(attempts) == {(0, 1), (1, 3)}
+
+
 def test_a_term_that_overflows_ends_its_run_alone_and_is_named():
     found = results(Clusters(), LOGITS, Recipe(logit_weight=1e300), features())
     assert [run.state for _, run in sorted(found.items())] == ["complete", "diverged", "complete"]

@@ -14,7 +14,7 @@ def test_cohorts_are_trained_one_after_the_other():
     one, two, three = make_plans(Recipe(), Recipe(logit_weight=1.0), Recipe(logit_weight=3.0))
     events = [event for event in executor.run([(one, two), (three,)]) if not isinstance(event, Progress)]
     assert [type(event) for event in events] == [RunsStarted, RunResult, RunResult, RunsStarted, RunResult]
-    assert events[0].keys == (one.key, two.key)
+    assert events[0].plans == (one, two)
     assert [event.key for event in events if isinstance(event, RunResult)] == [one.key, two.key, three.key]
     assert list(executor.run([])) == []
     executor.close()

@@ -73,17 +73,17 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(open_executor):
             pid, _, device = event.worker.partition("@")
             workers.append(int(pid))
             assert device == "cpu"
-            if event.keys == (long.key,):
+            if event.plans == (long,):
                 os.kill(int(pid), signal.SIGKILL)
     assert [type(event) for event in events] == [RunsStarted, RunsLost, RunsStarted, RunResult]
-    assert events[1] == RunsLost((long.key,), "the worker process died (exit code -9)")
+    assert events[1] == RunsLost((long,), "the worker process died (exit code -9)")
     assert events[3].key == short.key
     assert workers[0] != workers[1]
 
     os.kill(workers[1], signal.SIGKILL)  # while it waits: what it is given next is lost, unless the death is seen first
     other = make_plans(*RECIPES)[2]
     events = [event for event in executor.run([(short,), (other,)]) if isinstance(event, RunsLost | RunResult)]
-    assert events[0] == RunsLost((short.key,), "the worker process died (exit code -9)") or events[0].key == short.key
+    assert events[0] == RunsLost((short,), "the worker process died (exit code -9)") or events[0].key == short.key
     assert isinstance(events[1], RunResult)
     assert events[1].key == other.key
     assert len(events) == 2
@@ -95,7 +95,7 @@ def test_an_error_of_the_tasks_data_comes_back_with_its_line(open_executor):
     for _ in range(2):  # the worker lives on
         started, lost = (event for event in executor.run([(plan,)]) if event is not None)
         assert isinstance(started, RunsStarted)
-        assert lost.keys == (plan.key,)
+        assert lost.plans == (plan,)
         assert lost.error.startswith("FileNotFoundError: points.bin is gone (small_tasks.py:")
 
 
@@ -151,5 +151,6 @@ def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_e
     assert {e.key: e.state for e in events if isinstance(e, RunResult)} == {plan.key: "complete" for plan in plans}
     started = [event for event in events if isinstance(event, RunsStarted)]
     assert len({event.worker for event in started}) == 3  # five do not fit, then three do not
+    assert sorted(e.attempt for e in events if isinstance(e, RunResult)) == [2, 2, 3, 3, 3]
     again = [event for event in executor.run([plans]) if isinstance(event, RunsStarted)]
-    assert max(len(event.keys) for event in again) <= 2  # learnt once
+    assert max(len(event.plans) for event in again) <= 2  # learnt once

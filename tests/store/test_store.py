@@ -228,7 +228,7 @@ def test_a_late_result_of_a_lost_attempt_is_refused(store: Store) -> None:
     assert not store.finish_run("digits", late, lost, 0.9)  # somebody else does
     assert store.runs("digits")[0].state == "running"
 
-    crash = RunResult(key, "crashed", error="worker died")
+    crash = RunResult(key, "crashed", error="worker died", attempt=current)
     assert store.finish_run("digits", crash, current, None)
     assert not store.finish_run("digits", late, current, 0.9)  # and has finished
     assert store.runs("digits")[0].result == crash
