@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.vocabularies import check_vocabularies
 from mapsearch.core.findings import Level
+from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
-from mapsearch.tasks.batches import evaluate, logits_of, metric_of
+from mapsearch.tasks.batches import logits_of
+from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask
 
 
@@ -73,20 +75,21 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
     """Measure both networks on the validation data and compare them."""
     name = spec.metric
     with log.guard("teacher", "measuring it on the validation data"):
-        log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid)[0])
-        teacher = metric_of(metrics, name)
+        log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
         log.write("ok", "teacher", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
-        if teacher != teacher:
-            log.write("error", "teacher", f"its `{name}` must be a number, but got {teacher}")
+        if problem := metric_problem(metrics, name):
+            log.write("error", "teacher", problem)
     if student is None:
         return
     with log.guard("student", "measuring it on the validation data"):
         started = perf_counter()
-        log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid)[0])
+        log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
         log.seconds["evaluation"] = perf_counter() - started
         log.write("ok", "student", f"{_said(metrics)} before any training")
         known = log.measured.get("teacher_metrics", {})
-        if name in metrics and name in known:
+        if problem := metric_problem(metrics, name):
+            log.write("warning", "student", f"before any training: {problem}")
+        elif not metric_problem(known, name):
             _compare(log, name, known[name], metrics[name], 1.0 if spec.direction == "maximize" else -1.0)
 
 

@@ -8,6 +8,7 @@ from mapsearch import search
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.events import Message, Progress, RunsLost, RunsStarted
+from mapsearch.core.metrics import judged_by
 from mapsearch.core.runs import FINISHED, Cohort, Run, RunKey, RunPlan, RunResult
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
@@ -80,9 +81,11 @@ def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update
             if isinstance(event, RunsStarted):
                 store.start_runs(name, [plan.key for plan in event.plans], event.worker)
             elif isinstance(event, RunResult):
-                store.finish_run(name, event, event.attempt, event.metrics.get(metric))
-                if event.error:
-                    yield Message(event.state, f"trial {event.key[0]}, seed {event.key[2]}: {event.error}")
+                result = judged_by(event, metric)
+                value = result.metrics[metric] if result.state == "complete" else None
+                store.finish_run(name, result, result.attempt, value)
+                if result.error:
+                    yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
             elif isinstance(event, Progress):
                 yield event
             elif isinstance(event, RunsLost):

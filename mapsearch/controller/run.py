@@ -21,6 +21,7 @@ from mapsearch.controller.interrupt import Interrupt
 from mapsearch.core.errors import NoDatabase, StudyBusy, StudyFailed, StudyNotFound
 from mapsearch.core.events import Message
 from mapsearch.core.layers import Layer
+from mapsearch.core.metrics import storable
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -120,7 +121,7 @@ def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update,
     yield Message("compare", similarity_sentence(similarity))
     return {
         "environment": {**_environment(loaded), "task_sha256": task_digest(spec)},
-        "teacher": report.teacher_metrics,
+        "teacher": storable(report.teacher_metrics),
         "layers": {"student": [x.to_json() for x in report.student], "teacher": [x.to_json() for x in report.teacher]},
         "similarity": similarity.to_json(),
     }

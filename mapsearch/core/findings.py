@@ -1,10 +1,10 @@
 """What the preflight of a study found: findings, the layers that take part, and a forecast."""
 
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import Any, Literal
 
 from mapsearch.core.layers import Layer
+from mapsearch.core.metrics import storable
 
 Level = Literal["ok", "warning", "error"]
 
@@ -44,8 +44,5 @@ class CheckReport:
     def to_json(self) -> dict[str, Any]:
         """Plain data; a metric that is not a number becomes None, which JSON can hold."""
         layers = {name: [layer.to_json() for layer in getattr(self, name)] for name in ("student", "teacher")}
-        metrics = {
-            name: {key: value if isfinite(value) else None for key, value in getattr(self, name).items()}
-            for name in ("teacher_metrics", "student_metrics")
-        }
+        metrics = {name: storable(getattr(self, name)) for name in ("teacher_metrics", "student_metrics")}
         return {**asdict(self), **layers, **metrics}

@@ -17,7 +17,7 @@ from mapsearch.core.spec import TrainSpec
 from mapsearch.distill.calibration import calibrate
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
-from mapsearch.tasks.batches import evaluate
+from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.memory import free_bytes, is_out_of_memory, kept_for_backward, state_bytes
 from mapsearch.training.step import look_back, train_step
@@ -108,7 +108,7 @@ def _train(
         if members:  # those that could be calibrated
             yield from _steps(loaded, train, members, worker_state)
         if members:  # those that did not end before their time
-            yield from _measure(loaded, members, max(1, train.batch_size // plans[0].n_parts))
+            yield from _measure(loaded, train, members)
 
 
 def _steps(loaded: LoadedTask, train: TrainSpec, members: list[Member], worker_state: WorkerState) -> Events:
@@ -165,18 +165,15 @@ def _look_back(members: list[Member], step: int, started: float) -> Events:
             yield Progress(member.plan.key, member.plan.attempt, step + 1, member.plan.n_steps, member.curve[-1][1])
 
 
-def _measure(loaded: LoadedTask, members: Sequence[Member], size: int) -> Iterator[RunResult]:
+def _measure(loaded: LoadedTask, train: TrainSpec, members: Sequence[Member]) -> Iterator[RunResult]:
+    plan, students = members[0].plan, [member.student for member in members]
     try:
-        found = evaluate(loaded, [member.student for member in members], loaded.split(members[0].plan.split), size)
+        measured = evaluate(loaded, students, loaded.split(plan.split), train, plan.n_parts)
     except Exception as error:
         yield from (failed(error, member.result("crashed")) for member in members)
         return
-    for member, metrics in zip(members, found, strict=True):
-        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad:
-            yield member.result("invalid", error=f"metric `{bad[0]}` is {metrics[bad[0]]}")
-        else:
-            yield member.result("complete", metrics=metrics)
+    for member, metrics in zip(members, measured, strict=True):
+        yield member.result("complete", metrics=metrics)
 
 
 def _n_fitting(loaded: LoadedTask, train: TrainSpec, member: Member, n: int, worker_state: WorkerState) -> int | None:

@@ -1,16 +1,15 @@
-"""Batches of a dataset in a reproducible order, and the metrics of models over them."""
+"""Batches of a dataset in a reproducible order."""
 
 import random
 from collections.abc import Iterator, Sequence
-from math import nan
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mapsearch.core.errors import TaskError, did_you_mean
+from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loading import LoadedTask, seed_everything
-from mapsearch.tasks.task import batch_size, to_device
+from mapsearch.tasks.task import to_device
 
 
 def train_order(n: int, size: int, seed: int, n_steps: int) -> Iterator[list[int]]:
@@ -53,73 +52,6 @@ def ordered_batches(
         random.Random(seed).shuffle(chosen)
     for start in range(0, len(chosen), size):
         yield to_device(collated(loaded, data, chosen[start : start + size]), loaded.device)
-
-
-@torch.no_grad()
-def evaluate(loaded: LoadedTask, models: Sequence[nn.Module], data: Any, size: int = 256) -> list[dict[str, float]]:
-    """The metrics of each model over all of the data, in eval mode; the mode is restored.
-
-    Raises:
-        TaskError: the metrics are not a mapping of names to numbers.
-    """
-    modes = [model.training for model in models]
-    sums = [MetricSums() for _ in models]
-    for model in models:
-        model.eval()
-    try:
-        for batch in ordered_batches(loaded, data, size):
-            for model, total in zip(models, sums, strict=True):
-                total.add(loaded.task.metrics(loaded.task.forward(model, batch), batch), batch_size(batch))
-    finally:
-        for model, mode in zip(models, modes, strict=True):
-            model.train(mode)
-    return [total.means() for total in sums]
-
-
-class MetricSums:
-    """Running sums of what `Task.metrics` returns."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, float] = {}
-
-    def add(self, metrics: Any, n_samples: int) -> None:
-        """Count one batch in: tensors per element (NaN left out), numbers by batch size.
-
-        Raises:
-            TaskError: the metrics are no dict of names to numbers or tensors.
-        """
-        if not isinstance(metrics, dict) or not metrics:
-            raise TaskError(f"`metrics()` must return a dict of name to value, but got {type(metrics).__name__}")
-        for name, value in metrics.items():
-            try:
-                values = torch.as_tensor(value, dtype=torch.float64)
-            except (TypeError, ValueError, RuntimeError):
-                given = type(value).__name__
-                raise TaskError(f"`metrics()`: `{name}` must be a number or a tensor, but got {given}") from None
-            if values.ndim:
-                counted = values[~values.isnan()]
-                total, count = float(counted.sum()), float(counted.numel())
-            else:
-                total, count = float(values) * n_samples, float(n_samples)
-            self._sums[name] = self._sums.get(name, 0.0) + total
-            self._counts[name] = self._counts.get(name, 0.0) + count
-
-    def means(self) -> dict[str, float]:
-        """Mean per counted sample; NaN where nothing was counted."""
-        return {name: total / self._counts[name] if self._counts[name] else nan for name, total in self._sums.items()}
-
-
-def metric_of(metrics: dict[str, float], name: str) -> float:
-    """The study's metric.
-
-    Raises:
-        TaskError: the task does not measure it.
-    """
-    if name not in metrics:
-        hint = did_you_mean(name, list(metrics)) or f"; it measures {', '.join(sorted(metrics))}"
-        raise TaskError(f"`metric: {name}` is not measured by the task{hint}")
-    return metrics[name]
 
 
 def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:

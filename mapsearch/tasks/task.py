@@ -1,9 +1,10 @@
 """The contract of a task: teacher, student, data, loss and metric; users subclass `Task`."""
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,31 @@ from mapsearch.core.errors import TaskError
 
 UNLABELLED = -100
 """Label of a sample the task loss and the metrics skip; the teacher still teaches it."""
+
+
+class MetricAccumulator(Protocol):
+    """Metrics of one network over a whole data set, one batch at a time.
+
+    Example:
+        class F1:
+            def __init__(self):
+                self.hits = self.guessed = self.wanted = 0
+
+            def update(self, output, batch):
+                guessed, wanted = output.argmax(-1) == 1, batch[1] == 1
+                self.hits += int((guessed & wanted).sum())
+                self.guessed += int(guessed.sum())
+                self.wanted += int(wanted.sum())
+
+            def compute(self):
+                return {"f1": 2 * self.hits / max(1, self.guessed + self.wanted)}
+    """
+
+    def update(self, output: Any, batch: Any) -> None:
+        """Add one batch: the network's output, in float32, and the batch."""
+
+    def compute(self) -> dict[str, float]:
+        """The metrics over all that was added, by name."""
 
 
 class Task(ABC):
@@ -86,14 +112,21 @@ class Task(ABC):
     def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
         """Measured values by name.
 
-        A tensor holds one value per sample (NaN: not counted); a plain number is a batch mean,
-        weighted by the batch's size. Default: `accuracy` in [0, 1] and `loss` in nats.
+        A tensor holds one value per sample, and NaN says that the task does not count this sample, as one
+        without a label; a network whose output is NaN has NaN metrics whatever stands here. A plain number
+        is a batch mean, weighted by the batch's size. What is no mean over samples (F1, AUROC) is an
+        `accumulator`'s. Default: `accuracy` in [0, 1] and `loss` in nats, infinite where it is not a number.
         """
         logits, labels = self.logits(output), self.labels(batch)
         unlabelled = labels == UNLABELLED
         right = (logits.argmax(-1) == labels).float().masked_fill(unlabelled, torch.nan)
-        loss = _cross_entropy(logits, labels).masked_fill(unlabelled, torch.nan)
+        loss = _cross_entropy(logits, labels)
+        loss = loss.masked_fill(loss.isnan(), torch.inf).masked_fill(unlabelled, torch.nan)
         return {"accuracy": right, "loss": loss}
+
+    def accumulator(self) -> MetricAccumulator | None:
+        """A fresh accumulator of metrics over a whole data set; None: means of what `metrics` returns."""
+        return None
 
     def tokenizers(self) -> tuple[Any, Any] | None:
         """The teacher's and the student's tokenizer, each with `get_vocab()`, to be compared; None: not compared."""
@@ -149,6 +182,14 @@ def tensors_of(batch: Any) -> Iterator[Tensor]:
     elif isinstance(batch, (Mapping, tuple, list)):
         for value in batch.values() if isinstance(batch, Mapping) else batch:
             yield from tensors_of(value)
+
+
+def in_float32(output: Any) -> Any:
+    """The output with float32 for half precision, which NumPy does not know; as it is where there is none."""
+    if not any(tensor.dtype in (torch.bfloat16, torch.float16) for tensor in tensors_of(output)):
+        return output
+    changed = _mapped(output, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+    return type(output)(changed) if isinstance(output, OrderedDict) else changed  # Hugging Face's outputs are such
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -7,10 +5,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.batches import (
-    MetricSums,
-    evaluate,
     logits_of,
-    metric_of,
     ordered_batches,
     train_batches,
     train_order,
@@ -114,76 +109,6 @@ def test_samples_are_fetched_at_once_where_the_data_can():
             return [(torch.tensor([float(i)]), i) for i in chosen]
 
     assert order(ordered_batches(loaded(data=Fetched()), Fetched(), 20)) == [list(range(20))]
-
-
-class Measured(Numbers):
-    """Batches of 8, 8 and 4 samples."""
-
-    def metrics(self, output, batch):
-        return {"per_sample": output[:, 0], "number": float(output.mean()), "unlabelled": output[:, 0] * torch.nan}
-
-
-def test_metrics_are_means_over_samples_whatever_the_batches():
-    task = loaded(Measured())
-    (metrics,) = evaluate(task, [nn.Identity()], task.valid, size=8)
-    assert metrics["per_sample"] == metrics["number"] == 9.5
-    assert math.isnan(metrics["unlabelled"])
-
-
-def test_unlabelled_samples_do_not_count():
-    sums = MetricSums()
-    sums.add({"accuracy": torch.tensor([1.0, torch.nan, 0.0, 1.0])}, 4)
-    sums.add({"accuracy": torch.tensor([torch.nan, torch.nan])}, 2)
-    assert sums.means() == {"accuracy": pytest.approx(2 / 3)}
-
-
-def test_evaluate_takes_each_network_on_its_own():
-    task = loaded(Measured())
-    found = evaluate(task, [nn.Identity(), nn.Hardtanh(0, 1)], task.valid)
-    assert [metrics["per_sample"] for metrics in found] == [9.5, 19 / 20]
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_evaluate_measures_in_eval_mode_and_restores_the_mode(training):
-    class Modes(Numbers):
-        def metrics(self, output, batch):
-            return {"training": float(model.training)}
-
-    model = nn.Dropout().train(training)
-    task = loaded(Modes())
-    assert evaluate(task, [model], task.valid) == [{"training": 0.0}]
-    assert model.training is training
-
-
-def test_evaluate_restores_the_mode_when_the_metrics_fail():
-    class Broken(Numbers):
-        def metrics(self, output, batch):
-            raise RuntimeError("no such thing")
-
-    model = nn.Dropout().train()
-    with pytest.raises(RuntimeError, match="no such thing"):
-        evaluate(loaded(Broken()), [model], loaded().valid)
-    assert model.training
-
-
-@pytest.mark.parametrize("metrics", [3.0, {}, None])
-def test_metrics_that_are_no_dict_are_refused(metrics):
-    with pytest.raises(TaskError, match=r"`metrics\(\)` must return a dict of name to value, but got"):
-        MetricSums().add(metrics, 4)
-
-
-@pytest.mark.parametrize("value", ["good", None, {"a": 1}])
-def test_a_metric_that_is_no_number_is_refused_by_name(value):
-    with pytest.raises(TaskError, match=r"`metrics\(\)`: `f1` must be a number or a tensor, but got"):
-        MetricSums().add({"f1": value}, 4)
-
-
-def test_the_metric_of_the_study_must_be_measured():
-    assert metric_of({"accuracy": 0.5}, "accuracy") == 0.5
-    with pytest.raises(TaskError, match=r"`metric: acuracy` is not measured by the task; did you mean `accuracy`\?"):
-        metric_of({"accuracy": 0.5, "loss": 1.0}, "acuracy")
-    with pytest.raises(TaskError, match="`metric: f1` is not measured by the task; it measures accuracy, loss"):
-        metric_of({"loss": 1.0, "accuracy": 0.5}, "f1")
 
 
 @pytest.mark.parametrize("output", [torch.zeros(4, 1), torch.zeros(4), torch.zeros(4, 3).long(), ("text",)])

@@ -1,0 +1,57 @@
+"""Metrics that are not numbers, through whole studies."""
+
+from mapsearch.controller.run import run_study
+from mapsearch.core.study_file import load_study
+from mapsearch.store.store import Store
+
+MORE_TASKS = '''
+
+class NotANumber(Clusters):
+    """A second metric that is defined for no sample."""
+
+    def metrics(self, output, batch):
+        return {**super().metrics(output, batch), "spread": float("nan")}
+
+
+class Vanishing(Clusters):
+    """Measures the study's metric while it is checked, and of no student trained afterwards."""
+
+    n_students = 0
+
+    def student(self):
+        self.n_students += 1
+        return super().student()
+
+    def metrics(self, output, batch):
+        measured = super().metrics(output, batch)
+        return measured if self.n_students < 9 else {"loss": measured["loss"]}
+'''
+
+SMALL = {"search": {"trials": 1, "noise_seeds": 2}, "confirm": {"seeds": 2}, "train": {"steps": 6}}
+
+
+def study_of(write_study, name):
+    path = write_study(task=f"task.py:{name}", **SMALL)
+    with (path.parent / "task.py").open("a") as task:
+        task.write(MORE_TASKS)
+    return load_study(path)
+
+
+def test_a_second_metric_that_is_not_a_number_is_stored_as_null_and_hinders_nothing(write_study, url, results):
+    run_study(study_of(write_study, "NotANumber"), url, inline=True)
+    _, runs = results(url)
+    assert {run.state for run in runs} == {"complete"}
+    assert {run.result.metrics["spread"] for run in runs} == {None}
+    with Store.open(url, create=False) as store:
+        teacher = store.study("tiny").facts["teacher"]
+    assert teacher["spread"] is None
+    assert 0 < teacher["accuracy"] <= 1
+
+
+def test_runs_in_which_the_metric_of_the_study_vanished_are_invalid_and_say_so(write_study, url, results):
+    run_study(study_of(write_study, "Vanishing"), url, inline=True)
+    _, runs = results(url)
+    invalid = [run for run in runs if run.state == "invalid"]
+    assert invalid
+    assert all(run.value is None and "`metric: accuracy` is not measured" in run.result.error for run in invalid)
+    assert all(run.value is not None for run in runs if run.state == "complete")
