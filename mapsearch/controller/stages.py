@@ -12,7 +12,9 @@ from mapsearch.core.verdict import Noise, Verdict
 from mapsearch.proposers.encoding import local_move, to_params, to_recipe
 from mapsearch.proposers.sampler import Sampler
 from mapsearch.report import noise_sentence
-from mapsearch.verdict.judge import estimate_noise, judge, weak_teacher
+from mapsearch.verdict.judge import judge
+from mapsearch.verdict.noise import estimate_noise
+from mapsearch.verdict.warnings import weak_teacher
 
 
 def tune(context: StudyContext) -> Generator[Update, None, Recipe]:

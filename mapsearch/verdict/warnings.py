@@ -1,0 +1,35 @@
+"""What to heed when a verdict is read."""
+
+from collections.abc import Mapping, Sequence
+
+from mapsearch.core.runs import Run
+from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Against
+
+
+def weak_teacher(teacher: float, trials: Sequence[Trial], runs: Sequence[Run], direction: str) -> list[str]:
+    """A warning when the teacher is no better than students trained without it, on the validation data."""
+    alone = {trial.number for trial in trials if not trial.recipe.uses_teacher}
+    values = [run.value for run in runs if run.trial in alone and run.split == "valid" and run.value is not None]
+    if not values:
+        return []
+    best = max(values) if direction == "maximize" else min(values)
+    if (teacher > best) if direction == "maximize" else (teacher < best):
+        return []
+    return [
+        f"the teacher ({teacher:.4g}) is no better than a student without it ({best:.4g}): check its weights and inputs"
+    ]
+
+
+def not_compared(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
+    """A warning that names the controls for which there were too few paired seeds."""
+    missing = sorted(controls.keys() - {row.control for row in against})
+    if not missing:
+        return []
+    names = ", ".join(f"`{name}`" for name in missing)
+    return [f"not compared with {names}: a comparison needs at least two finished seeds in common with the nominee"]
+
+
+def failed_nominee(nominee: int) -> str:
+    """The warning that the nominee cannot be judged: the seeds that went well would flatter it."""
+    return f"the nominee (trial {nominee}) failed on some fresh seeds: see `mapsearch show`"
