@@ -1,6 +1,6 @@
 """Do other aggregations and balances help? Each against summed pairs with frozen scales, paired by seed.
 
-    timeout 900 python benchmarks/balance.py [--seeds 8] [--steps 100] [--lr 0.003] [--record benchmarks/recorded]
+    timeout 900 python -m benchmarks.balance [--seeds 8] [--steps 100] [--lr 0.003] [--record benchmarks/recorded]
 
 The study is `studies/digits` with 100 labels: every student layer has two teacher layers of one shape, equally
 weighted. Differences carry a 95 % t interval over seeds; of so many comparisons one in twenty is chance.
@@ -19,9 +19,9 @@ from statistics import fmean, median, stdev
 from typing import Any
 
 import torch
-from machine import machine_name
 from scipy.stats import t as student_t
 
+from benchmarks.machine import machine_name
 from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
@@ -134,13 +134,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--record", type=Path, help="folder for balance-<date>-lr<lr>.md and .json")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: two seeds of five steps")
     asked = parser.parse_args()
+    if asked.quick:
+        asked.seeds, asked.steps = 2, 5
     results = measure(asked.seeds, asked.steps, asked.lr)
     rows = {
         regime: {name: compare(runs, own[REFERENCE]) for name, runs in own.items()} for regime, own in results.items()
     }
     date, machine = f"{datetime.now(UTC):%Y-%m-%d}", machine_name()
-    command = f"python benchmarks/balance.py --seeds {asked.seeds} --steps {asked.steps} --lr {asked.lr:g}"
+    command = f"python -m benchmarks.balance --seeds {asked.seeds} --steps {asked.steps} --lr {asked.lr:g}"
     head = (
         f"`{command}`, {date}, {machine}, torch {torch.__version__}, one thread. "
         "Test accuracy; * marks an interval without zero."

@@ -1,6 +1,6 @@
 """Time and peak memory of every feature loss on typical shapes: what one pair adds to a training step.
 
-python benchmarks/losses.py [--quick] [-o FILE.md]   (writes FILE.md and FILE.json)
+python -m benchmarks.losses [--quick] [-o FILE.md]   (writes FILE.md and FILE.json)
 """
 
 import argparse
@@ -15,12 +15,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from machine import machine_name
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import mapsearch
+from benchmarks.machine import machine_name
 from mapsearch.core.layers import Layer
 from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.space import pair_problem
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> Path:
     name = machine_name(str(device))
     today = datetime.now(UTC).date().isoformat()
     facts = {
-        "command": f"python benchmarks/losses.py{' --quick' * options.quick}",
+        "command": f"python -m benchmarks.losses{' --quick' * options.quick}",
         "date": today,
         "machine": f"{name}, {torch.get_num_threads()} CPU threads",
         "versions": f"mapsearch {mapsearch.__version__}, torch {torch.__version__}, Python {platform.python_version()}",

@@ -1,7 +1,7 @@
 """Trials per hour of the engine, against the loop one would write with Optuna, and against students without a teacher.
 
-    python benchmarks/throughput.py            # writes benchmarks/recorded/throughput-DATE.{json,md,png}
-    python benchmarks/throughput.py --quick    # about a minute, of the main table only
+    python -m benchmarks.throughput            # writes benchmarks/recorded/throughput-DATE.{json,md,png}
+    python -m benchmarks.throughput --quick    # about a minute, of the main table only
 
 Each way of training is repeated, interleaved with the others in one process, and medians are compared.
 CPU time of the process is what to read on a shared machine, wall time on a GPU. A trial is one student
@@ -10,7 +10,7 @@ logits and one pair of blocks (nmse, a linear projector).
 
 - plain: one trial at a time in an Optuna study; hooks on all blocks of both networks; the teacher runs in every step
 - live: a cohort of K students; the teacher runs once per batch
-- cached: the same with what the teacher said of all samples kept before the clock starts
+- cached: the same with the teacher's outputs for all samples cached before the clock starts
 - limit: the same students with the same batch size, optimizer, schedule and clipping, the task loss alone, no teacher
 - limit, channels last: that with the students' memory laid out as the engine does it; others are as their author wrote
 
@@ -33,13 +33,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
-from machine import machine_name
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
-from ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
 
+from benchmarks.machine import machine_name
+from benchmarks.ways import BATCH, N_TRAIN, SIDE, TEACHERS, Images, Setting, engine, limit, plain, setting
 from mapsearch import RecipeLoss
 from mapsearch.core.runs import RunPlan
 from mapsearch.distill import WorkerState, distill, open_worker_state
@@ -112,15 +111,15 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
     rows: dict[str, Callable[[Setting], Way]] = {
         "plain": lambda here: plain,
         "live": lambda here: partial(engine, worker_state=open_worker_state(here.loaded, here.train, 0)),
-        "cached": lambda here: partial(engine, worker_state=full_station(here)),
+        "cached": lambda here: partial(engine, worker_state=filled_worker_state(here)),
         "limit": lambda here: limit,
         "limit, channels last": lambda here: partial(limit, memory_format=torch.channels_last),
     }
     return {name: (here, rows[name](here)) for name, here in settings.items()}
 
 
-def full_station(here: Setting) -> WorkerState:
-    """A worker_state that has heard the teacher on every sample."""
+def filled_worker_state(here: Setting) -> WorkerState:
+    """The state of a worker that has cached the teacher's outputs for every sample."""
     worker_state = open_worker_state(here.loaded, here.train, here.cache_bytes)
     assert N_TRAIN % BATCH == 0, "an epoch shows every sample"
     plans = [RunPlan(0, here.recipes[-1], 0, 0, "search", "valid", N_TRAIN // BATCH)]
@@ -128,17 +127,16 @@ def full_station(here: Setting) -> WorkerState:
     return worker_state
 
 
-def table(device: str, n_trials: int, n_steps: int, repeats: int) -> list[dict[str, Any]]:
-    """All four ways for each teacher and recipe."""
-    rows = []
-    for name, recipe, n_pairs in ROWS:
+def table(
+    device: str, n_trials: int, n_steps: int, repeats: int, n_rows: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """All ways for each teacher and recipe, or for the first `n_rows` of them."""
+    for name, recipe, n_pairs in ROWS[:n_rows]:
         make = partial(setting, Images(TEACHERS[name]), device, n_steps, n_trials, n_pairs)
         ways = ready(make, ("plain", "live", "cached", *LIMITS))
         costs, here = measure(ways, repeats), ways["limit"][0]
         about = {"teacher": name, "recipe": recipe, "K": n_trials, "steps": n_steps}
-        rows.append({**about, **sizes(here), **operations(here), **ratios(costs)})
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
+        yield {**about, **sizes(here), **operations(here), **ratios(costs)}
 
 
 def sizes(here: Setting) -> dict[str, int]:
@@ -189,6 +187,15 @@ def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
     return said
 
 
+def shown(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each printed as it comes."""
+    found = []
+    for row in rows:
+        print(json.dumps(row), flush=True)
+        found.append(row)
+    return found
+
+
 def sweeps(device: str, n_steps: int, repeats: int) -> dict[str, list[dict[str, Any]]]:
     """What a trial costs as the cohort, the mapping and the teacher grow; each point beside its own limit."""
     middle = TEACHERS["1.5M teacher"]
@@ -214,6 +221,8 @@ def sweeps(device: str, n_steps: int, repeats: int) -> dict[str, list[dict[str, 
 
 def draw(found: dict[str, list[dict[str, Any]]], clock: str, path: Path) -> None:
     """One panel per sweep: seconds per trial of live, cached and limit."""
+    import matplotlib.pyplot as plt  # optional: the table needs no picture
+
     figure, panels = plt.subplots(1, len(found), figsize=(13, 4), constrained_layout=True)
     for panel, (name, rows) in zip(panels, found.items(), strict=True):
         for way, style in (("live", "o-"), ("cached", "s-"), ("limit", "k--")):
@@ -266,14 +275,15 @@ def main() -> None:
     torch.set_num_threads(1)
     n_steps, repeats = (15, 1) if said.quick else (said.steps, said.repeats)
     clock = "wall" if said.device.startswith("cuda") else "cpu"
-    about = {"date": date.today().isoformat(), "command": " ".join(["python", *sys.argv]), "device": said.device,
+    about = {"date": date.today().isoformat(), "command": " ".join(["python -m benchmarks.throughput", *sys.argv[1:]]),
+             "device": said.device,
              "threads": 1, "machine": machine_name(said.device), "torch": torch.__version__}  # fmt: skip
     said.o.mkdir(parents=True, exist_ok=True)
     stem = said.o / f"throughput-{about['date']}"
     path = stem.with_suffix(".json")
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if said.part != "sweeps":
-        found["table"] = {**about, "rows": table(said.device, said.K, n_steps, repeats)}
+        found["table"] = {**about, "rows": shown(table(said.device, said.K, n_steps, repeats))}
         stem.with_suffix(".md").write_text(text(found["table"]["rows"], about, clock), encoding="utf-8")
     if said.part != "table" and not said.quick:
         found["sweeps"] = {**about, "rows": sweeps(said.device, max(20, n_steps // 4), max(1, repeats // 2))}

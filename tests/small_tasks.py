@@ -1,18 +1,20 @@
-"""Tiny tasks for the tests: three clusters in eight dimensions, two MLPs, and students that go wrong on purpose."""
+"""Tiny tasks for the tests: clusters for two MLPs, pictures, sentences, and students that go wrong on purpose."""
 
 import weakref
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
-from mapsearch.core.recipe import Recipe
+from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, LogitLossName, Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.loading import LoadedTask, open_task
-from mapsearch.tasks.task import Task, batch_size
+from mapsearch.tasks.task import Task, batch_size, to_device
 
 WIDTH = 8
 
@@ -79,6 +81,108 @@ class Clusters(Task):
 
     def test_data(self) -> Any:
         return Points(64, 3)
+
+
+class ConvolutionNet(nn.Module):
+    """Convolution blocks, of which every second halves the picture."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        widths = [2, *[width] * depth]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(widths[i], width, 3, 1 + i % 2, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+            for i in range(depth)
+        )
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean((2, 3)))
+
+
+class Pictures(Clusters):
+    """Noise `[2, 6, 6]` with one bright row per class, and two convolutional networks."""
+
+    def teacher(self) -> nn.Module:
+        return ConvolutionNet(8, 3)
+
+    def student(self) -> nn.Module:
+        return ConvolutionNet(6, 2)
+
+    def _pictures(self, n: int, seed: int) -> TensorDataset:
+        generator = torch.Generator().manual_seed(seed)
+        x, y = torch.randn(n, 2, 6, 6, generator=generator), torch.arange(n) % 3
+        x[torch.arange(n), :, 2 * y] += 2
+        return TensorDataset(x, y)
+
+    def train_data(self) -> Any:
+        return self._pictures(128, 1)
+
+    def valid_data(self) -> Any:
+        return self._pictures(64, 2)
+
+    def test_data(self) -> Any:
+        return self._pictures(64, 3)
+
+
+class AttentionBlock(nn.Module):
+    """Attention over the real tokens, and a residual connection."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.queries, self.keys, self.values = (nn.Linear(width, width) for _ in range(3))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        scores = self.queries(x) @ self.keys(x).mT / x.shape[-1] ** 0.5
+        weights = scores.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(-1)
+        return self.norm(x + weights @ self.values(x))
+
+
+class AttentionNet(nn.Module):
+    """Token and position embeddings, attention blocks, and a head over the mean of the real tokens."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(12, width), nn.Embedding(6, width)
+        self.blocks = nn.ModuleList(AttentionBlock(width) for _ in range(depth))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        mask = attention_mask.bool()
+        x = self.tokens(input_ids) + self.positions.weight
+        for block in self.blocks:
+            x = block(x, mask)
+        real = mask.unsqueeze(-1)
+        return self.head(x.masked_fill(~real, 0.0).sum(1) / real.sum(1))
+
+
+class Sentences(Clusters):
+    """Six tokens, the last of which may be padding; the first one tells the class."""
+
+    def teacher(self) -> nn.Module:
+        return AttentionNet(12, 3)
+
+    def student(self) -> nn.Module:
+        return AttentionNet(8, 2)
+
+    def _sentences(self, n: int, seed: int) -> list[dict[str, Tensor]]:
+        generator = torch.Generator().manual_seed(seed)
+        ids, lengths = torch.randint(12, (n, 6), generator=generator), 4 + torch.arange(n) % 3
+        return [
+            {"input_ids": ids[i], "attention_mask": (torch.arange(6) < lengths[i]).long(), "labels": ids[i, 0] % 3}
+            for i in range(n)
+        ]
+
+    def train_data(self) -> Any:
+        return self._sentences(128, 1)
+
+    def valid_data(self) -> Any:
+        return self._sentences(64, 2)
+
+    def test_data(self) -> Any:
+        return self._sentences(64, 3)
 
 
 class Recording(Clusters):
@@ -224,12 +328,12 @@ class NoTeacher(Clusters):
         raise OSError("the weights are not here")
 
 
-def load(task: Task) -> LoadedTask:
-    return open_task(task, "cpu")
+def load(task: Task, device: str = "cpu") -> LoadedTask:
+    return open_task(task, device)
 
 
 def make_space(loaded: LoadedTask, student: str | tuple[str, ...] = "auto") -> RecipeSpace:
-    batch = loaded.task.collate([loaded.valid[i] for i in range(8)])
+    batch = to_device(loaded.task.collate([loaded.valid[i] for i in range(8)]), loaded.device)
     chosen = [
         choose_layers(
             name, model, list_layers(model, lambda m: loaded.task.forward(m, batch), batch_size(batch)), wanted
@@ -237,6 +341,19 @@ def make_space(loaded: LoadedTask, student: str | tuple[str, ...] = "auto") -> R
         for name, model, wanted in (("student", loaded.new_student(0), student), ("teacher", loaded.teacher, "auto"))
     ]
     return RecipeSpace(*chosen)
+
+
+def every_recipe(space: RecipeSpace) -> list[Recipe]:
+    """Recipes that together use every feature loss that is legal here, logit loss, projector, aggregation, balance."""
+    first, second = space.student[:2]
+    row = LayerMapping((Pair(first.path, space.teacher[0].path, 2.0), Pair(first.path, space.teacher[1].path, 1.0)))
+    pairs = LayerMapping((*row.pairs, Pair(second.path, space.teacher[-1].path, 1.0)))
+    shared: dict[str, Any] = {"feature_share": 0.5, "logit_weight": 1.0, "temperature": 2.0}
+    recipes = [Recipe(pairs, loss, **shared) for loss in get_args(FeatureLossName)]
+    recipes += [Recipe(logit_loss=loss, logit_weight=1.0, temperature=2.0) for loss in get_args(LogitLossName)]
+    for aggregation, balance in product(get_args(AggregationName), get_args(BalanceName)):
+        recipes.append(Recipe(pairs, projector="mlp", aggregation=aggregation, balance=balance, anneal=0.5, **shared))
+    return [Recipe(), *(recipe for recipe in recipes if not space.problems(recipe))]
 
 
 def make_plans(*recipes: Recipe, seed: int = 5, n_steps: int = 12) -> tuple[RunPlan, ...]:

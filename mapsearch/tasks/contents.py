@@ -82,4 +82,4 @@ def _form(leaf: Any, n: int) -> Any:
 
 
 def _bytes(tensor: Tensor, n: int) -> Any:
-    return tensor.detach().contiguous().reshape(n, -1).view(torch.uint8).numpy()
+    return tensor.detach().cpu().contiguous().reshape(n, -1).view(torch.uint8).numpy()

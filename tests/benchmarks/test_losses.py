@@ -1,26 +1,19 @@
 """The benchmark runs, and counts what it says it counts; how long things take is not tested."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import losses
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES
 
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
-    spec = importlib.util.spec_from_file_location(
-        "losses_benchmark", Path(__file__).parents[2] / "benchmarks" / "losses.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     small = {"tokens": (4, "tokens", (5, 6), (5, 9)), "vectors": (8, "vector", (3,), (4,))}
-    monkeypatch.setattr(module, "SHAPES", small)
-    return module
+    monkeypatch.setattr(losses, "SHAPES", small)
+    return losses
 
 
 def test_every_loss_is_measured_and_written_down(benchmark, tmp_path):
