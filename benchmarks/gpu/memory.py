@@ -19,6 +19,7 @@ from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loading import LoadedTask, open_task
 from mapsearch.tasks.memory import state_bytes
+from mapsearch.tasks.precision import Precision
 from mapsearch.tasks.task import Task
 
 MIB = 2**20
@@ -70,14 +71,14 @@ class Workload(Task):
         return Classifier((cnn if self.images else transformer)(width, n_blocks), 4 * width if self.images else width)
 
 
-def _opened(name: str, device: str, precision: str, k: int, quick: bool) -> tuple[LoadedTask, RecipeSpace, TrainSpec]:
+def _opened(name: str, device: str, precision: Precision, quick: bool) -> tuple[LoadedTask, RecipeSpace, TrainSpec]:
     loaded = open_task(Workload(name, quick), device)
     batch = loaded.train[:4][0].to(loaded.device)
     layers = [
         choose_layers(which, model, list_layers(model, lambda m: m(batch), 4), ("trunk.block*",))
         for which, model in (("student", loaded.new_student(0)), ("teacher", loaded.teacher))
     ]
-    train = TrainSpec(steps=16, batch_size=16 if quick else 64, precision=precision, cohort=k, cache_bytes=2**34)
+    train = TrainSpec(steps=16, batch_size=16 if quick else 64, precision=precision)
     return loaded, RecipeSpace(*layers), train
 
 
@@ -86,9 +87,9 @@ def _recipes(k: int) -> list[Recipe]:
     return [Recipe(pairs, feature_share=0.5, logit_weight=1.0, temperature=1.0 + i) for i in range(k)]
 
 
-def cohort_row(name: str, device: str, precision: str, k: int, quick: bool) -> dict[str, Any]:
+def cohort_row(name: str, device: str, precision: Precision, k: int, quick: bool) -> dict[str, Any]:
     """MiB that training K students took above the loaded task, and that `check` would forecast."""
-    loaded, space, train = _opened(name, device, precision, k, quick)
+    loaded, space, train = _opened(name, device, precision, quick)
     state = WorkerState()
     before = _allocated(device, reset=True)
     plans = [RunPlan(i, recipe, 0, 0, "search", "valid", 16) for i, recipe in enumerate(_recipes(k))]
@@ -104,10 +105,10 @@ def cohort_row(name: str, device: str, precision: str, k: int, quick: bool) -> d
     }  # fmt: skip
 
 
-def cache_row(name: str, device: str, precision: str, quick: bool) -> dict[str, Any]:
+def cache_row(name: str, device: str, precision: Precision, quick: bool) -> dict[str, Any]:
     """MiB that the cache of all teacher layers took, and that `check` forecasts."""
-    loaded, space, train = _opened(name, device, precision, 1, quick)
-    state = open_worker_state(loaded, train)
+    loaded, space, train = _opened(name, device, precision, quick)
+    state = open_worker_state(loaded, train, 2**34)
     before = _allocated(device, reset=True)
     plans = [RunPlan(0, _recipes(1)[0], 0, 0, "search", "valid", 16)]
     list(distill(loaded, space, train, plans, state))

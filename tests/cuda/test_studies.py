@@ -49,7 +49,7 @@ def test_similarity_is_that_of_the_cpu(device: str, measure: Any) -> None:
 
 
 def study(write_study: Callable[..., Path], device: str) -> StudySpec:
-    return load_study(write_study(train={"device": device}))
+    return load_study(write_study(execution={"devices": [device]}))
 
 
 def test_a_whole_study_in_this_process(device: str, write_study: Callable[..., Path], url: str) -> None:
