@@ -1,6 +1,5 @@
 """The context: runs that are wanted go in, the missing ones are trained, and all that happens is written down."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,9 +16,7 @@ from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Verdict
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
-from mapsearch.store.store import Store
-
-RENEW_SECONDS = 10.0
+from mapsearch.store.handle import StudyHandle
 
 Update = Message | Progress | Trial | Verdict
 """What the loop tells whoever iterates it."""
@@ -29,7 +26,7 @@ Update = Message | Progress | Trial | Verdict
 class StudyContext:
     """What every stage works with."""
 
-    store: Store
+    study: StudyHandle
     spec: StudySpec
     space: RecipeSpace
     similarity: Similarity
@@ -39,21 +36,20 @@ class StudyContext:
     @property
     def trials(self) -> list[Trial]:
         """All trials of the study, by number."""
-        return self.store.trials(self.spec.name)
+        return self.study.trials()
 
     @property
     def runs(self) -> list[Run]:
         """All runs of the study, done or not."""
-        return self.store.runs(self.spec.name)
+        return self.study.runs()
 
 
 def train(
     context: StudyContext, trials: Sequence[Trial], wanted: Sequence[RunPlan], extra: Sequence[RunPlan] = ()
 ) -> Iterator[Update]:
     """Do the runs that are not done yet, then close the waiting trials with the runs wanted of them."""
-    name = context.spec.name
     plans = list({plan.key: plan for plan in (*extra, *wanted)}.values())
-    context.store.plan_runs(name, plans)
+    context.study.plan_runs(plans)
     known = {run.key: run for run in context.runs}
     missing = [plan for plan in plans if known[plan.key].state not in FINISHED]
     yield from _execute(context, [replace(plan, attempt=known[plan.key].attempt + 1) for plan in missing])
@@ -66,40 +62,37 @@ def train(
     for trial in trials:
         if trial.state == "waiting":
             state, value = search.outcome(trial, runs, wanted)
-            context.store.finish_trial(name, trial.number, state, value)
+            context.study.finish_trial(trial.number, state, value)
             yield replace(trial, state=state, value=value)
 
 
 def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update]:
     """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
-    store, name, metric = context.store, context.spec.name, context.spec.metric
+    study, metric = context.study, context.spec.metric
     left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.execution.cohort)
-    renewed, lost_once = time.monotonic(), set[RunKey]()
+    lost_once = set[RunKey]()
     while left:
         again: list[Cohort] = []
         for event in context.executor.run(left):
             if isinstance(event, RunsStarted):
-                store.start_runs(name, [plan.key for plan in event.plans], event.worker)
+                study.start_runs(event.plans, event.worker)
             elif isinstance(event, RunResult):
                 result = judged_by(event, metric)
                 value = result.metrics[metric] if result.state == "complete" else None
-                store.finish_run(name, result, result.attempt, value)
+                study.finish_run(result, value)
                 if result.error:
                     yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
             elif isinstance(event, Progress):
                 yield event
             elif isinstance(event, RunsLost):
-                store.add_event(name, "lost", f"{len(event.plans)} runs: {event.error}")
+                study.add_event("lost", f"{len(event.plans)} runs: {event.error}")
                 yield Message("lost", f"{len(event.plans)} runs: {event.error}")
                 for plan in event.plans:
                     if plan.key in lost_once:
                         crash = RunResult(plan.key, "crashed", error=event.error, attempt=plan.attempt)
-                        store.finish_run(name, crash, crash.attempt, None)
+                        study.finish_run(crash, None)
                     else:
                         again.append((plan.next_attempt(),))
                 lost_once.update(plan.key for plan in event.plans)
             context.interrupt.raise_if_asked()
-            if time.monotonic() - renewed > RENEW_SECONDS:
-                store.renew(name)
-                renewed = time.monotonic()
         left = again

@@ -32,6 +32,7 @@ from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.worker import Setup
 from mapsearch.report import similarity_sentence
 from mapsearch.similarity import measure_similarity
+from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task, task_digest
 
@@ -70,41 +71,37 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
         loaded = loaded if inline else None  # the workers need its memory
     with Store.open(storage) as store:
         store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
-        store.acquire(spec.name)
-        try:
-            store.record_facts(spec.name, **found)
-            again = store.release_runs(spec.name, crashed=store.study(spec.name).state == "failed")
-            if again:
-                yield Message("resume", f"{again} runs were cut off or failed, and start again")
-            if task_digest(spec) != store.study(spec.name).facts["environment"]["task_sha256"]:
-                yield Message("resume", CHANGED_TASK)
-                store.add_event(spec.name, "caution", CHANGED_TASK)
-            store.set_state(spec.name, "running")
-            if inline and loaded is None:
-                loaded = load_task(spec, cache_dir)
-            with Interrupt() as interrupt:
-                context = _open_context(store, spec, cache_dir, loaded if inline else None, interrupt)
+        with store.control(spec.name) as study, Interrupt() as interrupt:
+            study.update_spec(spec.to_json(), folder=str(spec.folder))
+            try:
+                study.record_facts(**found)
+                again = study.release_runs(crashed=study.study().state == "failed")
+                if again:
+                    yield Message("resume", f"{again} runs were cut off or failed, and start again")
+                if task_digest(spec) != study.study().facts["environment"]["task_sha256"]:
+                    yield Message("resume", CHANGED_TASK)
+                    study.add_event("caution", CHANGED_TASK)
+                study.set_state("running")
+                if inline and loaded is None:
+                    loaded = load_task(spec, cache_dir)
+                context = _open_context(study, spec, cache_dir, loaded if inline else None, interrupt)
                 try:
                     yield from _stages(context)
                 finally:
                     context.executor.close()
-        except StudyBusy:
-            raise  # the study is another's now
-        except BaseException as error:
-            store.release_runs(spec.name)
-            store.set_state(spec.name, "failed" if isinstance(error, StudyFailed) else "stopped")
-            raise
-        finally:
-            store.release(spec.name)
+            except StudyBusy:
+                raise  # the study is another's now
+            except BaseException as error:
+                study.release_runs()
+                study.set_state("failed" if isinstance(error, StudyFailed) else "stopped")
+                raise
 
 
 def _is_known(storage: str, spec: StudySpec) -> bool:
-    """Whether the database holds this study, unchanged: then it was checked and compared before."""
+    """Whether the database holds this study: then it was checked and compared before."""
     try:
         with Store.open(storage, create=False) as store:
-            facts = store.study(spec.name).facts
-            store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file="")
-            return "similarity" in facts
+            return "similarity" in store.study(spec.name).facts
     except (NoDatabase, StudyNotFound):
         return False
 
@@ -135,9 +132,9 @@ def _environment(loaded: LoadedTask) -> dict[str, str]:
 
 
 def _open_context(
-    store: Store, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None, interrupt: Interrupt
+    study: StudyHandle, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None, interrupt: Interrupt
 ) -> StudyContext:
-    facts = store.study(spec.name).facts
+    facts = study.study().facts
     student, teacher = (tuple(Layer.from_json(x) for x in facts["layers"][name]) for name in ("student", "teacher"))
     space = RecipeSpace(student, teacher)
     executor: InlineExecutor | LocalExecutor
@@ -147,7 +144,7 @@ def _open_context(
         device = spec.execution.first_device
         setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.execution, device, space)
         executor = LocalExecutor(setup)
-    return StudyContext(store, spec, space, Similarity.from_json(facts["similarity"]), executor, interrupt)
+    return StudyContext(study, spec, space, Similarity.from_json(facts["similarity"]), executor, interrupt)
 
 
 def _stages(context: StudyContext) -> Iterator[Update]:

@@ -20,7 +20,7 @@ from mapsearch.verdict.warnings import weak_teacher
 def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
     """Logit weight and temperature without features, frozen for the rest of the study."""
     if not context.trials:
-        context.store.add_trials(context.spec.name, search.tune_trials(context.spec))
+        context.study.add_trials(search.tune_trials(context.spec))
     tune = [t for t in context.trials if t.proposer == "tune"]
     yield from train(
         context, tune, search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
@@ -38,7 +38,7 @@ def noise(context: StudyContext, logits: Recipe) -> Generator[Update, None, Nois
         strong = search.tuned_logits(context.trials, spec.direction, "dkd")
         new = search.control_trials(spec, context.space, context.similarity, logits, strong, len(context.trials))
         params = [to_params(t.recipe, context.space, spec.space) or {} for t in new]
-        context.store.add_trials(spec.name, [replace(t, params=p) for t, p in zip(new, params, strict=True)])
+        context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
     controls = [t for t in context.trials if t.proposer == "control"]
     noisy = [t for t in controls if t.control in search.NOISE]
     wanted = search.plan(spec, controls, search.SEARCH, search.search_seeds(spec), "search")
@@ -52,10 +52,10 @@ def noise(context: StudyContext, logits: Recipe) -> Generator[Update, None, Nois
 
 def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
     """Batches of proposals, each told to the sampler before the next is asked for."""
-    spec, store = context.spec, context.store
+    spec, study = context.spec, context.study
     sampler = Sampler(
-        store.url, spec.name, spec.direction, spec.space, len(context.space.student), len(context.space.teacher),
-        spec.search.sampler, spec.seed, store.study(spec.name).created_at,
+        study.url, spec.name, spec.direction, spec.space, len(context.space.student), len(context.space.teacher),
+        spec.search.sampler, spec.seed, study.study().created_at,
     )  # fmt: skip
     sampler.forget_all_but(t.sampler_number for t in context.trials if t.sampler_number is not None)
     while True:
@@ -64,7 +64,7 @@ def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
         waiting = [t for t in proposals if t.state == "waiting"]
         if not waiting:
             waiting = _propose(context, sampler, logits, len(proposals))
-            store.add_trials(spec.name, waiting)
+            study.add_trials(waiting)
         if not waiting:
             return
         plans = search.plan(spec, waiting, search.SEARCH, search.search_seeds(spec), "search")
@@ -94,7 +94,7 @@ def _propose(context: StudyContext, sampler: Sampler, logits: Recipe, n_before: 
 
 def _tell(context: StudyContext, sampler: Sampler) -> None:
     """Tell the sampler every result it can learn from, once: our row came first, so a crash loses nothing."""
-    untold = context.store.untold(context.spec.name)
+    untold = context.study.untold()
     for trial in untold:
         value = trial.value if trial.state == "complete" else None
         if trial.state == "crashed":
@@ -104,8 +104,8 @@ def _tell(context: StudyContext, sampler: Sampler) -> None:
             sampler.tell(trial.sampler_number, value)
         elif trial.params:
             number = sampler.add(trial.params, value, trial.number)
-            context.store.set_sampler_number(context.spec.name, trial.number, number)
-    context.store.mark_told(context.spec.name, [trial.number for trial in untold])
+            context.study.set_sampler_number(trial.number, number)
+    context.study.mark_told([trial.number for trial in untold])
 
 
 def shortlist(context: StudyContext) -> Iterator[Update]:
@@ -118,15 +118,15 @@ def shortlist(context: StudyContext) -> Iterator[Update]:
 
 def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
     """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
-    spec, store = context.spec, context.store
+    spec, study = context.spec, context.study
     known = [t for t in context.trials if t.proposer != "matched"]
-    numbers = store.study(spec.name).facts.get("finalists")
+    numbers = study.study().facts.get("finalists")
     if numbers is None:  # chosen once, before any run of this stage is seen
         chosen = search.finalists(known, context.runs, spec.confirm.finalists, spec.direction)
-        store.record_facts(spec.name, finalists=(numbers := [t.number for t in chosen]))
+        study.record_facts(finalists=(numbers := [t.number for t in chosen]))
     best = [known[number] for number in numbers]
     if best and not any(t.proposer == "matched" for t in context.trials):
-        store.add_trials(spec.name, search.matched_trials(best[0].recipe, known, context.space, len(known)))
+        study.add_trials(search.matched_trials(best[0].recipe, known, context.space, len(known)))
     matched = [t for t in context.trials if t.proposer == "matched"]
     plain = [t for t in known if t.control in (*search.PLAIN, "article") and t not in best]
     plans = search.plan(
@@ -140,10 +140,10 @@ def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
 
 def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None) -> Verdict:
     """The nominee against every control, stored as the study's result."""
-    store, spec = context.store, context.spec
+    study, spec = context.study, context.spec
     trials, runs = context.trials, context.runs
     controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
-    teacher = store.study(spec.name).facts["teacher"][spec.metric]
+    teacher = study.study().facts["teacher"][spec.metric]
     cautions = weak_teacher(teacher, trials, runs, spec.direction)
     absent = {t.control for t in trials if t.control} - set(controls) - set(own)
     if absent and nominee is not None:
@@ -151,6 +151,6 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     if own:
         cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
     verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)
-    store.record_facts(spec.name, verdict=verdict.to_json())
-    store.set_state(spec.name, "complete")
+    study.record_facts(verdict=verdict.to_json())
+    study.set_state("complete")
     return verdict

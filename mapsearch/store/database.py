@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from mapsearch.core.errors import StoreError, StudyNotFound, did_you_mean
 from mapsearch.store.connect import reason
-from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 
 
@@ -34,21 +33,6 @@ class Database:
         """A transaction that writes; it is rolled back when an error leaves it."""
         with self._failures(), self._writer.begin() as db:
             yield db
-
-    @contextmanager
-    def writing_to(self, name: str) -> Iterator[tuple[Connection, str]]:
-        """A transaction in which nobody else writes to the study, and the study's id.
-
-        Raises:
-            StudyNotFound: there is no study of that name.
-        """
-        with self.writing() as db:
-            # On PostgreSQL this update locks the study's row, on SQLite the database is locked already.
-            this = update(studies).where(studies.c.name == name)
-            study_id: str | None = db.scalar(this.values(updated_at=now()).returning(studies.c.id))
-            if study_id is None:
-                raise self.not_found(db, name)
-            yield db, study_id
 
     def id_of(self, db: Connection, name: str) -> str:
         """The id of the study of that name.

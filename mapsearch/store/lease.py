@@ -1,120 +1,111 @@
-"""The lease that makes one process the controller of a study. Callers hold the study's row locked.
+"""The lease that makes one process the controller of a study, as rows of the database.
 
 Hosts compare a lease's end with their own clocks, which must agree to well within its length.
 """
 
-import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
-from mapsearch.core.errors import StudyBusy
+from mapsearch.core.errors import StudyBusy, StudyNotFound
+from mapsearch.store.process import Process, is_dead, this_process
+from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 
 
 @dataclass(frozen=True)
-class Holder:
-    """Who may hold a lease; `owner` tells apart two stores of one process."""
+class Lease:
+    """The right to write to a study; `epoch` counts the leases that the study has had."""
 
+    study_id: str
+    study: str
     owner: str
-    host: str
-    pid: int
+    epoch: int
+    seconds: float
 
 
-def this_process() -> Holder:
-    """A new holder in this process."""
-    return Holder(uuid4().hex, socket.gethostname(), os.getpid())
-
-
-def take_lease(db: Connection, study_id: str, holder: Holder, seconds: float) -> None:
-    """Makes `holder` the controller for so many seconds from now.
+def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
+    """Makes this process the controller of the study for so many seconds from now.
 
     Raises:
-        StudyBusy: another holder's lease has not expired, and its process may be alive.
+        StudyBusy: the last lease has not expired, and nothing proves its process dead.
     """
-    lease = _lease(db, study_id)
-    if lease.owner not in (None, holder.owner) and _is_live(lease, holder.host):
-        raise StudyBusy(f"{_held(lease)}; wait for it, or stop that process")
-    _extend(db, study_id, holder, seconds)
+    row = db.execute(select(studies).where(studies.c.id == study_id).with_for_update()).mappings().one()
+    if is_held(row):
+        raise StudyBusy(f"{_holder(row)}; wait for it, or stop that process")
+    lease = Lease(study_id, row["name"], uuid4().hex, row["lease_epoch"] + 1, seconds)
+    process = this_process()
+    taken = {
+        "lease_owner": lease.owner,
+        "lease_epoch": lease.epoch,
+        "lease_until": time.time() + seconds,
+        "lease_host": process.host,
+        "lease_pid": process.pid,
+        "lease_boot_id": process.boot_id,
+        "lease_pid_namespace": process.pid_namespace,
+        "lease_process_started": process.started,
+    }
+    db.execute(update(studies).where(studies.c.id == study_id).values(**taken))
+    return lease
 
 
-def renew_lease(db: Connection, study_id: str, holder: Holder, seconds: float) -> None:
-    """Lets the holder's lease end so many seconds from now.
+def fence(db: Connection, lease: Lease) -> bool:
+    """Lets the rest of the transaction write to the study, and says whether the study was asked to stop.
+
+    An expired lease that nobody took still counts.
 
     Raises:
-        StudyBusy: the lease is no longer this holder's.
+        StudyBusy: another process took over.
+        StudyNotFound: the study was deleted.
     """
-    lease = _lease(db, study_id)
-    if lease.owner is None:
-        raise StudyBusy(f"study `{lease.study}`: this process holds no lease on it; run it again to go on")
-    if lease.owner != holder.owner:
-        raise StudyBusy(f"{_held(lease)}, which took over from this process; leave the study to it")
-    _extend(db, study_id, holder, seconds)
+    return _update(db, lease, updated_at=now())
 
 
-def drop_lease(db: Connection, study_id: str, holder: Holder) -> None:
-    """Frees the study if this holder has it."""
-    mine = (studies.c.id == study_id) & (studies.c.lease_owner == holder.owner)
-    db.execute(update(studies).where(mine).values(lease_owner=None, lease_host=None, lease_pid=None, lease_until=None))
+def renew_lease(db: Connection, lease: Lease) -> bool:
+    """Lets the lease end its length from now; answers and raises as `fence` does."""
+    return _update(db, lease, lease_until=time.time() + lease.seconds)
+
+
+def drop_lease(db: Connection, lease: Lease) -> None:
+    """Frees the study, if the lease is still its newest."""
+    db.execute(update(studies).where(_is_current(lease)).values(lease_owner=None, lease_until=None))
 
 
 def is_held(row: Mapping[Any, Any]) -> bool:
-    """Whether a live process holds the study of this row."""
-    lease = _Lease(row["name"], row["lease_owner"], row["lease_host"], row["lease_pid"], row["lease_until"])
-    return _is_live(lease, socket.gethostname())
+    """Whether the study of this row has a live controller."""
+    if row["lease_owner"] is None or row["lease_until"] <= time.time():
+        return False
+    where = (row["lease_boot_id"], row["lease_pid_namespace"], row["lease_process_started"])
+    return not is_dead(Process(row["lease_host"], row["lease_pid"], *where))
 
 
-class _Lease(NamedTuple):
-    study: str
-    owner: str | None
-    host: str | None
-    pid: int | None
-    until: float | None
-
-
-def _lease(db: Connection, study_id: str) -> _Lease:
+def _is_current(lease: Lease) -> ColumnElement[bool]:
     c = studies.c
-    columns = select(c.name, c.lease_owner, c.lease_host, c.lease_pid, c.lease_until)
-    return _Lease(*db.execute(columns.where(c.id == study_id)).one())
+    return (c.id == lease.study_id) & (c.lease_owner == lease.owner) & (c.lease_epoch == lease.epoch)
 
 
-def _extend(db: Connection, study_id: str, holder: Holder, seconds: float) -> None:
-    db.execute(
-        update(studies)
-        .where(studies.c.id == study_id)
-        .values(
-            lease_owner=holder.owner,
-            lease_host=holder.host,
-            lease_pid=holder.pid,
-            lease_until=time.time() + seconds,
-        )
-    )
+def _update(db: Connection, lease: Lease, **values: Any) -> bool:
+    mine = update(studies).where(_is_current(lease)).values(**values)
+    stop_requested: bool | None = db.scalar(mine.returning(studies.c.stop_requested))
+    if stop_requested is None:
+        raise _lost(db, lease)
+    return stop_requested
 
 
-def _is_live(lease: _Lease, host: str) -> bool:
-    if lease.until is None or lease.until <= time.time():
-        return False
-    return lease.host != host or lease.pid is None or _is_process(lease.pid)
+def _lost(db: Connection, lease: Lease) -> StudyBusy | StudyNotFound:
+    row = db.execute(select(studies).where(studies.c.id == lease.study_id)).mappings().one_or_none()
+    if row is None:
+        return StudyNotFound(f"study `{lease.study}` was deleted from the database while it ran")
+    if row["lease_owner"] is None:
+        return StudyBusy(f"study `{lease.study}`: another process took over from this one; run it again to go on")
+    return StudyBusy(f"{_holder(row)}, which took over from this process; leave the study to it")
 
 
-def _is_process(pid: int) -> bool:
-    if os.name == "nt":  # signal 0 would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _held(lease: _Lease) -> str:
-    until = datetime.fromtimestamp(lease.until or 0, UTC).isoformat(timespec="seconds")
-    return f"study `{lease.study}` is run by process {lease.pid} on {lease.host} until at least {until}"
+def _holder(row: Mapping[Any, Any]) -> str:
+    until = datetime.fromtimestamp(row["lease_until"], UTC).isoformat(timespec="seconds")
+    return f"study `{row['name']}` is run by process {row['lease_pid']} on {row['lease_host']} until at least {until}"

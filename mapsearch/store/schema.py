@@ -18,11 +18,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 
 PREFIX = "mapsearch_"
 VERSION_TABLE = f"{PREFIX}alembic_version"
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: the form of the database that this version of mapsearch reads and writes."""
 
 METADATA = MetaData(
@@ -50,10 +51,15 @@ studies = Table(
     Column("study_file", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("facts", JSON, nullable=False),
+    Column("stop_requested", Boolean, nullable=False, server_default=false()),
     Column("lease_owner", Text),
+    Column("lease_epoch", BigInteger, nullable=False, server_default="0"),
+    Column("lease_until", Double),
     Column("lease_host", Text),
     Column("lease_pid", Integer),
-    Column("lease_until", Double),
+    Column("lease_boot_id", Text),
+    Column("lease_pid_namespace", Text),
+    Column("lease_process_started", BigInteger),
     Column("created_at", Text, nullable=False),
     Column("updated_at", Text, nullable=False),
 )

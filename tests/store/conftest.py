@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, text, update
 
+from mapsearch.store.handle import StudyHandle
+from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
 
 
@@ -30,6 +33,25 @@ def store(url: str) -> Iterator[Store]:
     with Store.open(url) as store:
         store.create_study("digits", {"name": "digits", "seed": 0}, folder="/home/studies", study_file="name: digits\n")
         yield store
+
+
+@pytest.fixture
+def study(store: Store) -> Iterator[StudyHandle]:
+    with store.control("digits") as study:
+        yield study
+
+
+@pytest.fixture
+def rewrite(store: Store) -> Callable[..., None]:
+    """`rewrite(column=value)` changes the row of the study `digits`, as another process would have written it."""
+
+    def change(**values: Any) -> None:
+        engine = create_engine(store.url)
+        with engine.begin() as connection:
+            connection.execute(update(studies).where(studies.c.name == "digits").values(**values))
+        engine.dispose()
+
+    return change
 
 
 @pytest.fixture

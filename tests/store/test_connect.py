@@ -12,13 +12,20 @@ from mapsearch.core.errors import StoreError
 from mapsearch.store.store import Store
 
 OPEN = """
-import sys
+import sys, time
+from mapsearch.core.errors import StudyBusy
 from mapsearch.store.store import Store
 print("ready", flush=True)
 sys.stdin.readline()
 with Store.open(sys.argv[1]) as store:
     store.create_study("digits", {"seed": 0}, folder="", study_file="")
-    store.add_event("digits", "note", "here")
+    for attempt in range(1000):
+        try:
+            with store.control("digits") as study:
+                study.add_event("note", "here")
+            break
+        except StudyBusy:
+            time.sleep(0.01)
 """
 
 

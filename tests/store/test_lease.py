@@ -3,21 +3,22 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from mapsearch.core.errors import StudyBusy
+from mapsearch.store.process import this_process
 from mapsearch.store.store import Store
 
 HOLD = """
 import sys, time
 from mapsearch.store.store import Store
-store = Store.open(sys.argv[1])
-store.acquire("digits", seconds=3600)
-store.plan_runs("digits", [])
-print("held", flush=True)
-time.sleep(600)
+with Store.open(sys.argv[1]) as store, store.control("digits", lease_seconds=3600):
+    print("held", flush=True)
+    time.sleep(600)
 """
 
 
@@ -28,52 +29,109 @@ def second(store: Store) -> Iterator[Store]:
 
 
 def test_a_second_controller_is_refused_and_told_who_holds_the_study(store: Store, second: Store) -> None:
-    store.acquire("digits")
-    store.acquire("digits")  # one's own lease is no obstacle
-    with pytest.raises(StudyBusy, match=rf"`digits` is run by process {os.getpid()} on .* until at least 2.*\+00:00"):
-        second.acquire("digits")
-    second.release("digits")  # not its own: nothing happens
-    store.renew("digits")
-    store.release("digits")
-    second.acquire("digits")
+    busy = rf"`digits` is run by process {os.getpid()} on .* until at least 2.*\+00:00"
+    with store.control("digits"):
+        for other in (store, second):
+            with pytest.raises(StudyBusy, match=busy), other.control("digits"):
+                pass
+    with second.control("digits"):
+        pass
 
 
 def test_a_lease_is_of_one_study(store: Store, second: Store) -> None:
     store.create_study("other", {}, folder="", study_file="")
-    store.acquire("digits")
-    second.acquire("other")
+    with store.control("digits"), second.control("other"):
+        pass
 
 
-def test_an_expired_lease_is_taken_over_and_its_holder_learns_of_it(store: Store, second: Store) -> None:
-    store.acquire("digits", seconds=0)
-    second.acquire("digits")
-    with pytest.raises(StudyBusy, match="took over from this process"):
-        store.renew("digits")
-    with pytest.raises(StudyBusy, match="is run by process"):
-        store.acquire("digits")
+def test_a_study_is_free_after_an_error(store: Store, second: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.control("digits"):
+        raise ZeroDivisionError
+    with second.control("digits"):
+        pass
 
 
-def test_an_expired_lease_that_nobody_took_is_renewed(store: Store, second: Store) -> None:
-    store.acquire("digits", seconds=0)
-    store.renew("digits")
-    with pytest.raises(StudyBusy, match="is run by process"):
-        second.acquire("digits")
+def test_a_lease_is_renewed_while_nothing_is_written(
+    store: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
+) -> None:
+    with store.control("digits", lease_seconds=0.3):
+        rewrite(lease_until=0.0)  # as if all of it had passed; what nobody holds has stopped
+        eventually(lambda: store.study("digits").state == "running")
 
 
-def test_a_lease_that_was_never_held_is_not_renewed(store: Store) -> None:
-    with pytest.raises(StudyBusy, match="holds no lease"):
-        store.renew("digits")
+def test_the_renewal_notices_that_the_study_was_asked_to_stop(
+    store: Store, second: Store, eventually: Callable[..., None]
+) -> None:
+    with store.control("digits", lease_seconds=0.3) as study:
+        second.request_stop("digits")
+        eventually(lambda: study.stop_requested)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="dead processes are not looked for on Windows")
+def test_the_renewal_ends_when_another_took_over_and_leaves_the_lease_to_it(
+    store: Store, second: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
+) -> None:
+    with store.control("digits", lease_seconds=0.3) as study:
+        rewrite(lease_owner="another", lease_epoch=study.epoch + 1, lease_until=2.0**32)
+        eventually(lambda: not any(thread.name == "lease of digits" for thread in threading.enumerate()))
+        with pytest.raises(StudyBusy, match="took over from this process"):
+            study.set_state("failed")
+    assert not _is_free(second)
+
+
+def test_an_expired_lease_that_nobody_took_still_writes(store: Store, rewrite: Callable[..., None]) -> None:
+    with store.control("digits") as study:
+        rewrite(lease_until=0.0)
+        study.set_state("complete")
+    assert store.study("digits").state == "complete"
+
+
+@pytest.mark.skipif(this_process().boot_id is None, reason="deaths are proven by /proc")
 def test_the_lease_of_a_killed_process_is_taken_over(store: Store) -> None:
     command = [sys.executable, "-c", HOLD, store.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         try:
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(StudyBusy, match=f"is run by process {holder.pid}"):
-                store.acquire("digits")
+            with pytest.raises(StudyBusy, match=f"is run by process {holder.pid}"), store.control("digits"):
+                pass
         finally:
             holder.kill()
-    store.acquire("digits")
+    with store.control("digits"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"lease_host": "another"},
+        {"lease_boot_id": "another"},
+        {"lease_pid_namespace": "pid:[1]"},  # two containers of one kernel and name
+        {"lease_boot_id": None, "lease_pid_namespace": None, "lease_process_started": None},  # written by version 0001
+    ],
+)
+def test_a_process_that_cannot_be_seen_from_here_keeps_its_lease_until_it_expires(
+    store: Store, second: Store, rewrite: Callable[..., None], elsewhere: dict[str, Any]
+) -> None:
+    with store.control("digits"):
+        rewrite(lease_pid=2**22 + 1, **elsewhere)  # no process of that number can exist here
+        assert not _is_free(second)
+        rewrite(lease_until=0.0)
+        assert _is_free(second)
+
+
+@pytest.mark.skipif(this_process().boot_id is None, reason="deaths are proven by /proc")
+def test_a_process_that_got_the_number_of_a_dead_one_is_not_the_holder(
+    store: Store, second: Store, rewrite: Callable[..., None]
+) -> None:
+    with store.control("digits"):
+        rewrite(lease_process_started=1)
+        assert _is_free(second)
+
+
+def _is_free(store: Store) -> bool:
+    """Whether the study can be controlled; it is free again afterwards."""
+    try:
+        with store.control("digits"):
+            return True
+    except StudyBusy:
+        return False

@@ -1,0 +1,161 @@
+"""`StudyHandle`: the one writer of a study. Every write is one transaction, fenced by the lease."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, insert, select, update
+
+from mapsearch.core.errors import StudyChanged
+from mapsearch.core.growth import forbidden_changes
+from mapsearch.core.runs import Run, RunPlan, RunResult
+from mapsearch.core.studies import Study, StudyState
+from mapsearch.core.trials import Trial, TrialState
+from mapsearch.store import run_rows
+from mapsearch.store.database import Database
+from mapsearch.store.reading import read_runs, read_studies, read_trials
+from mapsearch.store.renewal import HeldLease
+from mapsearch.store.rows import now, trial_row
+from mapsearch.store.schema import events, studies, trials
+
+
+class StudyHandle:
+    """The study as its controller holds it: `epoch` counts the controllers that it has had.
+
+    Every method that writes raises `StudyBusy` when another process took over, and changes nothing
+    then; every method raises `StoreError` if the database fails.
+    """
+
+    def __init__(self, database: Database, url: str, lease: HeldLease) -> None:
+        self.id, self.name, self.epoch = lease.lease.study_id, lease.lease.study, lease.lease.epoch
+        self.url = url
+        self._database = database
+        self._lease = lease
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the study was asked to stop, as of the last write or renewal of the lease."""
+        return self._lease.stop_requested
+
+    # The study
+
+    def study(self) -> Study:
+        """The study as it stands."""
+        with self._database.reading() as db:
+            return read_studies(db, studies.c.id == self.id)[0]
+
+    def update_spec(self, spec: dict[str, Any], *, folder: str) -> None:
+        """Stores what of the spec and its folder may change: a study may move and grow.
+
+        Raises:
+            StudyChanged: it would become another study (`growth.forbidden_changes`); names every key.
+        """
+        # slow to import, and those who only read never come here
+        from mapsearch.core.study_file import with_defaults
+
+        changes = forbidden_changes(with_defaults(self.study().spec), json.loads(json.dumps(spec)))
+        if changes:
+            raise StudyChanged(
+                f"study `{self.name}` is in the database with other settings: {', '.join(changes)}; "
+                "give this study file a new `name`, or restore the old values"
+            )
+        self._update_study(spec=spec, folder=folder)
+
+    def set_state(self, state: StudyState) -> None:
+        """Says how the study as a whole goes."""
+        self._update_study(state=state)
+
+    def record_facts(self, **facts: Any) -> None:
+        """Adds what a stage found, as plain data; a fact of the same name is replaced."""
+        with self._lease.writing() as db:
+            this = studies.c.id == self.id
+            known = db.execute(select(studies.c.facts).where(this)).scalar_one()
+            db.execute(update(studies).where(this).values(facts={**known, **facts}))
+
+    def add_event(self, kind: str, message: str) -> None:
+        """Notes that something happened, now."""
+        with self._lease.writing() as db:
+            db.execute(insert(events).values(study_id=self.id, at=now(), kind=kind, message=message))
+
+    # Trials
+
+    def add_trials(self, new: Sequence[Trial]) -> None:
+        """Adds trials whose numbers are new to the study."""
+        with self._lease.writing() as db:
+            if new:
+                db.execute(insert(trials), [trial_row(self.id, trial) for trial in new])
+
+    def trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        with self._database.reading() as db:
+            return read_trials(db, self.id)
+
+    def set_sampler_number(self, number: int, sampler_number: int) -> None:
+        """Links a trial to its number in the Optuna study."""
+        self._update_trial(number, sampler_number=sampler_number)
+
+    def finish_trial(self, number: int, state: TrialState, value: float | None) -> None:
+        """Records how the trial ended and its mean metric, if it has one."""
+        self._update_trial(number, state=state, value=value)
+
+    def untold(self) -> list[Trial]:
+        """Finished trials that are not marked as told to the sampler, by number."""
+        with self._database.reading() as db:
+            return read_trials(db, self.id, trials.c.told.is_(False), trials.c.state != "waiting")
+
+    def mark_told(self, numbers: Sequence[int]) -> None:
+        """Records that the sampler knows how these trials ended."""
+        with self._lease.writing() as db:
+            for number in numbers:
+                db.execute(update(trials).where(self._trial(number)).values(told=True))
+
+    # Runs
+
+    def plan_runs(self, plans: Sequence[RunPlan]) -> None:
+        """Adds the runs that the study lacks, waiting; runs it knows stay as they are."""
+        with self._lease.writing() as db:
+            run_rows.plan(db, self.id, plans)
+
+    def runs(self) -> list[Run]:
+        """Every run, by trial, rung and seed."""
+        with self._database.reading() as db:
+            return read_runs(db, self.id)
+
+    def start_runs(self, plans: Sequence[RunPlan], worker: str) -> None:
+        """Records that a worker began with these attempts; an earlier one still under way is lost.
+
+        A late report changes nothing: of an attempt that is not newer than the run's, or of a run that is complete.
+        """
+        with self._lease.writing() as db:
+            for plan in plans:
+                run_rows.start(db, self.id, plan, worker)
+
+    def finish_run(self, result: RunResult, value: float | None) -> bool:
+        """Records how an attempt ended; `value` is the study's metric, if the run has one.
+
+        A late result changes nothing and gives False: the run is under way in a later attempt, or
+        no longer under way.
+        """
+        with self._lease.writing() as db:
+            return run_rows.finish(db, self.id, result, value)
+
+    def release_runs(self, *, crashed: bool = False) -> int:
+        """Lets every run that is under way wait again, its attempt lost; gives how many there were.
+
+        `crashed` lets the crashed runs of a stage wait again in which no run has come through: the stage
+        that ended the study, whose cause was put right. Stages that are closed stay as they were judged.
+        """
+        with self._lease.writing() as db:
+            return run_rows.release(db, self.id, crashed=crashed)
+
+    def _trial(self, number: int) -> ColumnElement[bool]:
+        return (trials.c.study_id == self.id) & (trials.c.number == number)
+
+    def _update_study(self, **values: Any) -> None:
+        with self._lease.writing() as db:
+            db.execute(update(studies).where(studies.c.id == self.id).values(**values))
+
+    def _update_trial(self, number: int, **values: Any) -> None:
+        with self._lease.writing() as db:
+            changed = db.execute(update(trials).where(self._trial(number)).values(**values)).rowcount
+            assert changed == 1, f"study `{self.name}` has no trial {number}"

@@ -1,0 +1,60 @@
+"""A lease that is held: renewed in the background, and asked for before every write."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Self
+
+from sqlalchemy import Connection
+
+from mapsearch.core.errors import StoreError, StudyBusy, StudyNotFound
+from mapsearch.store.database import Database
+from mapsearch.store.lease import Lease, drop_lease, fence, renew_lease
+
+RENEWALS_PER_LEASE = 3
+"""A lease outlives two renewals that fail or come late."""
+
+
+class HeldLease:
+    """While it is open, a thread with a connection of its own renews the lease, whatever else this process does.
+
+    The thread stops when it finds that another process took over; the next write then raises `StudyBusy`.
+    """
+
+    def __init__(self, database: Database, lease: Lease) -> None:
+        self.lease = lease
+        self.stop_requested = False
+        self._database = database
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lease of {lease.study}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
+        with suppress(StoreError), self._database.writing() as db:  # what cannot be dropped expires
+            drop_lease(db, self.lease)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction in which this process alone writes to the study; rolled back when an error leaves it.
+
+        Raises:
+            StudyBusy: another process took over.
+        """
+        with self._database.writing() as db:
+            self.stop_requested = fence(db, self.lease)
+            yield db
+
+    def _renew(self) -> None:
+        while not self._closed.wait(self.lease.seconds / RENEWALS_PER_LEASE):
+            try:
+                with self._database.writing() as db:
+                    self.stop_requested = renew_lease(db, self.lease)
+            except (StudyBusy, StudyNotFound):
+                return
+            except StoreError:  # the database may be back at the next renewal; if not, the next write says so
+                continue

@@ -1,0 +1,69 @@
+"""Runs and their attempts, written inside a transaction that holds the study's lease."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from mapsearch.core.runs import RunKey, RunPlan, RunResult
+from mapsearch.store.rows import now, result_json, run_row
+from mapsearch.store.schema import attempts, runs
+
+
+def plan(db: Connection, study_id: str, plans: Sequence[RunPlan]) -> None:
+    """Adds the runs that the study lacks, waiting."""
+    keys = select(runs.c.trial, runs.c.rung, runs.c.seed).where(runs.c.study_id == study_id)
+    known = {tuple(row) for row in db.execute(keys)}
+    new = {plan.key: run_row(study_id, plan) for plan in plans if plan.key not in known}
+    if new:
+        db.execute(insert(runs), list(new.values()))
+
+
+def start(db: Connection, study_id: str, plan: RunPlan, worker: str) -> None:
+    """Begins the plan's attempt if it is newer than the run's; an attempt still under way is lost."""
+    # A complete run is never begun again: its result would be gone.
+    waits = _run(study_id, plan.key) & (runs.c.attempt < plan.attempt) & (runs.c.state != "complete")
+    begun = update(runs).where(waits).values(state="running", attempt=plan.attempt, value=None, result=None)
+    if db.execute(begun).rowcount == 0:
+        return
+    _lose(db, _attempts(study_id, plan.key))
+    trial, rung, seed = plan.key
+    fields = {"study_id": study_id, "trial": trial, "rung": rung, "seed": seed, "attempt": plan.attempt}
+    db.execute(insert(attempts).values(**fields, worker=worker, state="running", started_at=now(), error=""))
+
+
+def finish(db: Connection, study_id: str, result: RunResult, value: float | None) -> bool:
+    """Records how the attempt ended; False, and no change, if it is not the one under way."""
+    current = _run(study_id, result.key) & (runs.c.attempt == result.attempt) & (runs.c.state == "running")
+    finished = update(runs).where(current).values(state=result.state, value=value, result=result_json(result))
+    if db.execute(finished).rowcount == 0:
+        return False
+    ended = update(attempts).where(_attempts(study_id, result.key) & (attempts.c.attempt == result.attempt))
+    db.execute(ended.values(state=result.state, finished_at=now(), error=result.error))
+    return True
+
+
+def release(db: Connection, study_id: str, *, crashed: bool) -> int:
+    """Lets runs that are under way wait again, and crashed ones of a stage without a complete run; how many."""
+    own = runs.c.study_id == study_id
+    these = own & (runs.c.state == "running")
+    if crashed:
+        closed = select(runs.c.stage).where(own, runs.c.state == "complete")
+        these = these | (own & (runs.c.state == "crashed") & runs.c.stage.not_in(closed))
+    released = db.execute(update(runs).where(these).values(state="waiting")).rowcount
+    _lose(db, attempts.c.study_id == study_id)
+    return released
+
+
+def _lose(db: Connection, whose: ColumnElement[bool]) -> None:
+    lost = whose & (attempts.c.state == "running")
+    db.execute(update(attempts).where(lost).values(state="lost", finished_at=now()))
+
+
+def _run(study_id: str, key: RunKey) -> ColumnElement[bool]:
+    trial, rung, seed = key
+    return (runs.c.study_id == study_id) & (runs.c.trial == trial) & (runs.c.rung == rung) & (runs.c.seed == seed)
+
+
+def _attempts(study_id: str, key: RunKey) -> ColumnElement[bool]:
+    c, (trial, rung, seed) = attempts.c, key
+    return (c.study_id == study_id) & (c.trial == trial) & (c.rung == rung) & (c.seed == seed)
