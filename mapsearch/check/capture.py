@@ -1,4 +1,4 @@
-"""Checks of what hooks see: under `torch.compile` what they see without it, and features that carry gradient."""
+"""Checks of what hooks see: the same with and without `torch.compile`, and features that carry gradient."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,43 +16,47 @@ Forward = Callable[[nn.Module], Any]
 TOLERANCE = 1e-2
 """Relative difference of norms that a compiler may make; it reorders sums and may use TF32 or bfloat16."""
 
-AROUND = "a re-entrant checkpoint, which does not let the gradient of each term be measured"
+REENTRANT = "uses a re-entrant checkpoint, which prevents measuring the gradient of each term"
 NOT_REENTRANT = "pass `use_reentrant=False` to `torch.utils.checkpoint`, in Hugging Face's enabling call as well"
 
 
 def check_compiled(log: FindingLog, network: str, model: nn.Module, paths: list[str], forward: Forward) -> None:
-    """Of a compiled network: whether its layers can be watched, and give what they give when it runs eager."""
+    """Of a compiled network: whether hooks see its layers, and whether they output the same as without it."""
     if not any(map(is_compiled, model.modules())):
         return
     inside = inside_compiled(model, paths)
     if inside:
         names, way = ", ".join(f"`{path}`" for path in inside), "compile the blocks one by one to keep its speed"
-        problem = "inside a compiled graph, which does not run hooks: the network runs eager while it is watched"
-        log.write("warning", "layers", f"{network}: {names} {problem}; {way}")
+        problem = (
+            "inside a compiled graph, which runs no hooks: the network runs uncompiled while its features are read"
+        )
+        log.add("warning", "layers.compiled_whole", f"{network}: {names} {problem}; {way}")
         return
     compiled = _features(model, paths, forward)
     with runs_eager():
         eager = _features(model, paths, forward)
     differing = [path for path in paths if not _is_close(compiled[path], eager[path])]
     if differing:
-        problem = "puts out other values compiled than eager on this batch; leave `torch.compile` out of the task"
-        log.write("error", "layers", f"{network}: `{differing[0]}` {problem}")
+        problem = (
+            "outputs different values with and without compilation on this batch; remove `torch.compile` from the task"
+        )
+        log.add("error", "layers.compiled_differs", f"{network}: `{differing[0]}` {problem}")
     else:
-        log.write("ok", "layers", f"{network}: compiled, and watched as it runs eager")
+        log.add("ok", "layers.compiled", f"{network}: compiled; its layers output the same as without compilation")
 
 
 def check_carries_gradient(log: FindingLog, student: nn.Module, paths: list[str], forward: Forward) -> None:
-    """Whether a loss on the features can reach the student's weights; names what cuts them off."""
+    """Whether a loss on the features can reach the student's weights; the finding names what cuts them off."""
     with FeatureTaps(student, paths) as taps:
         output = forward(student)
         features = taps.take()
     cut = ", ".join(f"`{path}`" for path in paths if not features[path].requires_grad)
     if any(_is_checkpointed(tensor) for tensor in tensors_of(output)):
-        problem = f"{cut} inside a re-entrant checkpoint, which cuts their gradient" if cut else AROUND
-        log.write("error", "layers", f"student: {problem}; {NOT_REENTRANT}")
+        problem = f"{cut} inside a re-entrant checkpoint, which cuts their gradient" if cut else REENTRANT
+        log.add("error", "layers.reentrant_checkpoint", f"student: {problem}; {NOT_REENTRANT}")
     elif cut:
-        cause = "without gradient: all up to there is frozen, detached or under `no_grad`"
-        log.write("error", "layers", f"student: {cut} {cause}; choose layers that can learn")
+        cause = "everything before is frozen, detached or under `no_grad`; choose layers that can learn"
+        log.add("error", "layers.no_gradient", f"student: no gradient passes {cut}: {cause}")
 
 
 def _is_checkpointed(output: Tensor) -> bool:
@@ -71,7 +75,7 @@ def _is_checkpointed(output: Tensor) -> bool:
 
 @torch.no_grad()
 def _features(model: nn.Module, paths: list[str], forward: Forward) -> dict[str, Tensor]:
-    """What the layers put out in eval mode: dropout would differ from pass to pass."""
+    """The layers' outputs in eval mode: dropout would differ from pass to pass."""
     mode = model.training
     try:
         with FeatureTaps(model, paths, copied=paths) as taps:

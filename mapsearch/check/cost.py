@@ -48,9 +48,9 @@ def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int 
     needed = each * cohort + step
     said = f"about {_size(needed)} for a cohort of {cohort}: {_size(each)} per student, {_size(step)} during a step"
     if free is None or needed <= free:
-        log.write("ok", "memory", said)
+        log.add("ok", "memory.fits", said)
     else:
-        log.write("warning", "memory", f"{said}; {_size(free)} are free, so that cohorts will be split")
+        log.add("warning", "memory.split", f"{said}; {_size(free)} are free, so that cohorts will be split")
 
 
 def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:
@@ -61,16 +61,16 @@ def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: Re
     needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(loaded.train), logits.element_size())
     said = f"{_size(needed)} of features for {n_layers} layers and the logits"
     if not limit:
-        log.write("ok", "cache", "off (`execution.cache_bytes: 0`): the teacher runs once per batch and cohort")
+        log.add("ok", "cache.off", "off (`execution.cache_bytes: 0`): the teacher runs once per batch and cohort")
         return False
     if why := why_not_fixed(loaded):
-        log.write("ok", "cache", f"{why}: the teacher runs once per batch and cohort")
+        log.add("ok", "cache.varying_samples", f"{why}: the teacher runs once per batch and cohort")
         return False
     if needed > limit:
         way = f"do not fit into {_size(limit)}; raise `execution.cache_bytes` if every worker has that much"
-        log.write("ok", "cache", f"{said} {way}: the teacher runs once per batch and cohort")
+        log.add("ok", "cache.too_small", f"{said} {way}: the teacher runs once per batch and cohort")
         return False
-    log.write("ok", "cache", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
+    log.add("ok", "cache.fits", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
     return True
 
 

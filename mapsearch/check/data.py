@@ -26,23 +26,27 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Sizes, samples that stand in two data sets, and the share without a label."""
     n, size = len(loaded.train), spec.train.batch_size
     if size > n:
-        log.write("warning", "data", f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used")
+        log.add(
+            "warning",
+            "data.few_samples",
+            f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used",
+        )
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
         digests = {name: input_digests(samples) for name, samples in data.items()}
-        log.write("ok", "data", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
+        log.add("ok", "data.sizes", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
         for (first, known), (second, found) in combinations(digests.items(), 2):
             n_shared = sum(map(set(known).__contains__, found))
             if n_shared:
                 level: Level = "error" if n_shared > OVERLAP * len(found) else "warning"
-                log.write(level, "data", _overlap(first, second, n_shared, len(found)))
+                log.add(level, "data.overlap", _overlap(first, second, n_shared, len(found)))
     with log.guard("data", "reading training batches"):
         _check_labels(log, loaded)
 
 
 def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
     share = f"{n_shared} of {n} samples of {second} ({n_shared / n:.1%})"
-    return f"{share} stand in {first} too; their metric would not be an honest one: take them out of either"
+    return f"{share} are also in {first}: metrics on them are contaminated; remove them from one of the two sets"
 
 
 def _check_labels(log: FindingLog, loaded: LoadedTask) -> None:
@@ -50,11 +54,13 @@ def _check_labels(log: FindingLog, loaded: LoadedTask) -> None:
     for batch in ordered_batches(loaded, loaded.train, 256, LABEL_SAMPLES):
         labels = _labels(loaded, batch)
         if labels is None:
-            log.write("ok", "data", "targets of the task's own: the share without a label is not known")
+            log.add("ok", "data.own_targets", "targets of the task's own: the share without a label is not known")
             return
         n_all, n_unlabelled = n_all + labels.numel(), n_unlabelled + int((labels == UNLABELLED).sum())
     level: Level = "warning" if n_unlabelled == n_all else "ok"
-    log.write(level, "data", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)")
+    log.add(
+        level, "data.unlabelled", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)"
+    )
 
 
 def _labels(loaded: LoadedTask, batch: Any) -> Tensor | None:
@@ -79,18 +85,23 @@ def check_padding(log: FindingLog, loaded: LoadedTask, space: RecipeSpace, batch
         return
     if mask is None:
         share = max(padding_share(batch), _unlabelled_ends(loaded, batch))
-        problem = f"{share:.0%} of the positions look like padding, which must not be learnt"
+        problem = f"{share:.0%} of the positions look like padding, which must not be learned"
         where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
-        log.write(*(("error", "padding", f"{problem}; {where}") if share else ("ok", "padding", "none found")))
+        if share:
+            log.add("error", "padding.unmasked", f"{problem}; {where}")
+        else:
+            log.add("ok", "padding.none", "none found")
         return
     positions = positions or {"the positions": tuple(mask.shape[1:])}
     strange = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
     if mask.dtype != torch.bool or strange:
         what, shape = next(iter((strange or positions).items()))
         wanted = f"bool {[n, *shape]} as {what}"
-        log.write("error", "padding", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}")
+        log.add(
+            "error", "padding.mask_shape", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}"
+        )
     else:
-        log.write("ok", "padding", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
+        log.add("ok", "padding.masked", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
 
 
 def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:

@@ -18,22 +18,21 @@ class FindingLog:
     measured: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def write(self, level: Level, what: str, message: str) -> None:
-        """Add a finding."""
-        self.findings.append(Finding(level, what, message))
+    def add(self, level: Level, code: str, message: str) -> None:
+        """Add a finding; its code is `topic.condition`."""
+        self.findings.append(Finding(level, code, message))
 
-    @property
-    def has_errors(self) -> bool:
-        """Whether anything must be put right."""
-        return any(finding.level == "error" for finding in self.findings)
+    def has_errors(self, *topics: str) -> bool:
+        """Whether anything must be put right, in one of these topics if any are named."""
+        return any(f.level == "error" and (not topics or f.topic in topics) for f in self.findings)
 
     @contextmanager
-    def guard(self, what: str, doing: str) -> Iterator[None]:
-        """Turn any exception into error findings under that topic."""
+    def guard(self, topic: str, action: str) -> Iterator[None]:
+        """Turn any exception into error findings under that topic; only Ctrl-C passes."""
         try:
             yield
         except MapsearchError as error:
             for problem in error.problems:
-                self.write("error", what, problem)
-        except Exception as error:
-            self.write("error", what, f"{doing} failed: {describe(error)}")
+                self.add("error", f"{topic}.refused", problem)
+        except (Exception, SystemExit) as error:  # user code may call `sys.exit`, which must not end the check
+            self.add("error", f"{topic}.failed", f"{action} failed: {describe(error)}")

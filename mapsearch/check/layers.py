@@ -46,7 +46,7 @@ def check_layers(
         listed = list_layers(model, forward, batch_size(batch), spec.layers.kinds)
         chosen = choose_layers(network, model, listed, getattr(spec.layers, network))
         names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)
-        log.write("ok", "layers", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
+        log.add("ok", "layers.chosen", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
         paths = [layer.path for layer in chosen]
         overwritten = _overwritten(log, network, model, paths, forward)
         check_compiled(log, network, model, paths, forward)
@@ -64,7 +64,9 @@ def _overwritten(
         overwritten = taps.overwritten()
     if overwritten:
         names = ", ".join(f"`{path}`" for path in overwritten)
-        log.write("ok", "layers", f"{network}: {names} overwritten in place by a later layer: captured as copies")
+        log.add(
+            "ok", "layers.overwritten", f"{network}: {names} overwritten in place by a later layer: captured as copies"
+        )
     return overwritten
 
 
@@ -79,17 +81,17 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
             given = (
                 f"{traits.least_samples} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
             )
-            log.write("error", "pairs", f"{loss} needs batches of at least {given}")
+            log.add("error", "pairs.small_batches", f"{loss} needs batches of at least {given}")
             continue
         if not any(map(any, legal)):
             why = pair_problem(space.student[0], space.teacher[0], loss, projector)
-            log.write("error", "pairs", f"{loss} with projector {projector}: no pair can be matched: {why}")
+            log.add("error", "pairs.none", f"{loss} with projector {projector}: no pair can be matched: {why}")
             continue
         idle = [layer.path for layer, row in zip(space.student, legal, strict=True) if not any(row)]
         if idle:
             names = ", ".join(f"`{path}`" for path in idle)
-            log.write("warning", "pairs", f"{loss} with projector {projector}: no teacher layer suits {names}")
-        log.write("ok", "pairs", _summary(space, legal, loss, projector))
+            log.add("warning", "pairs.idle_layer", f"{loss} with projector {projector}: no teacher layer suits {names}")
+        log.add("ok", "pairs.possible", _summary(space, legal, loss, projector))
         weight, temperature = spec.space.logit_weight[0], spec.space.temperature[0]
         mapping = _spaced(space, legal)
         recipes.append(
@@ -108,10 +110,10 @@ def check_mixtures(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> None
     )
     if all(len(group) == 1 for group in groups):
         problem = "no two teacher layers share kind, width and tokens, so a row keeps one; `sum` would use more"
-        log.write("warning", "pairs", f"{wanted}: {problem}")
+        log.add("warning", "pairs.no_mixture", f"{wanted}: {problem}")
     else:
         names = " | ".join(", ".join(f"`{path}`" for path in group) for group in groups)
-        log.write("ok", "pairs", f"{wanted}: a row mixes teacher layers of one group: {names}")
+        log.add("ok", "pairs.mixtures", f"{wanted}: a row mixes teacher layers of one group: {names}")
 
 
 def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName, projector: ProjectorName) -> str:

@@ -39,12 +39,16 @@ def check_gradients(
         gradients = term_gradients(terms, steps.student, steps.loss)
     dead = dead_terms(gradients, steps.loss)
     for problem in dead:
-        log.write("error", "gradients", f"{recipe.loss}: {problem}")
+        log.add("error", "gradients.dead_term", f"{recipe.loss}: {problem}")
     if not gradients["task"].student > 0:
-        log.write("warning", "gradients", "term `task` sends no gradient to the student on this batch: unlabelled?")
+        log.add(
+            "warning",
+            "gradients.no_task_gradient",
+            "term `task` sends no gradient to the student on this batch: unlabelled?",
+        )
     if not dead:
         said = f"logits and {len(steps.loss.names)} feature terms reach the student and their projectors"
-        log.write("ok", "gradients", f"{recipe.loss}: {said}")
+        log.add("ok", "gradients.alive", f"{recipe.loss}: {said}")
 
 
 def _demand_scalar(task: Tensor) -> None:
@@ -71,7 +75,11 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
     constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]
     if constant:
         problem = "puts out the same for every sample, or not twice the same; leave it out of `layers.teacher`"
-        log.write("error", "self-test", f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}")
+        log.add(
+            "error",
+            "self-test.constant_layer",
+            f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}",
+        )
 
 
 def _similarity(passes: list[list[Tensor]]) -> Tensor:
@@ -84,12 +92,14 @@ def _similarity(passes: list[list[Tensor]]) -> Tensor:
 
 def _write_itself(log: FindingLog, name: str, wrong: dict[str, float]) -> None:
     if not wrong:
-        log.write("ok", "self-test", f"teacher against itself: {name} is zero for every layer")
+        log.add("ok", "self-test.zero_loss", f"teacher against itself: {name} is zero for every layer")
         return
     pair, value = max(wrong.items(), key=lambda item: item[1])
     if name == "nmse":
         problem = f"must be zero, but `{pair}` gives {value:.3g}: the teacher is not the same twice"
-        log.write("error", "self-test", f"teacher against itself: {name} {problem}; switch its randomness off")
+        log.add(
+            "error", "self-test.random_teacher", f"teacher against itself: {name} {problem}; switch its randomness off"
+        )
     else:  # the cosine of a zero vector is zero
         problem = f"stays at {value:.3g} even when the student is equal: that part of its positions is all zero"
-        log.write("warning", "self-test", f"{name} of `{pair}` {problem}")
+        log.add("warning", "self-test.zero_positions", f"{name} of `{pair}` {problem}")

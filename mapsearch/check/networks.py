@@ -30,22 +30,24 @@ def _is_sound(log: FindingLog, loaded: LoadedTask, first: nn.Module, second: nn.
     """Whether two students of one seed are ones to go on with."""
     if second is loaded.teacher:
         loaded.teacher.eval()
-        log.write("error", "student", "`student()` must return a network of its own, but it returns the teacher")
+        log.add(
+            "error", "student.is_teacher", "`student()` must return a network of its own, but it returns the teacher"
+        )
         return False
     parameters = list(second.parameters())
     n_all, n_learn = sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
     log.measured["n_student_parameters"] = n_all
     if {id(p) for p in first.parameters()} & {id(p) for p in parameters if p.requires_grad}:
         problem = "must return a new module at every call, but two students share their parameters; build it inside"
-        log.write("error", "student", f"`student()` {problem}")
+        log.add("error", "student.shared_parameters", f"`student()` {problem}")
     elif not _same_weights(first, second):
-        problem = "gives other weights under the same seed; draw them from torch, NumPy or random, nothing else"
-        log.write("warning", "student", f"`student()` {problem}: recipes will not be compared from one start")
+        problem = "has different weights under the same seed; draw them from torch, NumPy or random only"
+        log.add("warning", "student.unseeded", f"`student()` {problem}: recipes will not start from the same student")
     if not n_learn:
-        log.write("error", "student", f"none of its {n_all:,} parameters is trainable; set `requires_grad`")
+        log.add("error", "student.frozen", f"none of its {n_all:,} parameters is trainable; set `requires_grad`")
         return False
     level: Level = "ok" if n_learn == n_all else "warning"
-    log.write(level, "student", f"{n_learn:,} of {n_all:,} parameters are trainable")
+    log.add(level, "student.trainable", f"{n_learn:,} of {n_all:,} parameters are trainable")
     return True
 
 
@@ -60,15 +62,17 @@ def check_teacher(log: FindingLog, loaded: LoadedTask) -> None:
     free = [name for name, p in loaded.teacher.named_parameters() if p.requires_grad]
     learning = [name or "itself" for name, module in loaded.teacher.named_modules() if module.training]
     shared = "the student must hold copies (`copy.deepcopy`), not modules of the teacher"
-    problems = [f"must be frozen, but `{free[0]}` takes gradients; {shared}"] if free else []
-    problems += [f"must be in eval mode, but `{learning[0]}` is in training mode; {shared}"] if learning else []
     blank = weight_problems(loaded.teacher)
-    more = f" (and {len(blank) - 1} more)" if len(blank) > 1 else ""
-    problems += [f"must be trained, but its weight {blank[0]}{more}; load its checkpoint"] if blank else []
-    for problem in problems:
-        log.write("error", "teacher", problem)
-    if not problems:
-        log.write("ok", "teacher", f"frozen, in eval mode, no blank weights, {n:,} parameters")
+    if free:
+        log.add("error", "teacher.not_frozen", f"must be frozen, but `{free[0]}` takes gradients; {shared}")
+    if learning:
+        mode = f"must be in eval mode, but `{learning[0]}` is in training mode"
+        log.add("error", "teacher.training_mode", f"{mode}; {shared}")
+    if blank:
+        more = f" (and {len(blank) - 1} more)" if len(blank) > 1 else ""
+        log.add("error", "teacher.blank", f"must be trained, but its weight {blank[0]}{more}; load its checkpoint")
+    if not (free or learning or blank):
+        log.add("ok", "teacher.ready", f"frozen, in eval mode, no blank weights, {n:,} parameters")
 
 
 def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module | None) -> None:
@@ -76,19 +80,19 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
     name = spec.metric
     with log.guard("teacher", "measuring it on the validation data"):
         log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
-        log.write("ok", "teacher", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
+        log.add("ok", "teacher.metrics", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
         if problem := metric_problem(metrics, name):
-            log.write("error", "teacher", problem)
+            log.add("error", "teacher.metric", problem)
     if student is None:
         return
     with log.guard("student", "measuring it on the validation data"):
         started = perf_counter()
         log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
         log.seconds["evaluation"] = perf_counter() - started
-        log.write("ok", "student", f"{_said(metrics)} before any training")
+        log.add("ok", "student.metrics", f"{_said(metrics)} before any training")
         known = log.measured.get("teacher_metrics", {})
         if problem := metric_problem(metrics, name):
-            log.write("warning", "student", f"before any training: {problem}")
+            log.add("warning", "student.metric", f"before any training: {problem}")
         elif not metric_problem(known, name):
             _compare(log, name, known[name], metrics[name], 1.0 if spec.direction == "maximize" else -1.0)
 
@@ -97,11 +101,10 @@ def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: f
     both = f"`{name}` {teacher:.4g} of the teacher, {student:.4g} of the untrained student"
     if sign * teacher < sign * student:
         problem = f"must be better than the student, but got {both}; check weights and preprocessing"
-        log.write("error", "teacher", problem)
+        log.add("error", "teacher.worse_than_student", problem)
     elif teacher == student:
-        log.write(
-            "warning", "teacher", f"no better than the untrained student: {both}; check weights and preprocessing"
-        )
+        problem = f"no better than the untrained student: {both}; check weights and preprocessing"
+        log.add("warning", "teacher.as_good_as_student", problem)
 
 
 def _said(metrics: dict[str, float]) -> str:
@@ -114,6 +117,6 @@ def check_logits(log: FindingLog, loaded: LoadedTask, student: nn.Module, batch:
         s, t = (logits_of(loaded, loaded.task.forward(model, batch)) for model in (student, loaded.teacher))
     if s.shape[:-1] != t.shape[:-1]:
         shapes = f"student {list(s.shape)}, teacher {list(t.shape)}"
-        log.write("error", "logits", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
+        log.add("error", "logits.shape", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
     else:
         check_vocabularies(log, loaded.task, s.shape, t.shape)

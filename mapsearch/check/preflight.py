@@ -44,7 +44,7 @@ def raise_for_errors(report: CheckReport) -> None:
         CheckFailed: the report holds errors; all of them at once.
     """
     if report.errors:
-        raise CheckFailed(*(f"{finding.what}: {finding.message}" for finding in report.errors))
+        raise CheckFailed(*(f"{finding.topic}: {finding.message}" for finding in report.errors))
 
 
 def _check_together(
@@ -63,14 +63,14 @@ def _check_together(
         check_padding(log, loaded, space, batch)
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
-    if any(finding.what in ("teacher", "layers") for finding in log.findings if finding.level == "error"):
-        return space  # the cause is told: what it does to gradients says nothing more
+    if log.has_errors("teacher", "layers"):
+        return space  # what that does to gradients would say nothing more
     recipes = check_pairs(log, spec, space)
     check_mixtures(log, spec, space)
     for recipe in recipes:
         with log.guard("gradients", f"a training step with {recipe.loss}"):
             check_gradients(log, loaded, spec, space, recipe, batch, s_layers.overwritten)
     with log.guard("forecast", "timing a training step"):
-        if recipes and not log.has_errors:
+        if recipes and not log.has_errors():
             forecast(log, loaded, spec, space, recipes[0], batch, s_layers.overwritten)
     return space

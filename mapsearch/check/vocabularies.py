@@ -27,16 +27,20 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
     small, large = sorted((student[-1], teacher[-1]))
     padded = large - small < MOST_PADDING * large and (tokenizers is not None or large % PADDED_TO == 0)
     if small == large:
-        log.write("ok", "logits", f"{list(student)} from both networks")
+        log.add("ok", "logits.same_shape", f"{list(student)} from both networks")
     elif padded:
         said = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
-        log.write("ok", "logits", f"{said}; the last {large - small} of {large} are left out of the logit loss")
+        log.add(
+            "ok",
+            "logits.padded_vocabulary",
+            f"{said}; the last {large - small} of {large} are left out of the logit loss",
+        )
     else:
         shapes = f"student {list(student)}, teacher {list(teacher)}"
         way_out = "select classes in `logits(output)`"
         if tokenizers is None:
             way_out += ", or show that the vocabularies are one in `tokenizers()`"
-        log.write("error", "logits", f"must have one shape, but got {shapes}; {way_out}")
+        log.add("error", "logits.shape", f"must have one shape, but got {shapes}; {way_out}")
 
 
 def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
@@ -48,7 +52,7 @@ def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
     first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:SHOWN])
     more = f" and {len(differing) - SHOWN:,} more" if len(differing) > SHOWN else ""
     problem = f"the tokenizers differ at id {first}{more}"
-    log.write("error", "logits", f"{problem}; teacher and student must read and write one vocabulary")
+    log.add("error", "logits.tokenizers_differ", f"{problem}; teacher and student must read and write one vocabulary")
     return False
 
 

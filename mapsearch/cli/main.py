@@ -89,7 +89,7 @@ def check(study: Path, storage: str, as_json: bool) -> None:
     else:
         from mapsearch.report import findings_table
 
-        _print(findings_table([(f.level, f.what, f.message) for f in report.findings]))
+        _print(findings_table([(f.level, f.topic, f.message) for f in report.findings]))
         _echo(report.forecast)
     raise_for_errors(report)
     _next(f"mapsearch run {study}")

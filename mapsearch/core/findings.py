@@ -11,11 +11,23 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `what` is its topic in a word or two."""
+    """One thing that was looked at.
+
+    `code` is `topic.condition`, such as `teacher.blank`: it stays when the message is reworded.
+    """
 
     level: Level
-    what: str
+    code: str
     message: str
+
+    @property
+    def topic(self) -> str:
+        """What was looked at, in a word."""
+        return self.code.partition(".")[0]
+
+    def to_json(self) -> dict[str, str]:
+        """Plain data."""
+        return {"level": self.level, "topic": self.topic, "code": self.code, "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -45,4 +57,5 @@ class CheckReport:
         """Plain data; a metric that is not a number becomes None, which JSON can hold."""
         layers = {name: [layer.to_json() for layer in getattr(self, name)] for name in ("student", "teacher")}
         metrics = {name: storable(getattr(self, name)) for name in ("teacher_metrics", "student_metrics")}
-        return {**asdict(self), **layers, **metrics}
+        findings = [finding.to_json() for finding in self.findings]
+        return {**asdict(self), "findings": findings, **layers, **metrics}

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 import torch
+from findings import codes, message
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -9,10 +10,6 @@ from mapsearch.check import check
 
 no_input_gradient = pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # in passes without any
 as_torch_warns = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # its compiler looks at it
-
-
-def said(report, level, what):
-    return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
 
 
 class Net(nn.Module):
@@ -46,28 +43,28 @@ def not_reentrant(layer, x):
 @no_input_gradient
 def test_a_feature_cut_off_by_a_reentrant_checkpoint_is_refused_by_name_with_the_way_out(vision, study):
     report = check(vision(student=lambda: Net(reentrant)), study(layers={"student": ["first", "second"]}))
-    message = said(report, "error", "layers")
-    assert message.startswith("student: `first` inside a re-entrant checkpoint, which cuts their gradient")
-    assert "pass `use_reentrant=False`" in message
-    assert [finding.what for finding in report.errors] == ["layers"]  # told once
+    assert [finding.code for finding in report.errors] == ["layers.reentrant_checkpoint"]  # told once
+    assert "`first`" in message(report, "layers.reentrant_checkpoint")
+    assert "`use_reentrant=False`" in message(report, "layers.reentrant_checkpoint")
 
 
 @no_input_gradient
 def test_a_reentrant_checkpoint_beside_the_layers_is_refused_too(vision, study):
     report = check(vision(student=lambda: Net(reentrant)), study(layers={"student": ["second"]}))
-    assert "a re-entrant checkpoint, which does not let the gradient of each term" in said(report, "error", "layers")
+    assert codes(report, "error") == ["layers.reentrant_checkpoint"]
 
 
 def test_a_checkpoint_that_is_not_reentrant_passes(vision, study):
     report = check(vision(student=lambda: Net(not_reentrant)), study(layers={"student": ["first", "second"]}))
     assert not report.errors
-    assert "logits and 2 feature terms reach the student" in said(report, "ok", "gradients")
+    assert "logits and 2 feature terms" in message(report, "gradients.alive")
 
 
 def test_a_feature_without_gradient_is_refused_by_name(vision, study):
     report = check(vision(student=lambda: Net(under_no_grad)), study(layers={"student": ["first", "second"]}))
-    message = said(report, "error", "layers")
-    assert message.startswith("student: `first` without gradient: all up to there is frozen, detached or under")
+    assert codes(report, "error") == ["layers.no_gradient"]
+    assert "`first`" in message(report, "layers.no_gradient")
+    assert "`second`" not in message(report, "layers.no_gradient")
 
 
 def compiled(module):
@@ -82,9 +79,8 @@ def compiled_in_place(module):
 @pytest.mark.parametrize("compile_it", [compiled, compiled_in_place])
 def test_layers_inside_a_compiled_graph_are_watched_eager_and_that_is_said(vision, cnn, study, compile_it):
     report = check(vision(student=lambda: compile_it(cnn(4, 2))), study())
-    message = said(report, "warning", "layers")
-    assert message.startswith("student: `blocks.0`, `blocks.1` inside a compiled graph, which does not run hooks")
-    assert "compile the blocks one by one" in message
+    assert "`blocks.0`, `blocks.1`" in message(report, "layers.compiled_whole")
+    assert "compile the blocks one by one" in message(report, "layers.compiled_whole")
     assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
     assert not report.errors
 
@@ -99,7 +95,7 @@ def test_blocks_compiled_one_by_one_are_watched_as_they_are(vision, cnn, study):
 
     report = check(vision(student=student), study())
     assert not report.errors
-    assert "student: compiled, and watched as it runs eager" in said(report, "ok", "layers")
+    assert "layers.compiled" in codes(report, "ok")
     assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
 
 
@@ -115,7 +111,7 @@ def test_blocks_that_were_really_compiled_are_watched_as_they_run_eager(vision, 
 
     report = check(vision(student=student), study())
     assert not report.errors
-    assert "student: compiled, and watched as it runs eager" in said(report, "ok", "layers")
+    assert "layers.compiled" in codes(report, "ok")
 
 
 @as_torch_warns
@@ -128,5 +124,4 @@ def test_a_block_that_gives_other_values_compiled_is_refused(vision, cnn, study)
         made.blocks[1] = torch.compile(made.blocks[1], backend=wrong)
         return made
 
-    message = said(check(vision(student=student), study()), "error", "layers")
-    assert message.startswith("student: `blocks.1` puts out other values compiled than eager on this batch")
+    assert "`blocks.1`" in message(check(vision(student=student), study()), "layers.compiled_differs")

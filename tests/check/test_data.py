@@ -1,6 +1,5 @@
-import re
-
 import torch
+from findings import codes, message
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -9,28 +8,27 @@ from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
 
 
-def said(report, level, what):
-    return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
-
-
 def test_a_validation_set_that_overlaps_the_training_set_is_refused_with_the_count(vision, study):
     loaded = vision()
     x, y = loaded.train.tensors
     leaked = TensorDataset(x[:40], 0 * y[:40])  # other labels do not make other samples
-    message = said(check(vision(test=leaked), study()), "error", "data")
-    assert message.startswith("40 of 40 samples of test_data (100.0%) stand in train_data too")
+    report = check(vision(test=leaked), study())
+    assert "data.overlap" in codes(report, "error")
+    assert "40 of 40 samples of test_data (100.0%)" in message(report, "data.overlap")
 
 
 def test_a_few_shared_samples_are_a_warning(vision, study):
     known = vision().train.tensors[0][:1]
     valid = TensorDataset(torch.cat([torch.randn(200, 1, 6, 6), known]), torch.ones(201).long())
     report = check(vision(valid=valid), study())
-    assert "1 of 201 samples of valid_data (0.5%)" in said(report, "warning", "data")
+    assert "data.overlap" in codes(report, "warning")
+    assert "1 of 201 samples of valid_data (0.5%)" in message(report, "data.overlap")
 
 
 def test_a_batch_larger_than_the_training_set_is_a_warning(vision, study):
     report = check(vision(), study(train={"batch_size": 81}))
-    assert "`train.batch_size: 81` is more than the 80 training samples" in said(report, "warning", "data")
+    assert "data.few_samples" in codes(report, "warning")
+    assert "`train.batch_size: 81` is more than the 80" in message(report, "data.few_samples")
     assert not report.errors
 
 
@@ -39,15 +37,15 @@ def test_the_share_of_unlabelled_samples_is_shown(vision, study):
     y = y.clone()
     y[20:] = -100
     report = check(vision(train=TensorDataset(x, y)), study())
-    assert "75.0% of the training labels are -100 (unlabelled)" in said(report, "ok", "data")
+    assert "75.0%" in message(report, "data.unlabelled")
     assert not report.errors
 
 
 def test_no_label_at_all_is_a_warning(vision, study):
     x, y = vision().train.tensors
     report = check(vision(train=TensorDataset(x, torch.full_like(y, -100))), study())
-    assert "100.0% of the training labels" in said(report, "warning", "data")
-    assert "term `task` sends no gradient" in said(report, "warning", "gradients")
+    assert {"data.unlabelled", "gradients.no_task_gradient"} <= set(codes(report, "warning"))
+    assert "100.0%" in message(report, "data.unlabelled")
 
 
 def test_a_task_with_a_loss_of_its_own_needs_no_labels(vision, study):
@@ -62,15 +60,14 @@ def test_a_task_with_a_loss_of_its_own_needs_no_labels(vision, study):
 
     loaded = vision(labels=no_labels, loss=loss, metrics=metrics)
     report = check(loaded, study(metric="spread"))
-    assert "the share without a label is not known" in said(report, "ok", "data")
+    assert "data.own_targets" in codes(report, "ok")
     assert not any("labels" in error.message for error in report.errors)
 
 
 def test_padding_without_a_mask_is_refused_with_its_share(text, study):
-    message = said(check(text(without=("attention_mask",)), study()), "error", "padding")
-    assert re.match(
-        r"\d\d% of the positions look like padding, which must not be learnt; give `attention_mask`", message
-    )
+    report = check(text(without=("attention_mask",)), study())
+    assert "padding.unmasked" in codes(report, "error")
+    assert "`attention_mask`" in message(report, "padding.unmasked")
 
 
 def test_a_mask_of_the_task_is_as_good(text, study):
@@ -80,11 +77,9 @@ def test_a_mask_of_the_task_is_as_good(text, study):
 
 def test_a_mask_of_the_wrong_shape_or_type_is_refused(text, study):
     report = check(text(mask=lambda self, batch: batch["attention_mask"][:, 1:].bool()), study())
-    assert "must be bool [16, 10] as the tokens of `blocks.0`, but got torch.bool [16, 9]" in said(
-        report, "error", "padding"
-    )
+    assert "`blocks.0`, but got torch.bool [16, 9]" in message(report, "padding.mask_shape")
     report = check(text(mask=lambda self, batch: batch["attention_mask"]), study())
-    assert "but got torch.int64 [16, 10]" in said(report, "error", "padding")
+    assert "but got torch.int64 [16, 10]" in message(report, "padding.mask_shape")
 
 
 class Tagger(nn.Module):
@@ -123,19 +118,17 @@ class Series(Task):
 
 def padding_of(task, study):
     report = check(open_task(task, "cpu"), study())
-    return [(f.level, f.message) for f in report.findings if f.what == "padding"]
+    return [(f.code, f.message) for f in report.findings if f.topic == "padding"]
 
 
 def test_labels_that_end_unlabelled_without_a_mask_are_padding(study):
-    ((level, message),) = padding_of(Series(), study)
-    assert level == "error"
-    assert "of the positions look like padding, which must not be learnt" in message
+    ((code, _),) = padding_of(Series(), study)
+    assert code == "padding.unmasked"
 
 
 def test_a_mask_must_fit_the_logits_of_a_convolution_too(study):
-    ((level, message),) = padding_of(Series(lambda batch: (batch[1] != -100).float()), study)
-    assert level == "error"
-    assert "`mask(batch)` must be bool [16, 12] as the logits, but got torch.float32 [16, 12]" in message
-    ((level, message),) = padding_of(Series(lambda batch: batch[1] != -100), study)
-    assert level == "ok"
-    assert message.endswith("of the positions are padding: masked")
+    ((code, said),) = padding_of(Series(lambda batch: (batch[1] != -100).float()), study)
+    assert code == "padding.mask_shape"
+    assert "the logits, but got torch.float32 [16, 12]" in said
+    ((code, _),) = padding_of(Series(lambda batch: batch[1] != -100), study)
+    assert code == "padding.masked"

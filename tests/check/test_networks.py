@@ -2,13 +2,11 @@ import copy
 
 import pytest
 import torch
+from findings import codes, message
 from torch import nn
 
 from mapsearch.check import check
-
-
-def said(report, level, what):
-    return "\n".join(f.message for f in report.findings if (f.level, f.what) == (level, what))
+from mapsearch.tasks.task import Task
 
 
 def spoilt(network, path, value):
@@ -20,14 +18,15 @@ def spoilt(network, path, value):
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (0.0, r"its weight `stem.weight` [8, 1, 3, 3] is 0 everywhere; load its checkpoint"),
-        (0.5, r"its weight `stem.weight` [8, 1, 3, 3] is 0.5 everywhere"),
-        (float("nan"), r"its weight `stem.weight` [8, 1, 3, 3] holds values that are not finite"),
+        (0.0, "0 everywhere"),
+        (0.5, "0.5 everywhere"),
+        (float("nan"), "not finite"),
     ],
 )
 def test_a_blank_teacher_is_refused(vision, cnn, study, value, why):
     report = check(vision(teacher=lambda: spoilt(cnn(8, 4), "stem.weight", value)), study())
-    assert why in said(report, "error", "teacher")
+    assert "`stem.weight` [8, 1, 3, 3]" in message(report, "teacher.blank")
+    assert why in message(report, "teacher.blank")
 
 
 def test_a_teacher_worse_than_the_student_is_refused_with_both_numbers(vision, study):
@@ -36,17 +35,17 @@ def test_a_teacher_worse_than_the_student_is_refused_with_both_numbers(vision, s
     with torch.no_grad():
         bad.head.weight.neg_()
         bad.head.bias.neg_()
-    message = said(check(vision(teacher=lambda: bad, student=lambda: unfrozen(good)), study()), "error", "teacher")
-    assert "must be better than the student, but got `accuracy` 0" in message
-    assert "1 of the untrained student; check weights and preprocessing" in message
+    report = check(vision(teacher=lambda: bad, student=lambda: unfrozen(good)), study())
+    assert "teacher.worse_than_student" in codes(report, "error")
+    assert "`accuracy` 0 of the teacher, 1 of the untrained" in message(report, "teacher.worse_than_student")
 
 
 def test_the_direction_says_which_teacher_is_better(vision, study):
     good = vision().teacher
     report = check(vision(), study(metric="loss", direction="minimize"))
-    assert "must be better" not in said(report, "error", "teacher")
+    assert "teacher.worse_than_student" not in codes(report, "error")
     report = check(vision(student=lambda: unfrozen(good, 9.0)), study(metric="loss", direction="minimize"))
-    assert "must be better than the student, but got `loss`" in said(report, "error", "teacher")
+    assert "`loss`" in message(report, "teacher.worse_than_student")
 
 
 def unfrozen(network, scale=1.0):
@@ -59,21 +58,32 @@ def unfrozen(network, scale=1.0):
 
 def test_a_teacher_no_better_than_the_student_is_a_warning(vision, study):
     good = vision().teacher
-    assert "no better than the untrained student" in said(
-        check(vision(student=lambda: unfrozen(good)), study()), "warning", "teacher"
-    )
+    assert "teacher.as_good_as_student" in codes(check(vision(student=lambda: unfrozen(good)), study()), "warning")
 
 
 def test_a_metric_that_is_not_measured_comes_with_close_matches(vision, study):
-    message = said(check(vision(), study(metric="acuracy")), "error", "teacher")
-    assert message == "`metric: acuracy` is not measured by the task; did you mean `accuracy`?"
+    report = check(vision(), study(metric="acuracy"))
+    assert codes(report, "error") == ["teacher.metric"]
+    assert "did you mean `accuracy`?" in message(report, "teacher.metric")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308])
+def test_the_metric_of_the_study_must_be_a_number_that_can_be_compared(vision, study, value):
+    report = check(vision(metrics=lambda self, output, batch: {"spread": value}), study(metric="spread"))
+    assert codes(report, "error") == ["teacher.metric"]
+    assert "`spread`" in message(report, "teacher.metric")
+
+
+def test_a_metric_that_is_not_the_studys_may_be_what_it_likes(vision, study):
+    def metrics(self, output, batch):
+        return {**Task.metrics(self, output, batch), "spread": float("nan")}
+
+    assert codes(check(vision(metrics=metrics), study()), "error") == []
 
 
 def test_a_student_that_is_the_same_object_is_refused(vision, cnn, study):
     one = cnn(4, 2)
-    assert "must return a new module at every call" in said(
-        check(vision(student=lambda: one), study()), "error", "student"
-    )
+    assert "student.shared_parameters" in codes(check(vision(student=lambda: one), study()), "error")
 
 
 def test_students_that_share_a_part_are_refused(vision, cnn, study):
@@ -84,13 +94,13 @@ def test_students_that_share_a_part_are_refused(vision, cnn, study):
         made.stem = stem
         return made
 
-    assert "two students share their parameters" in said(check(vision(student=student), study()), "error", "student")
+    assert "student.shared_parameters" in codes(check(vision(student=student), study()), "error")
 
 
 def test_a_student_that_is_the_teacher_is_refused(vision, cnn, study):
     teacher = cnn(8, 4)
     report = check(vision(teacher=lambda: teacher, student=lambda: teacher), study())
-    assert "but it returns the teacher" in said(report, "error", "student")
+    assert "student.is_teacher" in codes(report, "error")
     assert not teacher.training
 
 
@@ -103,19 +113,19 @@ def test_a_student_that_holds_modules_of_the_teacher_is_refused(vision, cnn, stu
         return made
 
     report = check(vision(teacher=lambda: teacher, student=student), study())
-    assert "must be in eval mode, but `stem` is in training mode" in said(report, "error", "teacher")
-    assert "the student must hold copies" in said(report, "error", "teacher")
+    assert "`stem`" in message(report, "teacher.training_mode")
+    assert "copies" in message(report, "teacher.training_mode")
 
 
 def test_a_teacher_that_takes_gradients_is_refused(vision, study):
     loaded = vision()
     loaded.teacher.head.requires_grad_(True)
-    assert "must be frozen, but `head.weight` takes gradients" in said(check(loaded, study()), "error", "teacher")
+    assert "`head.weight`" in message(check(loaded, study()), "teacher.not_frozen")
 
 
 def test_a_student_that_cannot_learn_is_refused(vision, cnn, study):
     report = check(vision(student=lambda: cnn(4, 2).requires_grad_(False)), study())
-    assert "parameters is trainable" in said(report, "error", "student")
+    assert "student.frozen" in codes(report, "error")
 
 
 def test_a_student_that_is_partly_frozen_is_a_warning(vision, cnn, study):
@@ -125,7 +135,8 @@ def test_a_student_that_is_partly_frozen_is_a_warning(vision, cnn, study):
         return made
 
     report = check(vision(student=student), study())
-    assert said(report, "warning", "student") == "311 of 351 parameters are trainable"
+    assert "student.trainable" in codes(report, "warning")
+    assert "311 of 351" in message(report, "student.trainable")
 
 
 def test_a_student_with_other_weights_under_one_seed_is_a_warning(vision, cnn, study):
@@ -136,12 +147,12 @@ def test_a_student_with_other_weights_under_one_seed_is_a_warning(vision, cnn, s
         torch.manual_seed(len(calls))
         return cnn(4, 2)
 
-    assert "other weights under the same seed" in said(check(vision(student=student), study()), "warning", "student")
+    assert "student.unseeded" in codes(check(vision(student=student), study()), "warning")
 
 
 def test_a_student_that_is_no_module_is_an_error(vision, study):
     report = check(vision(student=lambda: None), study())
-    assert said(report, "error", "student") == "`student()` must return a torch module, but got NoneType"
+    assert "NoneType" in message(report, "student.refused")
 
 
 def test_logits_of_other_shape_are_refused_with_both_shapes(vision, cnn, study):
@@ -150,10 +161,9 @@ def test_logits_of_other_shape_are_refused_with_both_shapes(vision, cnn, study):
         made.head = nn.Linear(4, 5)
         return made
 
-    message = said(check(vision(student=student), study()), "error", "logits")
-    assert "student [16, 5], teacher [16, 3]" in message
+    assert "student [16, 5], teacher [16, 3]" in message(check(vision(student=student), study()), "logits.shape")
 
 
 def test_logits_must_be_class_scores(vision, study):
     report = check(vision(logits=lambda self, output: output.argmax(-1)), study())
-    assert "must return float class scores `[..., C]`" in said(report, "error", "logits")
+    assert "[..., C]" in message(report, "logits.refused")

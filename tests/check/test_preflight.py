@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from findings import codes, message
 from torch import nn
 
 from mapsearch.check import check, raise_for_errors
@@ -11,11 +12,7 @@ from mapsearch.core.errors import CheckFailed
 
 
 def errors(report):
-    return [f"{finding.what}: {finding.message}" for finding in report.errors]
-
-
-def lines(report, level):
-    return "\n".join(f"{finding.what}: {finding.message}" for finding in report.findings if finding.level == level)
+    return [f"{finding.topic}: {finding.message}" for finding in report.errors]
 
 
 def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
@@ -27,7 +24,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     assert report.teacher_metrics["accuracy"] == 1.0 > report.student_metrics["accuracy"]
     assert report.n_teacher_parameters > report.n_student_parameters > 0
     assert set(report.seconds) == {"teacher_pass", "student_step", "evaluation"}
-    topics = {finding.what for finding in report.findings}
+    topics = {finding.topic for finding in report.findings}
     assert topics == {
         "data",
         "student",
@@ -49,7 +46,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
 def test_a_sound_text_study_passes_with_its_padding_masked(text, study):
     report = check(text(), study())
     assert errors(report) == []
-    assert re.search(r"padding: \d+% of the positions are padding: masked", lines(report, "ok"))
+    assert "padding.masked" in codes(report, "ok")
 
 
 def test_the_loaded_task_is_left_as_it_was(vision, study):
@@ -64,9 +61,8 @@ def test_the_loaded_task_is_left_as_it_was(vision, study):
 
 def test_errors_come_all_at_once(vision, study):
     loaded, spec = vision(), study(metric="acuracy", layers={"teacher": ["block"], "student": ["nothing"]})
-    found = errors(check(loaded, spec))
-    assert len(found) == 3
-    with pytest.raises(CheckFailed, match=r"did you mean `accuracy`(.|\n)*no layer `nothing`(.|\n)*no layer `block`"):
+    assert len(errors(check(loaded, spec))) == 3
+    with pytest.raises(CheckFailed, match=r"`accuracy`(.|\n)*`nothing`(.|\n)*`block`"):
         raise_for_errors(check(loaded, spec))
 
 
@@ -86,17 +82,14 @@ def test_every_loss_and_projector_of_the_study_is_tried(vision, cnn, study):
     spec = study(space={"loss": ["nmse", "cosine", "attention"], "projector": ["linear", "none"]})
     report = check(vision(student=lambda: cnn(8, 2)), spec)
     assert errors(report) == []
-    assert sum(finding.what == "gradients" for finding in report.findings) == 5  # attention needs no projector
+    assert sum(finding.topic == "gradients" for finding in report.findings) == 5  # attention needs no projector
 
 
 def test_a_task_loss_must_be_one_finite_number(vision, study):
     def per_sample(self, output, batch):
         return nn.functional.cross_entropy(output, batch[1], reduction="none")
 
-    assert (
-        "must return one finite number as a tensor, but got shape [16]"
-        in errors(check(vision(loss=per_sample), study()))[0]
-    )
+    assert "shape [16]" in errors(check(vision(loss=per_sample), study()))[0]
 
 
 def test_the_forecast_follows_the_workers(vision, study):
@@ -119,18 +112,18 @@ def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
 
 
 @pytest.mark.parametrize(
-    ("parts", "execution", "said"),
+    ("parts", "execution", "code", "said"),
     [
-        ({}, {}, "of features for 4 layers and the logits fit into 1 GiB: the teacher sees each"),
-        ({}, {"cache_bytes": 50_000}, "do not fit into 48.8 KiB; raise `execution.cache_bytes`"),
-        ({}, {"cache_bytes": 0}, "off (`execution.cache_bytes: 0`)"),
-        ({"collate": lambda self, samples: noisy(samples)}, {}, "(random augmentation): the teacher runs"),
+        ({}, {}, "cache.fits", "1 GiB"),
+        ({}, {"cache_bytes": 50_000}, "cache.too_small", "48.8 KiB; raise `execution.cache_bytes`"),
+        ({}, {"cache_bytes": 0}, "cache.off", "`execution.cache_bytes: 0`"),
+        ({"collate": lambda self, samples: noisy(samples)}, {}, "cache.varying_samples", "random augmentation"),
     ],
 )
-def test_whether_the_teachers_features_can_be_kept_is_said(vision, study, parts, execution, said):
+def test_whether_the_teachers_features_can_be_kept_is_said(vision, study, parts, execution, code, said):
     report = check(vision(**parts), study(execution=execution))
-    (found,) = (finding for finding in report.findings if finding.what == "cache")
-    assert found.level == "ok"
+    (found,) = (finding for finding in report.findings if finding.topic == "cache")
+    assert (found.level, found.code) == ("ok", code)
     assert said in found.message
 
 
@@ -139,8 +132,9 @@ def noisy(samples):
     return x + 0.01 * torch.randn_like(x), y
 
 
-def test_what_a_cohort_takes_is_said_and_a_caution_when_it_is_too_much(vision, study, monkeypatch):
-    said = lines(check(vision(), study()), "ok")
-    assert re.search(r"memory: about .* for a cohort of 8: .* per student, .* during a step$", said, re.MULTILINE)
+def test_what_a_cohort_takes_is_said_and_a_warning_when_it_is_too_much(vision, study, monkeypatch):
+    assert re.search(r"for a cohort of 8: .* per student", message(check(vision(), study()), "memory.fits"))
     monkeypatch.setattr("mapsearch.check.cost.free_bytes", lambda device: 2**16)
-    assert "64 KiB are free, so that cohorts will be split" in lines(check(vision(), study()), "warning")
+    report = check(vision(), study())
+    assert "memory.split" in codes(report, "warning")
+    assert "64 KiB" in message(report, "memory.split")

@@ -1,4 +1,5 @@
 import pytest
+from findings import codes, message
 from torch import nn
 
 from mapsearch.check import check
@@ -34,17 +35,15 @@ def finding(task, student, teacher):
     log = FindingLog()
     check_vocabularies(log, task, (8, 16, student), (8, 16, teacher))
     (found,) = log.findings
-    return found.level, found.message
+    return found.level, found.code, found.message
 
 
 @pytest.mark.parametrize(("student", "teacher"), [(151936, 152064), (152064, 151936), (50304, 50257), (30522, 30528)])
 def test_padded_vocabularies_are_told_to_be_trimmed(student, teacher):
-    level, message = finding(Words(), student, teacher)
-    assert level == "ok"
-    assert message == (
-        f"student [8, 16, {student}], teacher [8, 16, {teacher}]: one vocabulary padded to two widths; the last "
-        f"{abs(student - teacher)} of {max(student, teacher)} are left out of the logit loss"
-    )
+    level, code, said = finding(Words(), student, teacher)
+    assert (level, code) == ("ok", "logits.padded_vocabulary")
+    assert f"student [8, 16, {student}], teacher [8, 16, {teacher}]" in said
+    assert f"the last {abs(student - teacher)} of {max(student, teacher)}" in said
 
 
 @pytest.mark.parametrize(
@@ -57,45 +56,44 @@ def test_padded_vocabularies_are_told_to_be_trimmed(student, teacher):
     ],
 )
 def test_widths_that_padding_cannot_explain_are_refused(student, teacher):
-    level, message = finding(Words(), student, teacher)
-    assert level == "error"
-    assert message.startswith(f"must have one shape, but got student [8, 16, {student}], teacher [8, 16, {teacher}]; ")
-    assert message.endswith("or show that the vocabularies are one in `tokenizers()`")
+    level, code, said = finding(Words(), student, teacher)
+    assert (level, code) == ("error", "logits.shape")
+    assert f"student [8, 16, {student}], teacher [8, 16, {teacher}]" in said
+    assert "`tokenizers()`" in said
 
 
 def test_equal_widths_are_ok():
-    assert finding(Words(), 10, 10) == ("ok", "[8, 16, 10] from both networks")
+    level, code, said = finding(Words(), 10, 10)
+    assert (level, code) == ("ok", "logits.same_shape")
+    assert "[8, 16, 10]" in said
 
 
 def test_one_vocabulary_may_have_tokens_more():
     task = Words(Tokenizer(**VOCABULARY, pad=5), Tokenizer(**VOCABULARY))
     assert finding(task, 32000, 32001)[0] == "ok"
-    level, message = finding(task, 32000, 33001)
-    assert (level, message.split("; ")[1]) == ("error", "select classes in `logits(output)`")
+    level, code, said = finding(task, 32000, 33001)
+    assert (level, code) == ("error", "logits.shape")
+    assert "`logits(output)`" in said
+    assert "`tokenizers()`" not in said
 
 
 def test_other_tokenizers_are_refused_with_the_first_ids_that_differ():
     other = {"the": 0, "cat": 1, "a": 2, "sat": 3, "dog": 4, "mat": 5}
-    level, message = finding(Words(Tokenizer(**VOCABULARY), Tokenizer(**other)), 64, 64)
-    assert level == "error"
-    assert message == (
-        "the tokenizers differ at id 1: student 'cat', teacher 'a'; 2: student 'a', teacher 'cat'; "
-        "3: student 'sat', teacher 'dog' and 1 more; teacher and student must read and write one vocabulary"
-    )
+    level, code, said = finding(Words(Tokenizer(**VOCABULARY), Tokenizer(**other)), 64, 64)
+    assert (level, code) == ("error", "logits.tokenizers_differ")
+    assert "1: student 'cat', teacher 'a'; 2: student 'a', teacher 'cat'; 3: student 'sat', teacher 'dog'" in said
+    assert "1 more" in said
 
 
 def test_tokenizers_without_a_vocabulary_are_refused():
-    with pytest.raises(TaskError, match=r"must return two objects with `get_vocab\(\)`, teacher first, but got str"):
+    with pytest.raises(TaskError, match=r"`get_vocab\(\)`.*got str"):
         finding(Words("bert", "bert"), 64, 64)
 
 
 def test_check_asks_the_task(text, vision, cnn, study):
-    def said(report, level):
-        return [f.message for f in report.findings if (f.level, f.what) == (level, "logits")]
-
     tokenizers = Tokenizer(a=0, b=1), Tokenizer(a=1, b=0)
-    (message,) = said(check(text(tokenizers=lambda self: tokenizers), study()), "error")
-    assert message.startswith("the tokenizers differ at id 0: student 'b', teacher 'a'")
+    report = check(text(tokenizers=lambda self: tokenizers), study())
+    assert "0: student 'b', teacher 'a'" in message(report, "logits.tokenizers_differ")
 
     class Padded(cnn):
         def __init__(self, width, depth, n_classes):
@@ -104,6 +102,6 @@ def test_check_asks_the_task(text, vision, cnn, study):
 
     parts = {"teacher": lambda: Padded(8, 4, 128), "student": lambda: Padded(4, 2, 127)}
     report = check(vision(**parts), study(space={"loss": ["nmse"]}))
-    assert said(report, "error") == []
-    assert "the last 1 of 128 are left out" in said(report, "ok")[0]
-    assert any("logits and 2 feature terms reach the student" in f.message for f in report.findings)
+    assert not any(code.startswith("logits.") for code in codes(report, "error"))
+    assert "the last 1 of 128" in message(report, "logits.padded_vocabulary")
+    assert "logits and 2 feature terms" in message(report, "gradients.alive")
