@@ -120,7 +120,7 @@ def similarity(
     from mapsearch.similarity.comparison import compare_similarities, read_similarity
 
     if plot is not None:
-        report.demand_picture(plot)
+        report.require_picture_path(plot)
     before = read_similarity(against) if against else None
     measured = source.suffix.lower() != ".json"
     found = _measure(source, storage) if measured else read_similarity(source)

@@ -1,4 +1,4 @@
-"""Two similarities of the same layers, held against each other."""
+"""The comparison of two similarities of the same layers."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,8 +25,8 @@ class CellChange:
 class BestTeacher:
     """The teacher layer most like one student layer, in both similarities.
 
-    `certain` says whether in each of the two its own best leads the other's by more than 1.96 joint
-    standard errors; None where the best did not change, or an error is not known.
+    `certain`: in each of the two similarities, its best teacher layer is ahead of the other's best by more
+    than 1.96 joint standard errors; None where the best did not change or an error is unknown.
     """
 
     student: str
@@ -36,7 +36,7 @@ class BestTeacher:
 
     @property
     def changed(self) -> bool:
-        """Whether the two similarities disagree."""
+        """Whether the two similarities disagree about the best teacher layer."""
         return self.before != self.after
 
 
@@ -44,8 +44,8 @@ class BestTeacher:
 class Comparison:
     """What changed from one similarity to another.
 
-    `rank_correlation` is Spearman's over all cells, None where one of the two has equal values throughout.
-    `same_samples` is None where a digest is not known. `notes` say what makes the two hard to compare.
+    `rank_correlation` is Spearman's over all cells, None where all values of one are equal.
+    `same_samples` is None where a digest is unknown. `notes` say what makes the two hard to compare.
     """
 
     before: Similarity

@@ -1,19 +1,19 @@
-"""The errors a user can cause, sorted by who must act; they hold strings and numbers only.
+"""The errors a user can cause, grouped by what has to be changed; they hold strings only.
 
 MapsearchError            exit code 2
 |- SpecError              the study file
 |- TaskError              the user's task class or its data
 |- LayerNotFound          a layer name or glob
-|- MappingError           a mapping or recipe that is not legal
-|- CheckFailed            the networks, as seen on a real batch
-|- SimilarityError        the file of a similarity, or two that cannot be compared
+|- MappingError           a mapping or recipe that breaks a rule
+|- CheckFailed            the networks, tried on a real batch
+|- SimilarityError        a similarity file, or two similarities that cannot be compared
 |- StoreError             the database
 |  |- NoDatabase          there is none yet
 |  |- StudyNotFound
-|  |- StudyChanged        another study file under an old name
-|  `- StudyBusy           another process steers the study
+|  |- StudyChanged        a different study file under the name of an existing study
+|  `- StudyBusy           another process controls the study
 |- ExportError            the target, the trial or the output file
-|  `- FrameworkMissing     what would run the file is not installed
+|  `- FrameworkMissing     the framework that runs the file is not installed
 `- StudyFailed            exit code 1: the study itself failed
 """
 
@@ -46,11 +46,11 @@ class SpecError(MapsearchError):
 
 
 class TaskError(MapsearchError):
-    """The user's task cannot be loaded, or gives data of the wrong form."""
+    """The user's task cannot be loaded, or yields data of the wrong form."""
 
 
 class LayerNotFound(MapsearchError):
-    """No usable layer goes by that name."""
+    """No usable layer has that name."""
 
 
 class MappingError(MapsearchError):
@@ -62,7 +62,7 @@ class CheckFailed(MapsearchError):
 
 
 class SimilarityError(MapsearchError):
-    """The file of a similarity cannot be read, or two similarities have other layers."""
+    """A similarity file cannot be read, or two similarities have different layers."""
 
 
 class StoreError(MapsearchError):
@@ -70,7 +70,7 @@ class StoreError(MapsearchError):
 
 
 class NoDatabase(StoreError):
-    """There is no study database where one is said to be."""
+    """There is no study database at that URL."""
 
 
 class StudyNotFound(StoreError):
@@ -78,7 +78,7 @@ class StudyNotFound(StoreError):
 
 
 class StudyChanged(StoreError):
-    """The study exists with other settings."""
+    """The study exists with different settings."""
 
 
 class StudyBusy(StoreError):
@@ -86,7 +86,7 @@ class StudyBusy(StoreError):
 
 
 class ExportError(MapsearchError):
-    """The export cannot be written, or the written file does not give the same loss."""
+    """The export cannot be written, or the written file does not compute the same loss."""
 
 
 class FrameworkMissing(ExportError):
@@ -94,7 +94,7 @@ class FrameworkMissing(ExportError):
 
 
 class StudyFailed(MapsearchError):
-    """The study was set up well and yet could not be finished."""
+    """The study was set up correctly and still could not be finished."""
 
     exit_code = 1
 

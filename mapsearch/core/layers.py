@@ -1,4 +1,4 @@
-"""What is known of one layer: its path, its feature's kind and shape, and whether it can be used."""
+"""What is known about one layer: its path, the kind and shape of its feature, and whether it can be used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ class Layer:
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """Sizes of the axes beside the channels: `[L]`, `[H, W]`; empty for a vector."""
+        """Sizes of the axes other than the channels: `[L]`, `[H, W]`; empty for a vector."""
         return self.shape[1:] if self.kind == "map" else self.shape[:-1]
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each feature loss compares: from it follow which pairs are legal and which need a projector."""
+"""What each feature loss compares, from which follows which pairs are legal and which need a projector."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,9 +6,9 @@ from typing import Literal
 from mapsearch.core.recipe import FeatureLossName
 
 Compared = Literal["channels", "positions", "tokens", "samples"]
-"""What of two features is held side by side.
+"""What a loss compares of two features.
 
-`channels`: channel by channel at each position, so both need one width (a projector makes it) and the
+`channels`: channel by channel at each position, so both need the same width (a projector provides it) and the
 same positions. `positions`: something per position, whatever the widths. `tokens`: the relations
 between the tokens of a sample, whatever the widths. `samples`: the relations between the samples
 of a batch, whatever the widths, positions and kinds.
@@ -17,11 +17,11 @@ of a batch, whatever the widths, positions and kinds.
 
 @dataclass(frozen=True)
 class LossTraits:
-    """How a feature loss meets its features.
+    """What a feature loss requires of its features.
 
-    `least_samples` is the smallest batch that teaches anything. `least_scale` is a value so small that the
-    features are nearly equal: a pair that starts there must not be blown up by dividing through it. It is
-    lower for losses that are small between any two features.
+    `least_samples` is the smallest batch from which anything can be learned. `least_scale` bounds the scale
+    that a pair's loss is divided by: a pair whose features are nearly equal at the start must not be blown
+    up. It is lower for losses that are small between any two features.
     """
 
     compares: Compared
@@ -31,12 +31,12 @@ class LossTraits:
 
     @property
     def projected(self) -> bool:
-        """Whether the loss wants equal widths; if not it gets no projector, so that nothing untrained hides."""
+        """Whether the loss needs equal widths. If not, there is no projector, so that none can stay untrained."""
         return self.compares == "channels"
 
     @property
     def aligned(self) -> bool:
-        """Whether both features are brought to the same positions first."""
+        """Whether both features are first resampled to the same positions."""
         return self.compares != "samples"
 
 
@@ -49,7 +49,7 @@ LOSS_TRAITS: dict[FeatureLossName, LossTraits] = {
     "nst": LossTraits("positions", least_scale=1e-5),  # about 1 / channels
     "attention_relation": LossTraits("tokens"),
     "gram": LossTraits("samples", least_samples=2),
-    # among two samples there is one distance, always the mean one; about 1 / channels the following three
+    # two samples have one distance, which is the mean one; the scale of these three is about 1 / channels
     "relational_distance": LossTraits("samples", least_samples=3, least_scale=1e-5),
     "relational_angle": LossTraits("samples", least_samples=3, least_scale=1e-5),
     "pkt": LossTraits("samples", least_samples=3, least_scale=1e-5),

@@ -23,10 +23,10 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, init=False)
 class LayerMapping:
-    """A sparse `W[S, T] >= 0`: the pairs are the truth, the matrix is a view.
+    """A sparse `W[S, T] >= 0`, held as pairs.
 
     Pairs are kept in one canonical order (numbers in names count as numbers), so that equal
-    mappings are equal objects whatever order they were written in. No pairs: no features.
+    mappings are equal objects whatever order they were written in. Without pairs, no features are matched.
     """
 
     pairs: tuple[Pair, ...]
@@ -44,12 +44,12 @@ class LayerMapping:
 
     @property
     def student_layers(self) -> tuple[str, ...]:
-        """The student layers that are taught, each once."""
+        """The student layers of the pairs, each once, in canonical order."""
         return tuple(dict.fromkeys(p.student for p in self.pairs))
 
     @property
     def teacher_layers(self) -> tuple[str, ...]:
-        """The teacher layers that teach, each once, in canonical order."""
+        """The teacher layers of the pairs, each once, in canonical order."""
         return tuple(sorted({p.teacher for p in self.pairs}, key=_natural))
 
     def normalised(self) -> "LayerMapping":

@@ -1,4 +1,4 @@
-"""A recipe: a mapping plus everything else a distillation loss needs."""
+"""A recipe: a mapping and everything else that defines a distillation loss."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ class Recipe:
 
     `feature_share` is in [0, 1]; the article's 0.8 / 0.2 is `feature_share=0.8`. `anneal` is the
     fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
-    `temperature` softens both networks' logits, > 0.
+    `temperature` divides both networks' logits, > 0.
 
     Raises:
         MappingError: a value is out of its range, or a name is unknown.
@@ -85,24 +85,24 @@ class Recipe:
 
     @property
     def feature_terms(self) -> tuple[FeatureTerm, ...]:
-        """What is matched at once: pairs when they are summed, else whole rows."""
+        """The terms of the feature loss: pairs if they are summed, else whole rows."""
         return pair_terms(self.mapping) if self.aggregation == "sum" else row_terms(self.mapping)
 
     @property
     def uses_logits(self) -> bool:
-        """Whether the teacher's logits are needed."""
+        """Whether the loss needs the teacher's logits."""
         return self.logit_weight > 0 and self.feature_share < 1
 
     @property
     def uses_teacher(self) -> bool:
-        """Whether the teacher is needed at all."""
+        """Whether the loss needs the teacher at all."""
         return self.uses_logits or bool(self.mapping.pairs)
 
     @property
     def fingerprint(self) -> str:
         """12 hex digits, the same for equal recipes on every machine."""
         data = self.to_json()
-        if data["balance"] == "frozen":  # younger than the other fields: recipes without it keep their fingerprint
+        if data["balance"] == "frozen":  # added later: recipes written before keep their fingerprint
             del data["balance"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -133,8 +133,8 @@ class Recipe:
             logits = f"{self.logit_loss} {logits}"
         kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
         features = f"{self.mapping} ({kind}, share {self.feature_share:.2g})" if self.mapping.pairs else ""
-        said = ", ".join(part for part in (features, logits) if part) or "task only"
-        return said if self.balance == "frozen" else f"{said}, balance {self.balance}"
+        summary = ", ".join(part for part in (features, logits) if part) or "task only"
+        return summary if self.balance == "frozen" else f"{summary}, balance {self.balance}"
 
 
 _RANGES = (

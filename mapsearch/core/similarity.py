@@ -10,17 +10,17 @@ EstimatorName = Literal["debiased", "biased"]
 Block = int | Literal["auto", "all"]
 
 WITH_BIAS: tuple[MeasureName, ...] = ("cka", "rbf_cka", "distance_correlation")
-"""Measures whose textbook estimate is biased, and which know a debiased one."""
+"""Measures whose textbook estimate is biased and that have a debiased one."""
 ALL_AT_ONCE: tuple[MeasureName, ...] = ("cka", "procrustes", "svcca")
-"""Measures that can compare every sample with every other, in feature space."""
+"""Measures that can compare every sample with every other one, by working in feature space."""
 
 
 def measure_problem(measure: MeasureName, estimator: EstimatorName, block: Block) -> str:
-    """Why a measure cannot be estimated so, or the empty string."""
+    """Why a measure cannot be estimated this way, or the empty string."""
     if estimator == "biased" and measure not in WITH_BIAS:
-        return f"`estimator: biased` is for {', '.join(WITH_BIAS)}, but got it with `measure: {measure}`"
+        return f"`estimator: biased` works with {', '.join(WITH_BIAS)}, but got `measure: {measure}`"
     if block == "all" and measure not in ALL_AT_ONCE:
-        return f"`block: all` is for {', '.join(ALL_AT_ONCE)}, but got it with `measure: {measure}`"
+        return f"`block: all` works with {', '.join(ALL_AT_ONCE)}, but got `measure: {measure}`"
     if isinstance(block, int) and measure in ("procrustes", "svcca"):
         return f"`measure: {measure}` compares all samples at once, but got `block: {block}`; leave it at auto"
     return ""
@@ -32,10 +32,10 @@ class Similarity:
 
     Debiased values may lie slightly below zero. `noise_floor` is the 95 % quantile of the absolute
     value over the same features with their rows shuffled: what unrelated features would show.
-    `spread_floor` is the same quantile of the widest spread within any student layer's row.
+    `spread_floor` is the same quantile of the widest spread within a student layer's row.
     `standard_errors[S][T]` are a jackknife's over blocks of samples, None where there were too few.
     `features` says how a layer's output became rows, `estimator` how rows became values, `digest`
-    (12 hex digits) which samples in which order both networks saw, `notes` what else must be known.
+    (12 hex digits) which samples in which order both networks saw, `notes` whatever else a reader must know.
     """
 
     student_layers: tuple[str, ...]
@@ -53,23 +53,23 @@ class Similarity:
 
     @property
     def is_flat(self) -> bool:
-        """Whether no student layer tells the teacher layers apart by more than chance."""
-        return not any(self._tells(s) for s in range(len(self.values)))
+        """Whether no student layer distinguishes the teacher layers by more than chance."""
+        return not any(self._is_informative(s) for s in range(len(self.values)))
 
-    def _tells(self, s: int) -> bool:
-        """Whether a row spreads more than shuffled samples would, and than the errors of its ends allow."""
+    def _is_informative(self, s: int) -> bool:
+        """Whether a row spreads more than with shuffled samples, and more than the errors of its two ends allow."""
         row = self.values[s]
         low, high = row.index(min(row)), row.index(max(row))
         errors = self.standard_errors[s] if self.standard_errors else [0.0] * len(row)
         return row[high] - row[low] > max(self.spread_floor, 1.96 * hypot(errors[low], errors[high]))
 
     def z(self) -> list[list[float]]:
-        """The values standardised within each student layer, `[S, T]`; zeros where a row tells nothing."""
+        """The values standardised within each student layer, `[S, T]`; zeros in rows that are not informative."""
         rows = []
         for s, row in enumerate(self.values):
             mean, deviation = fmean(row), pstdev(row)
-            tells = deviation > 1e-12 and self._tells(s)
-            rows.append([(value - mean) / deviation if tells else 0.0 for value in row])
+            informative = deviation > 1e-12 and self._is_informative(s)
+            rows.append([(value - mean) / deviation if informative else 0.0 for value in row])
         return rows
 
     def to_json(self) -> dict[str, Any]:

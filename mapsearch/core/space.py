@@ -1,4 +1,4 @@
-"""The one place that decides which pairs and recipes are legal, and says why not."""
+"""Which pairs and recipes are legal, and why the others are not: decided here only."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
 
 MOST_LEADING = 8
-"""Class and register tokens before the patches: one class token, one of distillation, four registers are usual."""
+"""Class and register tokens before the patches: usual are a class token, a distillation token, four registers."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class RecipeSpace:
 def pair_problem(student: Layer, teacher: Layer, loss: FeatureLossName, projector: ProjectorName) -> str:
     """Why the pair cannot be matched, or the empty string.
 
-    Losses between samples take any two layers. All others want the same positions: vectors meet
+    Losses between samples take any two layers. All others need the same positions: vectors meet
     vectors, tokens meet tokens of the same length (the same tokens), maps meet maps with as many spatial
     axes (both are resampled to the smaller grid), and maps meet the patch tokens of a vision transformer.
     """
@@ -88,11 +88,11 @@ def _position_problem(student: Layer, teacher: Layer, shapes: str) -> str:
     if {student.kind, teacher.kind} == {"tokens", "map"}:
         tokens, grid = (student, teacher) if student.kind == "tokens" else (teacher, student)
         if len(grid.positions) != 2:
-            return f"tokens can be laid out on maps with two spatial axes only ({shapes}); use gram, pkt or cka"
+            return f"tokens can only be matched with maps of two spatial axes ({shapes}); use gram, pkt or cka"
         if patch_grid(tokens, grid) is None:
             return (
-                f"{tokens.positions[0]} tokens are no patches in the proportions of the map with at most "
-                f"{MOST_LEADING} class and register tokens before them ({shapes}); use gram, pkt or cka"
+                f"{tokens.positions[0]} tokens do not form a grid of patches with the proportions of the map after "
+                f"at most {MOST_LEADING} class and register tokens ({shapes}); use gram, pkt or cka"
             )
         return ""
     if student.kind != teacher.kind:
@@ -106,11 +106,11 @@ def _position_problem(student: Layer, teacher: Layer, shapes: str) -> str:
 
 
 def patch_grid(tokens: Layer, grid: Layer) -> tuple[int, int] | None:
-    """Height and width of the patches among a vision transformer's tokens, or None when they make no grid.
+    """Height and width of the patches among a vision transformer's tokens, or None if they form no grid.
 
-    The patches are taken to have the proportions of the map, and to be as many as fit; the tokens before
-    them are class and register tokens: 197 tokens beside a 7 x 7 map are one and 14 x 14 patches, 201
-    are five and 14 x 14. More than `MOST_LEADING`, or half as many as patches, are no leading tokens.
+    The grid has the proportions of the map and is as large as the tokens allow; the tokens before it are
+    class and register tokens: beside a 7 x 7 map, 197 tokens are one and 14 x 14 patches, 201 are five
+    and 14 x 14. More than `MOST_LEADING` of them, or half as many as patches, are not believed.
     """
     height, width = grid.positions
     unit = math.gcd(height, width)

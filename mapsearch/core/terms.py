@@ -1,4 +1,4 @@
-"""What a recipe matches at once: a pair of layers, or a student layer with a mixture of its teacher layers."""
+"""The terms of a feature loss: a pair of layers each, or a student layer with a mixture of its teacher layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from mapsearch.core.mapping import LayerMapping, Pair
 class FeatureTerm:
     """One term of the feature loss.
 
-    `weight` is its part of the feature loss: the terms' weights sum to one. `parts` are what its
-    teacher layers bring to the mixture, one per layer: they sum to one as well.
+    `weight` is its part of the feature loss; the terms' weights sum to one. `parts` are the weights
+    of its teacher layers within the mixture; they sum to one as well.
     """
 
     student: str
@@ -21,17 +21,17 @@ class FeatureTerm:
 
     @property
     def name(self) -> str:
-        """`student <- teacher`, or `student <- one + other`: its name in errors, notes and curves."""
+        """`student <- teacher`, or `student <- one + other`: its name in errors, warnings and curves."""
         return f"{self.student} <- {' + '.join(self.teachers)}"
 
 
 def pair_terms(mapping: LayerMapping) -> tuple[FeatureTerm, ...]:
-    """A term per pair, in the order of the pairs."""
+    """One term per pair, in the order of the pairs."""
     return tuple(_term([pair]) for pair in mapping.normalised().pairs)
 
 
 def row_terms(mapping: LayerMapping) -> tuple[FeatureTerm, ...]:
-    """A term per student layer; the teacher layers of all rows, one after the other, are in the order of the pairs."""
+    """One term per student layer; their teacher layers, concatenated, follow the order of the mapping's pairs."""
     pairs = mapping.normalised().pairs
     return tuple(_term([pair for pair in pairs if pair.student == layer]) for layer in mapping.student_layers)
 

@@ -1,4 +1,4 @@
-"""The mapping that a similarity matrix itself would choose."""
+"""The one-to-one mapping with the largest summed similarity."""
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -11,7 +11,7 @@ def best_assignment(
 ) -> LayerMapping:
     """One teacher layer per student layer, each used once, with the largest summed similarity.
 
-    With fewer teacher than student layers some students stay free. Source: the assignment problem
+    With fewer teacher than student layers, some student layers are left out. Source: the assignment problem
     (Kuhn 1955), as solved by `scipy.optimize.linear_sum_assignment`.
     """
     benefit = np.where(legal, np.asarray(values, dtype=float), -1e6)

@@ -18,11 +18,11 @@ def plain_controls(logits: Recipe, strong: Recipe) -> dict[str, Recipe]:
 def mapping_controls(
     space: RecipeSpace, similarity: Similarity, legal: list[list[bool]], seed: int
 ) -> dict[str, LayerMapping]:
-    """The hand-made mappings, by name; pairs that are not legal here are left out, and so are empty mappings.
+    """The hand-made mappings by name, without illegal pairs; mappings that are empty then are left out.
 
-    `uniform` spaces the teacher layers evenly and ends with the last (TinyBERT, Jiao et al. 2020);
-    `similarity` is the measured matrix's own best assignment, `placebo` the same after shuffling
-    that matrix: what the procedure gives when the measurement means nothing.
+    `uniform` spaces the teacher layers evenly and ends with the last one (TinyBERT, Jiao et al. 2020);
+    `similarity` is the best assignment of the measured matrix, `placebo` that of the same matrix
+    shuffled: what the procedure yields when the measurement means nothing.
 
     Args:
         legal: which pairs may be matched, `[S, T]`.
@@ -47,7 +47,7 @@ def mapping_controls(
 
 
 def article(uniform: LayerMapping, logits: Recipe) -> Recipe:
-    """The folklore: uniform spacing, 0.8 features and 0.2 outputs, never faded."""
+    """The folklore: uniform spacing, 0.8 features and 0.2 outputs, never annealed."""
     return replace(logits, mapping=uniform, feature_share=0.8, anneal=None)
 
 

@@ -1,7 +1,7 @@
 """Sampled parameters <-> recipes: the depth curve with its similarity prior, and the free space.
 
-Both share the fields named in `SHARED`. A *curve* says with a few numbers where
-on the teacher each student layer looks; the *free* space has one integer per student layer.
+Both share the fields named in `SHARED`. A *curve* places every student layer at a depth of the
+teacher with a few numbers; the *free* space has one integer per student layer.
 """
 
 import math
@@ -18,13 +18,13 @@ from mapsearch.core.spec import SpaceSpec
 Params = dict[str, Any]
 
 SHARED = ("feature_share", "loss", "projector", "aggregation", "balance", "anneal")
-"""Fields of a recipe that are sampled as they are."""
+"""Fields of a recipe that are sampled directly."""
 
-RISE = (-0.25, 1.0)
-"""Range of the curve's rise: reversed mappings are legal and seldom right, so steep ones are left to the free space."""
+RISE_RANGE = (-0.25, 1.0)
+"""Of the depth curve: reversed mappings are rarely right, so steeply falling ones are left to the free space."""
 
-FAINT = 0.05
-"""Pairs below this part of their row's largest weight cost a loss and teach next to nothing: dropped."""
+LEAST_RELATIVE_WEIGHT = 0.05
+"""Pairs below this fraction of their row's largest weight are dropped: each costs a loss and teaches almost nothing."""
 
 
 def depth_curve(
@@ -32,10 +32,10 @@ def depth_curve(
 ) -> list[list[float]]:
     """Weights `W[S, T]` of a depth curve.
 
-    Student layer `s`, at depth `x = s / (S - 1)`, looks at teacher position
+    Student layer `s`, at depth `x = s / (S - 1)`, is placed at teacher position
     `m = 1 + (T - 1) (lo + (hi - lo) x^gamma)` with `hi = lo + rise` kept in [0, 1]. Teacher layers
     share its row by `exp(-(t - m)^2 / (2 width^2) + similarity_weight * z)`; the `max_teachers`
-    largest stay and sum to `exp(slope * x)`.
+    largest are kept and sum to `exp(slope * x)`.
 
     Args:
         z: similarity standardised per row, `[S, T]`; its weight may be negative.
@@ -63,7 +63,7 @@ def _row(score: Sequence[float], keep: int, total: float) -> list[float]:
         return [0.0] * len(score)
     raw = [math.exp(value - best) for value in score]
     kept = sorted(range(len(raw)), key=lambda t: -raw[t])[:keep]
-    row = [value if t in kept and value >= FAINT else 0.0 for t, value in enumerate(raw)]
+    row = [value if t in kept and value >= LEAST_RELATIVE_WEIGHT else 0.0 for t, value in enumerate(raw)]
     return [total * value / math.fsum(row) for value in row]
 
 
@@ -75,10 +75,10 @@ def free_choice(params: Mapping[str, Any], legal: Sequence[Sequence[bool]]) -> l
 def to_recipe(
     params: Mapping[str, Any], space: RecipeSpace, z: Sequence[Sequence[float]], base: Recipe
 ) -> Recipe | None:
-    """The recipe of sampled parameters, or None when no legal pair is left.
+    """The recipe of sampled parameters, or None if no legal pair remains.
 
     Args:
-        base: carries what is not searched: task and logit weights, temperature.
+        base: supplies what is not searched: task and logit weights, temperature.
     """
     legal = space.legal(params["loss"], params["projector"])
     weights = depth_curve(params, z, legal) if "lo" in params else free_choice(params, legal)
@@ -91,13 +91,13 @@ def to_recipe(
 def _beside_heaviest(
     weights: Sequence[Sequence[float]], legal: Sequence[Sequence[bool]], fusable: Sequence[Sequence[bool]]
 ) -> list[list[bool]]:
-    """The legal pairs, less those whose teacher layer cannot be mixed with the heaviest of its row."""
+    """The legal pairs without those whose teacher layer cannot be mixed with the heaviest one of its row."""
     heaviest = [max(range(len(row)), key=lambda t, row=row: row[t]) for row in weights]  # type: ignore[misc]
     return [[ok and fusable[best][t] for t, ok in enumerate(row)] for best, row in zip(heaviest, legal, strict=True)]
 
 
 def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params | None:
-    """Parameters that give the recipe back, or None when it lies outside the sampled space.
+    """Parameters that decode to the recipe, or None if it lies outside the sampled space.
 
     Straight one-to-one mappings become a curve, other one-to-one mappings a point of the free space.
     """
@@ -127,11 +127,11 @@ def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params 
 
 
 def _straight(rows: Sequence[Sequence[int]], n_teacher: int, choices: SpaceSpec) -> Params | None:
-    """The straight curve from the first student layer's teacher to the last one's, if the ranges hold it."""
+    """The straight curve between the teachers of the first and the last student layer, if the ranges allow it."""
     span = max(1, n_teacher - 1)
     lo, hi = (rows[0][0] - 1) / span, (rows[-1][0] - 1) / span
     low, high = choices.similarity_weight
-    if not (RISE[0] <= hi - lo <= RISE[1] and low <= 0 <= high):
+    if not (RISE_RANGE[0] <= hi - lo <= RISE_RANGE[1] and low <= 0 <= high):
         return None
     return {
         "lo": lo, "rise": hi - lo, "gamma": 1.0, "width": choices.width[0],
@@ -140,7 +140,7 @@ def _straight(rows: Sequence[Sequence[int]], n_teacher: int, choices: SpaceSpec)
 
 
 def local_move(recipe: Recipe, space: RecipeSpace, seed: int) -> Params:
-    """A neighbour of a recipe in the free space: one student layer looks one teacher layer higher, lower or away."""
+    """A neighbour of a recipe in the free space: one student layer moves to an adjacent teacher layer, or to none."""
     rng = random.Random(seed)
     matrix = recipe.mapping.matrix(space.student_layers, space.teacher_layers)
     chosen = [max(range(len(row)), key=lambda t, row=row: row[t]) + 1 if any(row) else 0 for row in matrix]  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The thin adapter to Optuna: it owns the Optuna study, and speaks in parameters and numbers only."""
+"""A thin adapter to Optuna: it owns the Optuna study and exchanges parameters and numbers only."""
 
 import logging
 import warnings
@@ -14,26 +14,26 @@ from optuna.trial import TrialState, create_trial
 
 from mapsearch.core.errors import StoreError
 from mapsearch.core.spec import SpaceSpec
-from mapsearch.proposers.encoding import RISE, Params
+from mapsearch.proposers.encoding import RISE_RANGE, Params
 
 Space = Literal["curve", "free"]
 
-MARK = "mapsearch:created_at"
-"""User attribute by which an Optuna study is known as that of our study."""
+CREATED_AT_ATTRIBUTE = "mapsearch:created_at"
+"""User attribute that identifies an Optuna study as that of our study."""
 
 N_STARTUP = 10
-"""Finished trials before TPE models anything; the controls count."""
+"""Finished trials before TPE models anything; controls count."""
 
 
 class Sampler:
     """Ask and tell on one Optuna study in the study database.
 
-    One process per study uses it. Trials told here are those the sampler can learn from: complete
-    ones by value, infeasible ones as a violated constraint. A plain failure would be forgotten and
-    proposed again.
+    One process per study uses it. It is told of the trials that the sampler can learn from: complete
+    ones with their value, infeasible ones as a violated constraint, because a plain failure would be
+    forgotten and proposed again.
 
     Raises:
-        StoreError: the database holds another Optuna study of that name.
+        StoreError: the database holds a foreign Optuna study of that name.
     """
 
     def __init__(
@@ -54,12 +54,14 @@ class Sampler:
         storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
         if name in optuna.get_all_study_names(storage):
             known = optuna.load_study(study_name=name, storage=storage)
-            if known.user_attrs.get(MARK) != created_at and known.get_trials(deepcopy=False):
-                raise StoreError(f"the database holds another Optuna study `{name}`; give the study file a new `name`")
+            if known.user_attrs.get(CREATED_AT_ATTRIBUTE) != created_at and known.get_trials(deepcopy=False):
+                raise StoreError(
+                    f"the database holds a foreign Optuna study `{name}`; give the study file a new `name`"
+                )
         self._study = optuna.create_study(
             storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler(seed=seed)
         )
-        self._study.set_user_attr(MARK, created_at)
+        self._study.set_user_attr(CREATED_AT_ATTRIBUTE, created_at)
 
     def ask(self, space: Space, draw: int, trial: int) -> tuple[int, Params]:
         """A new number and parameters for that mapsearch trial; the same `draw` on the same history repeats them."""
@@ -70,11 +72,11 @@ class Sampler:
 
     def tell(self, number: int, value: float | None) -> None:
         """Report an asked trial's value; None means infeasible. Telling twice changes nothing."""
-        told = self._study.get_trials(deepcopy=False)[number]
-        if told.state != TrialState.RUNNING:
+        trial = self._study.get_trials(deepcopy=False)[number]
+        if trial.state != TrialState.RUNNING:
             return
-        if value is None:  # a constraint can be set on a live trial only: the asked one makes room for a copy
-            self.add(told.params, None, told.user_attrs["trial"])  # first, so that a crash here is made good by a retry
+        if value is None:  # a constraint can only be set on a new trial: a copy replaces the asked one
+            self.add(trial.params, None, trial.user_attrs["trial"])  # first, so that a retry mends a crash here
             self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
         else:
             self._study.tell(number, value, skip_if_finished=True)
@@ -100,11 +102,11 @@ class Sampler:
         return len(self._study.get_trials(deepcopy=False)) - 1
 
     def forget(self, number: int) -> None:
-        """Close an asked trial that crashed: its parameters are not to blame, and may be proposed again."""
+        """Close an asked trial that crashed: its parameters are not to blame and may be proposed again."""
         self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
     def forget_all_but(self, numbers: Iterable[int]) -> int:
-        """Fail running trials that no mapsearch trial refers to: left by a crash, they would repel the sampler."""
+        """Fail running trials that no trial of ours refers to: left over from a crash, they would repel the sampler."""
         known = set(numbers)
         lost = [t.number for t in self._study.trials if t.state == TrialState.RUNNING and t.number not in known]
         for number in lost:
@@ -140,7 +142,7 @@ def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Sp
     }
     curve: dict[str, BaseDistribution] = {
         "lo": FloatDistribution(0.0, 1.0),
-        "rise": FloatDistribution(*RISE),
+        "rise": FloatDistribution(*RISE_RANGE),
         "gamma": FloatDistribution(1 / 3, 3.0, log=True),
         "width": FloatDistribution(*choices.width, log=True),
         "similarity_weight": FloatDistribution(*choices.similarity_weight),

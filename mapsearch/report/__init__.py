@@ -1,10 +1,10 @@
-"""STEP: nouns -> what people and machines read of them: JSON, CSV, tables, sentences, pictures.
+"""STEP: nouns -> what people and machines read: JSON, CSV, tables, sentences, pictures.
 
-Nothing here loads torch; scipy and matplotlib load when a similarity is shown or drawn.
+Nothing here imports torch; scipy and matplotlib are imported when a similarity is shown or drawn.
 """
 
 from mapsearch.report.comparison import comparison_lines, comparison_sentence, comparison_table
-from mapsearch.report.pictures import demand_picture, plot_comparison, plot_similarity
+from mapsearch.report.pictures import plot_comparison, plot_similarity, require_picture_path
 from mapsearch.report.similarity import similarity_csv, similarity_lines, similarity_sentence
 from mapsearch.report.study import (
     findings_table,
@@ -24,13 +24,13 @@ __all__ = [
     "comparison_lines",
     "comparison_sentence",
     "comparison_table",
-    "demand_picture",
     "findings_table",
     "layers_table",
     "noise_sentence",
     "overheads",
     "plot_comparison",
     "plot_similarity",
+    "require_picture_path",
     "similarity_csv",
     "similarity_lines",
     "similarity_sentence",

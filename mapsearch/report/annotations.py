@@ -1,4 +1,4 @@
-"""What every picture of a similarity points out, on paper or in a terminal: noise, best teachers, assignment, range."""
+"""What every picture of a similarity marks, on paper or in a terminal: noise, best teacher layers, assignment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from statistics import median
 
 from mapsearch.core.similarity import Similarity
 
-MEASURES = {
+MEASURE_TITLES = {
     "cka": "linear CKA",
     "rbf_cka": "RBF CKA",
     "distance_correlation": "distance correlation",
@@ -15,17 +15,18 @@ MEASURES = {
     "procrustes": "orthogonal Procrustes",
     "svcca": "SVCCA",
 }
-LEAST_RANGE = 0.05  # a narrower map is not stretched over all colours, for that would show noise as structure
+LEAST_COLOUR_RANGE = 0.05  # stretching a narrower range over all colours would show noise as structure
 
 Cell = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Cells `(s, t)`: noise, no value of which exceeds the floor; the best of each row that tells its cells apart; the
-    one-to-one assignment with the largest sum.
+    """Cells `(s, t)` to mark.
 
-    A flat similarity has neither best teachers nor an assignment: they would be chance.
+    `noise`: values at or below the noise floor. `best`: the largest value of each informative row.
+    `assigned`: the one-to-one assignment with the largest sum. A flat similarity has neither of the
+    latter two: they would be chance.
     """
 
     noise: frozenset[Cell]
@@ -34,29 +35,29 @@ class Annotations:
 
 
 def annotate(similarity: Similarity) -> Annotations:
-    """What to point out in a similarity; the assignment is the one-to-one mapping with the largest sum."""
+    """The cells of a similarity to mark."""
     noise = {
         (s, t)
         for s, row in enumerate(similarity.values)
         for t, value in enumerate(row)
         if value <= similarity.noise_floor
     }
-    best = {(s, row.index(max(row))) for s, row in enumerate(similarity.values) if tells(similarity, s)}
+    best = {(s, row.index(max(row))) for s, row in enumerate(similarity.values) if is_informative(similarity, s)}
     return Annotations(
         frozenset(noise), frozenset(best), frozenset() if similarity.is_flat else _assignment(similarity)
     )
 
 
-def tells(similarity: Similarity, s: int) -> bool:
-    """Whether a student layer tells the teacher layers apart by more than chance."""
+def is_informative(similarity: Similarity, s: int) -> bool:
+    """Whether the values of student layer `s` differ by more than chance."""
     return any(similarity.z()[s])
 
 
 def colour_range(*similarities: Similarity) -> tuple[float, float]:
-    """The values between which colours run: from the smallest to the largest, but never less than chance spreads."""
+    """The values at the two ends of the colours: the smallest and the largest, widened to what chance would span."""
     values = [value for similarity in similarities for row in similarity.values for value in row]
     errors = [median(flat(x.standard_errors)) for x in similarities if x.standard_errors]
-    least = max(LEAST_RANGE, *(x.spread_floor for x in similarities), *(4 * error for error in errors))
+    least = max(LEAST_COLOUR_RANGE, *(x.spread_floor for x in similarities), *(4 * error for error in errors))
     low, high = min(values), max(values)
     spare = max(0.0, least - (high - low)) / 2
     return low - spare, high + spare

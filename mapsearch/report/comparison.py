@@ -1,4 +1,4 @@
-"""A comparison of two similarities in words and as a table."""
+"""The comparison of two similarities as sentences and as a table."""
 
 from rich.table import Table
 
@@ -10,7 +10,7 @@ from mapsearch.report.cell_text import cell_text
 def comparison_sentence(comparison: Comparison) -> str:
     """What changed, in one sentence."""
     rho = comparison.rank_correlation
-    ranks = "no rank correlation: one has equal values throughout" if rho is None else f"rank correlation {rho:.2f}"
+    ranks = "no rank correlation (all values of one are equal)" if rho is None else f"rank correlation {rho:.2f}"
     largest = comparison.largest
     changed = [row for row in comparison.best if row.changed]
     known = any(row.certain is not None for row in changed)
@@ -19,18 +19,18 @@ def comparison_sentence(comparison: Comparison) -> str:
     return (
         f"{ranks} over {n_students * n_teachers} pairs; largest change {largest.difference:+.2f} at "
         f"{largest.student} ~ {largest.teacher} ({largest.before:.2f} to {largest.after:.2f}); "
-        f"another best teacher for {len(changed)} of {n_students} student layers{beyond}"
+        f"the best teacher layer changed for {len(changed)} of {n_students} student layers{beyond}"
     )
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
-    """What makes the two hard to compare, a line each, and what changed."""
+    """What makes the two hard to compare, one per line, and last what changed."""
     return [*(f"note: {note}" for note in comparison.notes), comparison_sentence(comparison)]
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """The best teacher of every student layer, in both similarities."""
-    table = Table(title="best teacher of each student layer", title_justify="left")
+    """The best teacher layer of every student layer, in both similarities."""
+    table = Table(title="best teacher layer of each student layer", title_justify="left")
     for name in ("student layer", "before", "after", "changed", "beyond errors"):
         table.add_column(name, overflow="fold")
     for s, row in enumerate(comparison.best):
@@ -51,4 +51,4 @@ def _value(similarity: Similarity, s: int, teacher: str) -> str:
 
 
 def _certain(row: BestTeacher) -> str:
-    return {None: "not known" if row.changed else "-", True: "yes", False: "no"}[row.certain]
+    return {None: "unknown" if row.changed else "-", True: "yes", False: "no"}[row.certain]

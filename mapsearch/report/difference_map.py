@@ -1,4 +1,4 @@
-"""The figure of a comparison: before, after and their difference, in panels. Sizes are in inches."""
+"""The figure of a comparison, in panels: before, after and their difference. Sizes are in inches."""
 
 from math import hypot
 
@@ -7,13 +7,21 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mapsearch.core.comparison import Comparison
-from mapsearch.report.annotations import LEAST_RANGE, MEASURES, Annotations, Cell, annotate, colour_range, flat
+from mapsearch.report.annotations import (
+    LEAST_COLOUR_RANGE,
+    MEASURE_TITLES,
+    Annotations,
+    Cell,
+    annotate,
+    colour_range,
+    flat,
+)
 from mapsearch.report.cells import draw_boxes, draw_cells, draw_matrix, label_layers
 from mapsearch.report.comparison import comparison_lines
-from mapsearch.report.heat_map import LEAST_TEXT, cell_size
+from mapsearch.report.heat_map import LEAST_CAPTION_WIDTH, cell_size
 from mapsearch.report.margins import (
-    LEAST_BAR,
-    PANEL,
+    LEAST_BAR_HEIGHT,
+    PANEL_FONT,
     draw_difference_bar,
     draw_floor_bar,
     legend,
@@ -21,34 +29,36 @@ from mapsearch.report.margins import (
     write_caption,
 )
 
-BESIDE, BELOW = 1.5, 0.35  # from one panel to the next: a colour bar and its labels, or a line of text
-COLOURS = "PuOr_r"  # orange up, purple down: told apart by every kind of colour vision
+PANEL_GAP_ACROSS, PANEL_GAP_DOWN = 1.5, 0.35  # room for a colour bar and its labels, or for a line of text
+DIVERGING_COLOURS = "PuOr_r"  # orange up, purple down: told apart by every kind of colour vision
 
 
 def draw_comparison(comparison: Comparison) -> Figure:
-    """Three panels, below each other where teacher layers are many, else side by side."""
+    """Three panels: stacked when there are at least as many teacher layers as student layers, else side by side."""
     before, after = comparison.before, comparison.after
     stacked = len(before.teacher_layers) >= len(before.student_layers)
     figure, panels, cell = _panels(len(before.student_layers), len(before.teacher_layers), stacked)
     shown = ((before, annotate(before), "before"), (after, annotate(after), "after"))
-    for axes, (similarity, found, name) in zip(panels, shown, strict=False):
+    for axes, (similarity, annotations, name) in zip(panels, shown, strict=False):
         together = (before, after) if before.measure == after.measure else (similarity,)
         norm = Normalize(*colour_range(*together))
-        draw_matrix(axes, similarity, found, norm, cell)
+        draw_matrix(axes, similarity, annotations, norm, cell)
         draw_floor_bar(axes, norm, similarity.noise_floor)
-        write_above(axes, f"{name}: {MEASURES[similarity.measure]}, {similarity.n_samples} samples", 5, PANEL)
+        write_above(
+            axes, f"{name}: {MEASURE_TITLES[similarity.measure]}, {similarity.n_samples} samples", 5, PANEL_FONT
+        )
     _draw_difference(panels[2], comparison, cell)
     for i, axes in enumerate(panels):
         label_layers(axes, before, cell, student=stacked or i == 0, teacher=not stacked or i == 2)
-    all_marks = Annotations(
+    all_annotations = Annotations(
         *(getattr(shown[0][1], kind) | getattr(shown[1][1], kind) for kind in ("noise", "best", "assigned"))
     )
-    width = max(cell * len(before.teacher_layers) * (1 if stacked else 3) + 1, LEAST_TEXT)
+    width = max(cell * len(before.teacher_layers) * (1 if stacked else 3) + 1, LEAST_CAPTION_WIDTH)
     write_caption(
         panels[0],
         "two similarities of student and teacher layers",
         comparison_lines(comparison),
-        legend(all_marks),
+        legend(all_annotations),
         width,
         lift=22,
     )
@@ -56,11 +66,11 @@ def draw_comparison(comparison: Comparison) -> Figure:
 
 
 def _panels(n_students: int, n_teachers: int, stacked: bool) -> tuple[Figure, list[Axes], float]:
-    """Three axes in a figure that just holds them, and the side of their cells."""
+    """A figure of the size of its three axes, the axes, and the side of their cells."""
     S, T = n_students, n_teachers
     cell = cell_size(max(T, 3 * S) if stacked else max(S, 3 * T))
     width, height = T * cell, S * cell
-    across, down = (0.0, max(height, LEAST_BAR) + BELOW) if stacked else (width + BESIDE, 0.0)
+    across, down = (0.0, max(height, LEAST_BAR_HEIGHT) + PANEL_GAP_DOWN) if stacked else (width + PANEL_GAP_ACROSS, 0.0)
     wide, high = width + 2 * across, height + 2 * down
     figure = Figure(figsize=(wide, high))
     corners = [(i * across / wide, 1 - (i * down + height) / high) for i in range(3)]
@@ -68,21 +78,21 @@ def _panels(n_students: int, n_teachers: int, stacked: bool) -> tuple[Figure, li
 
 
 def _draw_difference(axes: Axes, comparison: Comparison, cell: float) -> None:
-    """After minus before on a scale with zero in its middle; what the errors allow is grey."""
-    most = max(LEAST_RANGE, *map(abs, flat(comparison.difference)))
+    """After minus before on a scale centred at zero; changes within the standard errors are grey."""
+    most = max(LEAST_COLOUR_RANGE, *map(abs, flat(comparison.difference)))
     norm, hatched = Normalize(-most, most), _within_errors(comparison)
-    draw_cells(axes, comparison.difference, norm, COLOURS, cell, hatched, "+.2f")
+    draw_cells(axes, comparison.difference, norm, DIVERGING_COLOURS, cell, hatched, "+.2f")
     before, largest = comparison.before, comparison.largest
     at = before.student_layers.index(largest.student), before.teacher_layers.index(largest.teacher)
     draw_boxes(axes, [at], "largest-change")
-    draw_difference_bar(axes, norm, COLOURS)
+    draw_difference_bar(axes, norm, DIVERGING_COLOURS)
     grey = "; grey: within 1.96 joint standard errors" if hatched else ""
-    scales = "" if before.measure == comparison.after.measure else " (of two scales: no gain or loss)"
-    write_above(axes, f"after - before{scales}; box: largest change{grey}", 5, PANEL)
+    scales = "" if before.measure == comparison.after.measure else " (different scales, so neither gain nor loss)"
+    write_above(axes, f"after - before{scales}; box: largest change{grey}", 5, PANEL_FONT)
 
 
 def _within_errors(comparison: Comparison) -> list[Cell]:
-    """Cells that changed by no more than 1.96 joint standard errors; none where these are not known."""
+    """Cells that changed by no more than 1.96 joint standard errors; none where those are unknown."""
     old, new = comparison.before.standard_errors, comparison.after.standard_errors
     if old is None or new is None:
         return []

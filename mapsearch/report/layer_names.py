@@ -1,4 +1,4 @@
-"""Layer names made short: what all of them share is said once."""
+"""Short layer names: the part that all of them share is left out."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ _PIECE = re.compile(r"\d+|[^\d.]+|\.")  # a number or a word is never cut in two
 
 
 def shorten(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """A pattern with a `*`, and what stands for the `*` in each name; pattern `*` where nothing is shared.
+    """A pattern with a `*`, and what replaces the `*` in each name; the pattern is `*` when they share nothing.
 
-    All of it can be shown as it is: control characters in names are written out.
+    Control characters in names are written out, so that all of it can be shown.
 
     Example:
         shorten(["encoder.layer.0.output", "encoder.layer.1.output"])
@@ -22,7 +22,7 @@ def shorten(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     pieces = [_PIECE.findall(name) for name in names]
     if len(set(names)) < 2:
         return "*", tuple(names)
-    room = min(map(len, pieces)) - 1  # every name keeps a piece of its own
+    room = min(map(len, pieces)) - 1  # every name keeps at least one piece
     head = min(room, _n_shared(pieces))
     tail = min(room - head, _n_shared([name[::-1] for name in pieces]))
     labels = tuple("".join(name[head : len(name) - tail]) for name in pieces)

@@ -19,10 +19,10 @@ _STYLE = {
 
 
 def plot_similarity(similarity: Similarity, path: Path | str) -> None:
-    """Draw a similarity as a heat map into a PNG or SVG file, by the path's ending.
+    """Draw a similarity as a heat map into a PNG or SVG file, depending on the path's suffix.
 
     Raises:
-        MapsearchError: another ending, matplotlib is not installed, or the file cannot be written.
+        MapsearchError: another suffix, matplotlib is not installed, or the file cannot be written.
     """
     with _style(path):
         from mapsearch.report.heat_map import draw_similarity
@@ -31,10 +31,10 @@ def plot_similarity(similarity: Similarity, path: Path | str) -> None:
 
 
 def plot_comparison(comparison: Comparison, path: Path | str) -> None:
-    """Draw both similarities and their difference into a PNG or SVG file, by the path's ending.
+    """Draw both similarities and their difference into a PNG or SVG file, depending on the path's suffix.
 
     Raises:
-        MapsearchError: another ending, matplotlib is not installed, or the file cannot be written.
+        MapsearchError: another suffix, matplotlib is not installed, or the file cannot be written.
     """
     with _style(path):
         from mapsearch.report.difference_map import draw_comparison
@@ -42,17 +42,17 @@ def plot_comparison(comparison: Comparison, path: Path | str) -> None:
         _save(draw_comparison(comparison), Path(path))
 
 
-def demand_picture(path: Path | str) -> None:
-    """Say at once, before anything slow, that a picture could not be written there.
+def require_picture_path(path: Path | str) -> None:
+    """Make sure, before anything slow begins, that a picture can be written there.
 
     Raises:
-        MapsearchError: another ending, the folder is not there, or matplotlib is not installed.
+        MapsearchError: another suffix, the folder does not exist, or matplotlib is not installed.
     """
     path = Path(path)
     if _kind(path) not in FORMATS:
         raise MapsearchError(f"a picture must end with .png or .svg, but got `{path}`")
     if not path.parent.is_dir():
-        raise MapsearchError(f"{path}: cannot be written: No such file or directory; choose another file")
+        raise MapsearchError(f"{path}: cannot be written: the folder does not exist; create it or choose another file")
     if find_spec("matplotlib") is None:
         raise MapsearchError(f"{path}: `matplotlib` is not installed; `pip install 'mapsearch[plots]'`")
 
@@ -62,8 +62,8 @@ def _kind(path: Path) -> str:
 
 
 def _style(path: Path | str) -> AbstractContextManager[None]:
-    """The style of our pictures, whatever the user's own is."""
-    demand_picture(path)
+    """The style of our pictures, whatever the user has configured."""
+    require_picture_path(path)
     from matplotlib import style  # an extra, and slow to import
 
     return style.context(["default", _STYLE])

@@ -1,4 +1,4 @@
-"""A similarity in words and as CSV: what it says, and how sure it is."""
+"""A similarity as sentences and as CSV: what it shows, and how certain that is."""
 
 import csv
 import io
@@ -7,30 +7,34 @@ from statistics import median
 
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.text import printable
-from mapsearch.report.annotations import flat, tells
+from mapsearch.report.annotations import flat, is_informative
 
-MOST_PAIRS = 6  # a longer list is no sentence: then the three most certain pairs stand for the others
+MOST_LISTED_PAIRS = 6  # of a longer list, only the three most certain pairs are named
 
 
 def similarity_sentence(similarity: Similarity) -> str:
-    """What the similarity says, in one sentence."""
+    """What the similarity shows, in one sentence."""
     if similarity.is_flat:
         return (
-            "similarity cannot rank layers here: no row spreads beyond what shuffled samples show, "
+            "similarity cannot rank layers here: no row spreads further than with shuffled samples, "
             f"{similarity.spread_floor:.3f} ({similarity.n_samples} samples)"
         )
-    telling = [s for s in range(len(similarity.values)) if tells(similarity, s)]
-    shown = sorted(telling, key=lambda s: -_certainty(similarity, s))[:3] if len(telling) > MOST_PAIRS else telling
-    kind = "most alike" if len(shown) == len(telling) else "most certain"
+    informative = [s for s in range(len(similarity.values)) if is_informative(similarity, s)]
+    shown = (
+        sorted(informative, key=lambda s: -_certainty(similarity, s))[:3]
+        if len(informative) > MOST_LISTED_PAIRS
+        else informative
+    )
+    kind = "most alike" if len(shown) == len(informative) else "most certain"
     pairs = ", ".join(_best_pair(similarity, s) for s in shown)
-    others = [name for s, name in enumerate(similarity.student_layers) if s not in telling]
-    mute = f"; no teacher layer stands out for {_some(others)}" if others else ""
-    rest = f" ({len(telling) - 3} more: `--json` has all)" if kind == "most certain" else ""
-    return f"{kind}: {pairs}{rest}{mute}; noise floor {similarity.noise_floor:.3f}, {similarity.n_samples} samples"
+    others = [name for s, name in enumerate(similarity.student_layers) if s not in informative]
+    silent = f"; no teacher layer stands out for {_listed(others)}" if others else ""
+    rest = f" ({len(informative) - 3} more: `--json` has all)" if kind == "most certain" else ""
+    return f"{kind}: {pairs}{rest}{silent}; noise floor {similarity.noise_floor:.3f}, {similarity.n_samples} samples"
 
 
 def similarity_details(similarity: Similarity) -> list[str]:
-    """How sure the similarity is and of what, a line each: samples, errors, floor, rows, and every note."""
+    """What the similarity was measured on and how certain it is: samples, features, errors, floor, notes."""
     estimator = f", {similarity.estimator}" if similarity.estimator else ""
     digest = f", digest {similarity.digest}" if similarity.digest else ""
     return [
@@ -42,18 +46,18 @@ def similarity_details(similarity: Similarity) -> list[str]:
 
 
 def similarity_lines(similarity: Similarity) -> list[str]:
-    """How sure it is, and last what it says."""
+    """How certain it is, and last what it shows."""
     return [*similarity_details(similarity), similarity_sentence(similarity)]
 
 
 def _error_sentence(similarity: Similarity) -> str:
-    """The standard errors of all cells in short."""
+    """The standard errors of all cells, summarised."""
     if similarity.standard_errors is None:
-        return "standard errors are not known"
+        return "standard errors unknown"
     errors = flat(similarity.standard_errors)
     s, t = divmod(errors.index(max(errors)), len(similarity.teacher_layers))
     pair = f"{similarity.student_layers[s]} ~ {similarity.teacher_layers[t]}"
-    return f"standard error {median(errors):.3f} (median), {max(errors):.3f} at most ({pair})"
+    return f"standard error {median(errors):.3f} (median), {max(errors):.3f} (largest, {pair})"
 
 
 def similarity_csv(similarity: Similarity) -> str:
@@ -83,7 +87,7 @@ def _best_pair(similarity: Similarity, s: int) -> str:
 
 
 def _certainty(similarity: Similarity, s: int) -> float:
-    """How far the best teacher layer leads the second, in joint standard errors where they are known."""
+    """How far the best teacher layer is ahead of the second, in joint standard errors where they are known."""
     row = similarity.values[s]
     second, best = sorted(range(len(row)), key=lambda t: row[t])[-2:]
     lead = row[best] - row[second]
@@ -93,5 +97,5 @@ def _certainty(similarity: Similarity, s: int) -> float:
     return lead / max(hypot(errors[best], errors[second]), 1e-12)
 
 
-def _some(names: list[str]) -> str:
+def _listed(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{len(names)} student layers"

@@ -9,7 +9,7 @@ from mapsearch.core.runs import Run
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Against, Noise, Outcome, Verdict
 from mapsearch.verdict.statistics import ALPHA, adjusted_p_values, bca_interval
-from mapsearch.verdict.warnings import failed_nominee, not_compared
+from mapsearch.verdict.warnings import failed_nominee, not_judged
 from mapsearch.verdict.wording import recommendation, verdict_sentence
 
 LEAST_SEEDS = 6
@@ -47,7 +47,7 @@ def judge(
     band = margin if margin is not None else _seed_sd(values.values())
     rival_values = {name: values.get(number, {}) for name, number in rivals.items()}
     against = judge_controls(own, rival_values, rivals, band, margin or 0.0)
-    warnings = (*warnings, *not_compared(rivals, against))
+    warnings = (*warnings, *not_judged(rivals, against))
     if nominee is None or not against:
         recommended = _cheapest(by_number, values, band)
         sentence = f"INCONCLUSIVE: no mapping could be confirmed; {recommendation(by_number, recommended)}"

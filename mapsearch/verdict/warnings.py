@@ -1,4 +1,4 @@
-"""What to heed when a verdict is read."""
+"""Warnings to read with a verdict."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,15 +21,15 @@ def weak_teacher(teacher: float, trials: Sequence[Trial], runs: Sequence[Run], d
     ]
 
 
-def not_compared(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
+def not_judged(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
     """A warning that names the controls for which there were too few paired seeds."""
     missing = sorted(controls.keys() - {row.control for row in against})
     if not missing:
         return []
     names = ", ".join(f"`{name}`" for name in missing)
-    return [f"not compared with {names}: a comparison needs at least two finished seeds in common with the nominee"]
+    return [f"not judged against {names}: fewer than two finished seeds in common with the nominee"]
 
 
 def failed_nominee(nominee: int) -> str:
     """The warning that the nominee cannot be judged: the seeds that went well would flatter it."""
-    return f"the nominee (trial {nominee}) failed on some fresh seeds: see `mapsearch show`"
+    return f"the nominee (trial {nominee}) failed on some of the fresh seeds; `mapsearch show` lists its runs"

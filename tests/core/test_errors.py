@@ -20,7 +20,7 @@ def test_an_error_comes_whole_through_pickle():
 
 
 def test_only_a_failed_study_exits_with_1():
-    assert len(TREE) == 15
+    assert errors.MapsearchError in TREE
     assert [error.__name__ for error in TREE if error.exit_code == 1] == ["StudyFailed"]
     assert all(issubclass(error, errors.MapsearchError) for error in TREE)
 

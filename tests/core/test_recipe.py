@@ -80,17 +80,17 @@ def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
     ],
 )
 def test_a_value_out_of_its_range_is_refused_with_the_rule(field, value, rule):
-    with pytest.raises(MappingError, match=f"`{field}`: {rule} must hold, but got"):
+    with pytest.raises(MappingError, match=f"`{field}`: {rule}"):
         Recipe(**{field: value})
 
 
 def test_an_unknown_name_is_refused_with_close_matches():
-    with pytest.raises(MappingError, match=r"`loss` must be one of nmse, mse, .*'cosin'; did you mean `cosine`\?"):
+    with pytest.raises(MappingError, match=r"`loss`.*nmse, mse, .*'cosin'.*`cosine`"):
         Recipe(loss="cosin")
 
 
 def test_an_unknown_key_is_refused_with_close_matches():
-    with pytest.raises(MappingError, match=r"recipe has no `temprature`; did you mean `temperature`"):
+    with pytest.raises(MappingError, match=r"`temprature`.*`temperature`"):
         Recipe.from_json({"temprature": 2.0})
 
 
@@ -101,7 +101,7 @@ def test_all_problems_are_told_at_once():
 
 @pytest.mark.parametrize("fields", [{"mapping": MAPPING}, {"feature_share": 0.5}])
 def test_a_share_without_pairs_and_pairs_without_a_share_are_refused(fields):
-    with pytest.raises(MappingError, match="`feature_share > 0` and at least one pair go together"):
+    with pytest.raises(MappingError, match="feature_share > 0"):
         Recipe(**fields)
 
 
@@ -122,5 +122,5 @@ def test_a_recipe_reads_as_one_line():
 
 
 def test_a_recipe_is_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'loss'"):
+    with pytest.raises(dataclasses.FrozenInstanceError, match="loss"):
         Recipe().loss = "cosine"

@@ -42,23 +42,23 @@ def test_pairs_that_can_be_matched(student, teacher, loss, projector):
 @pytest.mark.parametrize(
     ("student", "teacher", "loss", "projector", "why"),
     [
-        (MAP, VECTOR, "nmse", "linear", "a map cannot be matched with a vector position by position"),
-        (MAP, TOKENS, "nmse", "linear", "6 tokens are no patches in the proportions of the map with at most 8 class"),
-        (VIT, layer("map", 8, 16), "nst", "none", "tokens can be laid out on maps with two spatial axes only"),
-        (VIT, layer("map", 64, 7, 7), "nmse", "none", "without a projector the widths must be equal"),
-        (VIT, MAP, "attention_relation", "none", "attention_relation needs tokens on both sides"),
+        (MAP, VECTOR, "nmse", "linear", "map cannot be matched with a vector"),
+        (MAP, TOKENS, "nmse", "linear", "6 tokens do not form a grid"),
+        (VIT, layer("map", 8, 16), "nst", "none", "maps of two spatial axes"),
+        (VIT, layer("map", 64, 7, 7), "nmse", "none", "widths must be equal"),
+        (VIT, MAP, "attention_relation", "none", "attention_relation needs tokens"),
         (layer("tokens", 1, 8), layer("tokens", 1, 8), "attention_relation", "none", "attention_relation needs maps"),
-        (layer("map", 8, 1, 1), layer("map", 8, 1, 1), "nst", "linear", "nst needs maps or tokens with at least two"),
-        (TOKENS, layer("tokens", 7, 8), "cka", "none", "the sequence lengths differ"),
-        (MAP, layer("map", 8, 16), "nmse", "linear", "the number of spatial axes differs"),
-        (TOKENS, layer("tokens", 7, 8), "nmse", "linear", "the sequence lengths differ"),
-        (VECTOR, VECTOR, "attention", "linear", "attention needs maps or tokens"),
-        (VECTOR, layer("vector", 64), "nmse", "none", "without a projector the widths must be equal"),
+        (layer("map", 8, 1, 1), layer("map", 8, 1, 1), "nst", "linear", "nst needs maps"),
+        (TOKENS, layer("tokens", 7, 8), "cka", "none", "sequence lengths differ"),
+        (MAP, layer("map", 8, 16), "nmse", "linear", "number of spatial axes"),
+        (TOKENS, layer("tokens", 7, 8), "nmse", "linear", "sequence lengths differ"),
+        (VECTOR, VECTOR, "attention", "linear", "attention needs maps"),
+        (VECTOR, layer("vector", 64), "nmse", "none", "widths must be equal"),
         (VECTOR, layer("vector", 8, problem="called 3 times"), "nmse", "linear", "called 3 times"),
     ],
 )
 def test_pairs_that_cannot_be_matched_say_why(student, teacher, loss, projector, why):
-    assert pair_problem(student, teacher, loss, projector).startswith(why)
+    assert why in pair_problem(student, teacher, loss, projector)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,9 @@ def test_every_pair_that_is_not_legal_is_told():
 
 
 def test_layers_outside_the_space_are_told_with_close_matches():
-    assert SPACE.problems(recipe(("block.0", "layer.1"))) == [
-        "student has no layer `block.0` in this study; did you mean `blocks.0`?",
-        "teacher has no layer `layer.1` in this study; did you mean `layers.1` or `layers.0`?",
-    ]
+    student, teacher = SPACE.problems(recipe(("block.0", "layer.1")))
+    assert all(part in student for part in ("student", "`block.0`", "did you mean `blocks.0`?"))
+    assert all(part in teacher for part in ("teacher", "`layer.1`", "did you mean `layers.1` or `layers.0`?"))
 
 
 @pytest.mark.parametrize(
@@ -144,17 +143,15 @@ def test_layers_of_one_shape_can_be_mixed(layers):
     ],
 )
 def test_layers_of_other_shapes_cannot(layers):
-    assert fuse_problem(layers).startswith("features that are mixed must share kind, width and tokens, but got `x` ")
+    assert "must share kind, width and tokens" in fuse_problem(layers)
 
 
 @pytest.mark.parametrize("aggregation", ["fuse", "mix"])
 def test_a_row_that_cannot_be_mixed_is_told_with_its_layers(aggregation):
     pairs = (("blocks.0", "layers.0"), ("blocks.0", "layers.1"))
     (problem,) = SPACE.problems(recipe(*pairs, aggregation=aggregation))
-    assert problem == (
-        "row `blocks.0 <- layers.0 + layers.1`: features that are mixed must share kind, width and tokens, but got "
-        "`layers.0` map [64, 4, 4], `layers.1` map [8, 2, 2]; choose teacher layers of one shape, or `aggregation: sum`"
-    )
+    for part in ("`blocks.0 <- layers.0 + layers.1`", "`layers.0` map [64, 4, 4], `layers.1` map [8, 2, 2]"):
+        assert part in problem
     assert SPACE.problems(recipe(*pairs)) == []
     assert SPACE.problems(recipe(("blocks.0", "layers.0"), ("head", "head"), aggregation=aggregation)) == []
     assert SPACE.fusable() == [[True, False, False], [False, True, False], [False, False, True]]

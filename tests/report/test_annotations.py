@@ -4,11 +4,11 @@ from typing import get_args
 import pytest
 
 from mapsearch.core.similarity import MeasureName
-from mapsearch.report.annotations import MEASURES, annotate, colour_range
+from mapsearch.report.annotations import MEASURE_TITLES, annotate, colour_range
 
 
 def test_every_measure_has_its_name():
-    assert set(MEASURES) == set(get_args(MeasureName))
+    assert set(MEASURE_TITLES) == set(get_args(MeasureName))
 
 
 def test_the_assignment_uses_a_teacher_layer_once_where_best_teachers_may_share_one(similarity):
@@ -28,7 +28,7 @@ def test_chance_is_not_pointed_out(similarity):
     assert not flat.best
     assert not flat.assigned
     mute = annotate(similarity(2, 2, values=((0.9, 0.1), (0.5, 0.51))))
-    assert mute.best == {(0, 0)}, "a row that tells nothing has no best teacher"
+    assert mute.best == {(0, 0)}, "a row that is_informative nothing has no best teacher"
 
 
 def test_colours_span_the_values_but_do_not_stretch_noise(similarity):
