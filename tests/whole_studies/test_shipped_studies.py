@@ -16,7 +16,7 @@ from mapsearch.core.errors import TaskError
 from mapsearch.core.study_file import load_study
 from mapsearch.tasks.loading import import_task, open_task
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/templates/**/study.yaml")])
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 SENTENCES = ROOT / "studies/minilm/data/vaderSentiment-3.3.2.tar.gz"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from torch import nn
+from small_tasks import WIDTH, Net
 from torch.nn.parallel import DistributedDataParallel
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -197,30 +197,6 @@ def test_padding_never_enters_a_similarity_or_a_loss():
     assert any(finding.code == "padding.masked" for finding in report.findings)
 
 
-class Block(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.linear = nn.Linear(width, width)
-
-    def forward(self, x):
-        return x + torch.tanh(self.linear(x))
-
-
-class Small(nn.Module):
-    def __init__(self, width, depth):
-        super().__init__()
-        torch.manual_seed(width)
-        self.stem = nn.Linear(6, width)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
-        self.head = nn.Linear(width, 3)
-
-    def forward(self, x):
-        x = self.stem(x)
-        for block in self.blocks:
-            x = block(x)
-        return self.head(x)
-
-
 WRAPS = {
     "compile": lambda model: torch.compile(model, backend="eager"),
     "aot": lambda model: torch.compile(model, backend="aot_eager"),
@@ -230,10 +206,11 @@ WRAPS = {
 
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_a_wrapped_student_and_teacher_come_out_as_the_bare_ones(group, wrap):
-    x = {"x": torch.randn(120, 6, generator=torch.Generator().manual_seed(0))}
+    x = {"x": torch.randn(120, WIDTH, generator=torch.Generator().manual_seed(0))}
     results = []
     for dress in (lambda model: model, WRAPS[wrap]):
-        loaded = open_task(Distilled(dress(Small(16, 4)), lambda dress=dress: dress(Small(8, 2)), x), "cpu")
+        torch.manual_seed(0)
+        loaded = open_task(Distilled(dress(Net(16, 4)), lambda dress=dress: dress(Net(8, 2)), x), "cpu")
         report = findings(loaded)
         space = RecipeSpace(report.student, report.teacher)
         results.append((space, trained(loaded, space, ("blocks.0", "blocks.1"), ("blocks.1", "blocks.3"))))
