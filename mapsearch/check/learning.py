@@ -22,9 +22,9 @@ from mapsearch.measures.table import open_sums
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask
 
-TOLERANCE = 1e-6
-LEAST_ROWS = 8
-"""Samples of the self-test: an unbiased similarity needs a few."""
+SELF_TEST_TOLERANCE = 1e-6
+SELF_TEST_SAMPLES = 8
+"""Fewest samples of the self-test: an unbiased similarity needs a few."""
 
 
 def check_gradients(
@@ -59,7 +59,7 @@ def _demand_scalar(task: Tensor) -> None:
 
 def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: tuple[Layer, ...]) -> None:
     """The teacher against itself: every loss must be zero and every similarity one."""
-    size = max(LEAST_ROWS, spec.train.batch_size)
+    size = max(SELF_TEST_SAMPLES, spec.train.batch_size)
     batch, paths = next(ordered_batches(loaded, loaded.train, size, size)), [layer.path for layer in layers]
     passes = []
     with torch.no_grad(), FeatureTaps(loaded.teacher, paths, paths) as taps:
@@ -70,11 +70,13 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
     for name in ("nmse", "cosine"):
         loss = RecipeLoss(Recipe(mapping, name, "none", feature_share=1.0), layers, layers).to(loaded.device)
         values = dict(zip(loss.names, loss.feature_losses(passes[0], passes[1], mask).tolist(), strict=True))
-        _write_itself(log, name, {pair: value for pair, value in values.items() if not abs(value) <= TOLERANCE})
+        _write_itself(
+            log, name, {pair: value for pair, value in values.items() if not abs(value) <= SELF_TEST_TOLERANCE}
+        )
     same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
-    constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > TOLERANCE]
+    constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > SELF_TEST_TOLERANCE]
     if constant:
-        problem = "puts out the same for every sample, or not twice the same; leave it out of `layers.teacher`"
+        problem = "gives the same output for every sample, or another one each time; leave it out of `layers.teacher`"
         log.add(
             "error",
             "self-test.constant_layer",
@@ -83,9 +85,14 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
 
 
 def _similarity(passes: list[list[Tensor]]) -> Tensor:
-    sums, counted = open_sums("cka", len(passes[0]), len(passes[1])), False
+    """In float64 and on the CPU, where no setting of the user's rounds the inputs of products, as TF32 does."""
+    sums = open_sums("cka", len(passes[0]), len(passes[1]), dtype=torch.float64)
+    counted = False
     while not counted:
-        student, teacher = ([sums.reduce(k, i, rows) for i, rows in enumerate(found)] for k, found in enumerate(passes))
+        student, teacher = (
+            [sums.reduce(network, i, rows.cpu().double()) for i, rows in enumerate(features)]
+            for network, features in enumerate(passes)
+        )
         counted = sums.add(student, teacher)
     return sums.estimate().values
 

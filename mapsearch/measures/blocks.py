@@ -28,7 +28,7 @@ class BlockSums:
     Work per sample: `2 * block * (widths of all layers + S * T)` multiplications, whatever the number
     of samples. A smaller block is cheaper and a little noisier, never biased.
 
-    Products are taken in float32 and summed in float64. A layer whose features share a large offset
+    Products are taken in `dtype` and summed in float64. A layer whose features share a large offset
     or leave float32's range is centred and scaled first; `add` finds that out and asks for
     the batch again. A layer that is measured with others costs one Gram matrix, not one per pair.
 
@@ -41,16 +41,17 @@ class BlockSums:
 
     def __init__(
         self, kernel: Kernel, n_student: int, n_teacher: int, *, estimator: str, block: int = 64, seed: int = 0,
-        centre: bool = False,
+        centre: bool = False, dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         self.n_rows = 0
         self._kernel, self._block, self._estimator = kernel, block, f"{estimator}, blocks of {block}"
+        self._dtype = dtype
         self._n_blocks = 0
         # of every layer, the student's first: what follows is done to all of them at once
         self._n_student, n_layers = n_student, n_student + n_teacher
         # None while plain float32 will do, else the unit its features are measured in
         self._units: list[float | None] = [0.0 if centre else None] * n_layers
-        self._scales = torch.zeros(n_layers)
+        self._scales = torch.zeros(n_layers, dtype=dtype)
         self._cross = torch.zeros(N_GROUPS, n_student, n_teacher, dtype=torch.float64)
         self._own = torch.zeros(N_GROUPS, n_layers, dtype=torch.float64)
         self._shuffled = torch.zeros(N_REPLICATES, n_student, n_teacher, dtype=torch.float64)
@@ -101,13 +102,13 @@ class BlockSums:
     def _in_range(self, layer: int, rows: Tensor) -> Tensor:
         unit = self._units[layer]
         if unit is None:
-            return rows.float()
+            return rows.to(self._dtype)
         wide = rows if rows.dtype == torch.float64 else rows.float()
         # any shift will do, for kernels see differences only; a float64 mean takes equal samples to exactly zero
         centred = wide - wide.mean(0, dtype=torch.float64).to(wide.dtype)
         if not unit:
             unit = self._units[layer] = float(centred.double().square().mean().sqrt())
-        return centred.div_(unit or 1.0).float()
+        return centred.div_(unit or 1.0).to(self._dtype)
 
     def _watch(self, stacks: Sequence[Tensor]) -> bool:
         """Whether layers were found that plain float32 cannot hold; the first batch also fixes the scales."""

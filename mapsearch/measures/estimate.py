@@ -38,7 +38,7 @@ class NotFinite(TaskError):
     def __init__(self, network: int, layer: int) -> None:
         self.network, self.layer = network, layer
         who = ("student", "teacher")[network]
-        super().__init__(f"similarity: features must be finite, but {who} layer {layer} put out inf or NaN")
+        super().__init__(f"similarity: features must be finite, but {who} layer {layer} produced inf or NaN")
 
 
 def floors(shuffled: Tensor) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args
 
+import torch
 from torch import Tensor
 
 from mapsearch.core.errors import SpecError, did_you_mean
@@ -56,12 +57,14 @@ def open_sums(
     estimator: EstimatorName = "debiased",
     block: Block = "auto",
     seed: int = 0,
+    dtype: torch.dtype = torch.float32,
 ) -> Sums:
     """Sums of a measure between `n_student` and `n_teacher` layers.
 
     Args:
         block: samples compared with each other at once; `auto` is 64, or 256 for `mutual_knn`; `all`
             compares all samples of all batches, in feature space (`cka`, `procrustes`, `svcca`).
+        dtype: what products within blocks are taken in; float64 is exact where TF32 rounds float32.
 
     Raises:
         SpecError: no such measure, or one that has no such estimator or block.
@@ -79,5 +82,5 @@ def open_sums(
     kernel = row.biased if estimator == "biased" and row.biased else row.kernel
     return BlockSums(
         kernel, n_student, n_teacher, estimator=estimator if row.biased else "centred", seed=seed,
-        block=row.block if block == "auto" else block, centre=row.centre,
+        block=row.block if block == "auto" else block, centre=row.centre, dtype=dtype,
     )  # fmt: skip

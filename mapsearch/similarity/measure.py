@@ -22,7 +22,7 @@ from mapsearch.features.taps import version
 from mapsearch.measures.covariances import cheaper_than_blocks
 from mapsearch.measures.estimate import NotFinite
 from mapsearch.measures.table import Sums, open_sums
-from mapsearch.similarity.reader import BatchView, FeatureReader, Forward
+from mapsearch.similarity.reader import BatchView, FeatureReader, Forward, moved_to
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_of, tensors_of
@@ -67,8 +67,9 @@ def compare(
     not grow with the samples. Both networks are run in eval mode, and left as they were.
 
     Args:
-        batches: what `forward(model, batch)` takes; both networks see each batch once. Tensors, tuples
-            whose first item is the input, and dicts of keyword arguments work as they are.
+        batches: what `forward(model, batch)` takes; both networks see each batch once, moved to the device
+            of their weights. Tensors, tuples whose first item is the input, and dicts of keyword
+            arguments work as they are.
         teacher_layers: `auto` (the repeated blocks of the trunk), or names and globs.
         mask: real positions `[B, L]` of a token batch, or None; by default a dict's `attention_mask`.
         measure: `cka`, `rbf_cka`, `distance_correlation`, `rsa`, `mutual_knn`, `procrustes` or `svcca`.
@@ -98,7 +99,7 @@ def compare(
         raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got no batch")
     few = first_samples(first, FEW) if forward is forward_batch else first  # a user's own may know the batch
     t_layers, s_layers = (
-        choose_layers(name, model, list_layers(model, lambda m: forward(m, few), batch_size(few)), wanted)
+        choose_layers(name, model, list_layers(model, lambda m: forward(m, moved_to(m, few)), batch_size(few)), wanted)
         for name, model, wanted in (("teacher", teacher, teacher_layers), ("student", student, student_layers))
     )
     return measure_layers(teacher, student, chain([first], stream), t_layers, s_layers, forward, mask, options, seed)

@@ -15,10 +15,19 @@ from mapsearch.features.rows import RowRule, to_rows, token_order
 from mapsearch.features.taps import every_module_runs
 from mapsearch.features.watch import padded, watch
 from mapsearch.measures.table import Sums
+from mapsearch.tasks.task import tensors_of, to_device
 
 Forward = Callable[[nn.Module, Any], Any]
 
 _NETWORKS = ("student", "teacher")
+
+
+def moved_to(model: nn.Module, batch: Any) -> Any:
+    """The batch on the network's device; one that is there already is left as it is."""
+    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
+    if device is None or all(tensor.device == device for tensor in tensors_of(batch)):
+        return batch
+    return to_device(batch, device)
 
 
 class BatchView:
@@ -52,7 +61,7 @@ class BatchView:
         if layer.kind != "tokens" or feature.shape[:2] != self._shape:
             raise TaskError(
                 "`tokens: samples` needs the same tokens from every layer, but "
-                f"`{layer.path}` puts out a {layer.kind} {list(feature.shape)}; choose `tokens: mean` or other layers"
+                f"`{layer.path}` gives a {layer.kind} {list(feature.shape)}; choose `tokens: mean` or other layers"
             )
         return self._order.to(feature.device)
 
@@ -94,7 +103,7 @@ class FeatureReader:
         """
         self._view, self._found = view, {}
         with nullcontext() if self._fused else every_module_runs():
-            self._forward(self._model, batch)
+            self._forward(self._model, moved_to(self._model, batch))
         self._view = None
         missing = [layer.path for i, layer in enumerate(self._layers) if i not in self._found]
         if missing and self._fused:
@@ -119,12 +128,13 @@ class FeatureReader:
             return
         layer, view = self._layers[i], self._view
         with torch.autocast(feature.device.type, enabled=False):
-            feature = padded(feature.detach(), view.mask)[: view.n]
-            found = to_rows(feature, layer.kind, self._rule, view.mask, view.order(feature, layer), view.sampled)
+            mask = view.mask if view.mask is None else view.mask.to(feature.device)
+            feature = padded(feature.detach(), mask)[: view.n]
+            found = to_rows(feature, layer.kind, self._rule, mask, view.order(feature, layer), view.sampled)
             self._outliers[i] = max(self._outliers[i], found.outliers)
             self._found[i] = self._sums.reduce(self._network, i, found.rows)
 
     def not_finite(self, i: int) -> str:
         """The message for a layer whose feature holds inf or NaN."""
         who = f"{_NETWORKS[self._network]} layer `{self._layers[i].path}`"
-        return f"similarity: features must be finite, but {who} put out inf or NaN; check its weights or leave it out"
+        return f"similarity: features must be finite, but {who} produced inf or NaN; check its weights or leave it out"

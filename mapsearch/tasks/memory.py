@@ -12,7 +12,15 @@ from torch import Tensor, nn
 COPIES = {"adamw": 4, "sgd": 3}
 """Numbers kept per trained parameter: weight, gradient and the optimizer's moments."""
 
-_SAYS_SO = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN, cuSPARSE and cuSOLVER, each behind its own prefix
+    "ALLOCATION_FAILED",  # cuDNN 9
+)
+"""What the text of a RuntimeError says when memory is what is missing."""
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -57,7 +65,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means too little memory: on a CPU PyTorch has no type of its own for it."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error) for said in _SAYS_SO)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
 
 
 def _available_bytes() -> int | None:

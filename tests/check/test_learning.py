@@ -1,6 +1,7 @@
 import pytest
 import torch
 from findings import codes, message
+from rounded_products import RoundedProducts
 from torch import nn
 
 from mapsearch.check import check
@@ -52,6 +53,15 @@ def test_a_teacher_layer_that_is_the_same_for_every_sample_is_refused(vision, st
         loaded.teacher.blocks[1].conv.bias.zero_()
     report = check(loaded, study(layers={"teacher": ["blocks.1.conv", "blocks.2"]}))
     assert "`blocks.1.conv`" in message(report, "self-test.constant_layer")
+
+
+def test_products_in_tf32_do_not_fail_the_self_test(vision, text, study):
+    for task in (vision, text):
+        loaded = task()
+        with RoundedProducts() as emulated:
+            report = check(loaded, study())
+        assert emulated.n_rounded
+        assert not report.errors, report.errors
 
 
 def test_positions_that_are_all_zero_are_a_warning_for_cosine(vision, cnn, study):

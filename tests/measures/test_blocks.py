@@ -155,7 +155,7 @@ def test_a_layer_may_wake_up_late():
 def test_features_that_are_not_finite_are_refused_by_name(bad):
     x = randn(64, 5)
     x[7, 2] = bad
-    with pytest.raises(NotFinite, match="finite, but teacher layer 1 put out inf or NaN"):
+    with pytest.raises(NotFinite, match="finite, but teacher layer 1 produced inf or NaN"):
         measure([randn(64, 3)], [randn(64, 4), x])
 
 

@@ -30,6 +30,10 @@ def test_the_state_of_training(optimizer, copies):
         (MemoryError(), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you"), True),
         (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"), False),
         (RuntimeError("shape mismatch"), False),
         (ValueError("out of memory"), False),
     ],
@@ -44,6 +48,6 @@ def test_a_cpu_allocation_that_fails_is_recognised():
     assert is_out_of_memory(caught.value)
 
 
-def test_some_memory_is_free_here():
+def test_memory_that_is_taken_is_not_free():
     free = free_bytes(torch.device("cpu"))
-    assert free is None or free > 0
+    assert free is None or 0 < free < 2**60

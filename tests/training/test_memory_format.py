@@ -71,6 +71,15 @@ class Images(Clusters):
     valid_data = test_data = train_data
 
 
+class Shortcut(Images):
+    """Students with a strided 1 x 1 convolution of few channels, which writes outside its memory channels last."""
+
+    def student(self):
+        student = Convolutions(self.pool)
+        student.blocks.append(nn.Conv2d(6, 6, 1, 2))
+        return student
+
+
 class Unbuilt(Images):
     """Its data and teacher are fine; a student cannot be made."""
 
@@ -85,10 +94,11 @@ class Unbuilt(Images):
         (Images(View()), torch.contiguous_format),
         (Images(Memory()), torch.contiguous_format),
         (Images(Broken()), torch.contiguous_format),
+        (Shortcut(Average()), torch.contiguous_format),
         (Unbuilt(Average()), torch.contiguous_format),
         (Clusters(), torch.contiguous_format),
     ],
-    ids=["convolutions", "view", "as_strided", "broken", "unbuilt", "no convolutions"],
+    ids=["convolutions", "view", "as_strided", "broken", "a convolution that breaks", "unbuilt", "no convolutions"],
 )
 def test_only_convolutions_that_give_the_same_are_laid_out_anew(task, wanted):
     assert open_worker_state(load(task), TRAIN).memory_format == wanted
