@@ -274,11 +274,11 @@ def test_a_layer_that_is_not_finite_is_named():
         ({"measure": "ckaa"}, "`measure`.*did you mean `cka`"),
         (
             {"measure": "rsa", "estimator": "biased"},
-            "`estimator: biased` is for cka, rbf_cka, distance_correlation, but",
+            "`estimator: biased` .*cka, rbf_cka, distance_correlation, but",
         ),
         (
             {"measure": "rsa", "block": "all"},
-            "`block: all` is for cka, procrustes, svcca, but got it with `measure: rsa`",
+            "`block: all` .*cka, procrustes, svcca, .*`measure: rsa`",
         ),
         ({"measure": "svcca", "block": 64}, "`measure: svcca` compares all samples at once"),
         ({"block": 3}, "`block`: `auto` or `all` or a whole number >= 4 must be given, but got 3"),
