@@ -8,6 +8,7 @@ from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.similarity import measure_similarity
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import batch_size
 
 
@@ -28,8 +29,9 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
 def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:
     batch = next(train_batches(loaded, spec.train.batch_size, spec.seed, 1))
     networks = {"student": loaded.new_student(spec.seed), "teacher": loaded.teacher}
+    forward = forward_in(spec.train.precision, loaded)
     listed = {
-        name: list_layers(model, lambda m: loaded.task.forward(m, batch), batch_size(batch), spec.layers.kinds)
+        name: list_layers(model, lambda m: forward(m, batch), batch_size(batch), spec.layers.kinds)
         for name, model in networks.items()
     }
     demand_kinds(spec.layers.kinds, [*listed["student"], *listed["teacher"]])

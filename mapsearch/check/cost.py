@@ -14,10 +14,10 @@ from mapsearch.core.forecast import cache_bytes, forecast_text
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.tasks.batches import logits_of
 from mapsearch.tasks.contents import why_not_fixed
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.memory import free_bytes, kept_for_backward, state_bytes
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 
 REPEATS = 3
@@ -57,7 +57,7 @@ def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: Re
     """Whether the teacher will run once per training sample instead of once per step."""
     limit, n_layers = spec.execution.cache_bytes, len(space.teacher)
     with torch.no_grad(), forward_precision(spec.train.precision, loaded.device):
-        logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
+        logits = matched_outputs(loaded.task, loaded.task.forward(loaded.teacher, batch))
     needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(loaded.train), logits.element_size())
     said = f"{_size(needed)} of features for {n_layers} layers and the logits"
     if not limit:

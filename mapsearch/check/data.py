@@ -12,8 +12,10 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.overlap import input_digests
 from mapsearch.tasks.padding import padding_share
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import UNLABELLED, batch_size
 
 OVERLAP = 0.01
@@ -72,14 +74,14 @@ def _labels(loaded: LoadedTask, batch: Any) -> Tensor | None:
     return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None
 
 
-def check_padding(log: FindingLog, loaded: LoadedTask, space: RecipeSpace, batch: Any) -> None:
+def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> None:
     """Whether the mask fits the token layers and the logits, or is missing where there is padding."""
     mask, n = loaded.task.mask(batch), batch_size(batch)
     positions = {
         f"the tokens of `{x.path}`": x.positions for x in (*space.student, *space.teacher) if x.kind == "tokens"
     }
     with torch.no_grad():
-        logits = loaded.task.logits(loaded.task.forward(loaded.teacher, batch))
+        logits = matched_outputs(loaded.task, forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
     positions |= {"the logits": tuple(logits.shape[1:-1])} if logits.ndim > 2 else {}
     if not positions and mask is None:
         return

@@ -19,6 +19,7 @@ from mapsearch.core.spec import StudySpec
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import batch_size
 
 
@@ -42,7 +43,7 @@ def check_layers(
     """List and choose the layers; None when they cannot be found."""
     found = None
     with log.guard("layers", f"`forward` of the {network}"):
-        forward = partial(loaded.task.forward, batch=batch)
+        forward = partial(forward_in(spec.train.precision, loaded), batch=batch)
         listed = list_layers(model, forward, batch_size(batch), spec.layers.kinds)
         chosen = choose_layers(network, model, listed, getattr(spec.layers, network))
         names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)

@@ -21,6 +21,7 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.measures.table import open_sums
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.precision import forward_in
 
 SELF_TEST_TOLERANCE = 1e-6
 SELF_TEST_SAMPLES = 8
@@ -61,10 +62,10 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
     """The teacher against itself: every loss must be zero and every similarity one."""
     size = max(SELF_TEST_SAMPLES, spec.train.batch_size)
     batch, paths = next(ordered_batches(loaded, loaded.train, size, size)), [layer.path for layer in layers]
-    passes = []
+    passes, forward = [], forward_in(spec.train.precision, loaded)
     with torch.no_grad(), FeatureTaps(loaded.teacher, paths, paths) as taps:
         for _ in range(2):
-            loaded.task.forward(loaded.teacher, batch)
+            forward(loaded.teacher, batch)
             passes.append(taps.take())
     mask, mapping = loaded.task.mask(batch), LayerMapping(tuple(Pair(path, path, 1.0) for path in paths))
     for name in ("nmse", "cosine"):

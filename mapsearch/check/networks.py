@@ -12,9 +12,12 @@ from mapsearch.core.findings import Level
 from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
-from mapsearch.tasks.batches import logits_of
 from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.outputs import matched_outputs
+from mapsearch.tasks.precision import forward_in, uses_bfloat16
+
+HALF_PRECISION_WAY_OUT = "set `train.precision: bfloat16`, or return `teacher.float()`"
 
 
 def check_student(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> nn.Module | None:
@@ -56,7 +59,7 @@ def _same_weights(one: nn.Module, other: nn.Module) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a if isinstance(a[name], Tensor))
 
 
-def check_teacher(log: FindingLog, loaded: LoadedTask) -> None:
+def check_teacher(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Whether the teacher is frozen and trained, also after a student was built, which may have taken its modules."""
     log.measured["n_teacher_parameters"] = n = sum(p.numel() for p in loaded.teacher.parameters())
     free = [name for name, p in loaded.teacher.named_parameters() if p.requires_grad]
@@ -71,6 +74,10 @@ def check_teacher(log: FindingLog, loaded: LoadedTask) -> None:
     if blank:
         more = f" (and {len(blank) - 1} more)" if len(blank) > 1 else ""
         log.add("error", "teacher.blank", f"must be trained, but its weight {blank[0]}{more}; load its checkpoint")
+    half = {p.dtype for p in loaded.teacher.parameters()} & {torch.float16, torch.bfloat16}
+    if half and not uses_bfloat16(spec.train.precision, loaded.device):
+        problem = f"its weights are {half.pop()}, but forward passes compute in float32"
+        log.add("warning", "teacher.half_precision", f"{problem}; {HALF_PRECISION_WAY_OUT}")
     if not (free or learning or blank):
         log.add("ok", "teacher.ready", f"frozen, in eval mode, no blank weights, {n:,} parameters")
 
@@ -111,10 +118,11 @@ def _said(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
-def check_logits(log: FindingLog, loaded: LoadedTask, student: nn.Module, batch: Any) -> None:
-    """Whether both networks put out logits of one shape, or over one vocabulary padded to two widths."""
+def check_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any) -> None:
+    """Whether both networks output class scores of one shape, or over one vocabulary padded to two widths."""
+    forward = forward_in(spec.train.precision, loaded)
     with torch.no_grad():
-        s, t = (logits_of(loaded, loaded.task.forward(model, batch)) for model in (student, loaded.teacher))
+        s, t = (matched_outputs(loaded.task, forward(model, batch)) for model in (student, loaded.teacher))
     if s.shape[:-1] != t.shape[:-1]:
         shapes = f"student {list(s.shape)}, teacher {list(t.shape)}"
         log.add("error", "logits.shape", f"must have one shape, but got {shapes}; select classes in `logits(output)`")

@@ -9,7 +9,7 @@ from mapsearch.check.data import check_data, check_padding
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
-from mapsearch.check.networks import check_logits, check_metrics, check_student, check_teacher
+from mapsearch.check.networks import check_metrics, check_outputs, check_student, check_teacher
 from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.space import RecipeSpace
@@ -27,7 +27,7 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     log = FindingLog()
     check_data(log, loaded, spec)
     student = check_student(log, loaded, spec)
-    check_teacher(log, loaded)
+    check_teacher(log, loaded, spec)
     check_metrics(log, loaded, spec, student)
     space = None
     with log.guard("data", "reading a training batch"):
@@ -51,7 +51,7 @@ def _check_together(
     log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any
 ) -> RecipeSpace | None:
     with log.guard("logits", "`forward` of both networks"):
-        check_logits(log, loaded, student, batch)
+        check_outputs(log, loaded, spec, student, batch)
     s_layers = check_layers(log, loaded, spec, "student", student, batch)
     t_layers = check_layers(log, loaded, spec, "teacher", loaded.teacher, batch)
     if s_layers is None or t_layers is None:
@@ -60,7 +60,7 @@ def _check_together(
         demand_kinds(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
     with log.guard("padding", "`mask(batch)`"):
-        check_padding(log, loaded, space, batch)
+        check_padding(log, loaded, spec, space, batch)
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
     if log.has_errors("teacher", "layers"):

@@ -14,8 +14,8 @@ from mapsearch.core.spec import StudySpec
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.batches import logits_of
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 
 OPTIMIZERS = {"adamw": AdamW, "sgd": SGD}
@@ -57,7 +57,8 @@ class Steps:
         """Run the teacher; what it gives serves all steps until the next time."""
         self._mask = self._loaded.task.mask(self._batch)
         with torch.no_grad(), forward_precision(self._precision, self._loaded.device):
-            self._logits = logits_of(self._loaded, self._loaded.task.forward(self._loaded.teacher, self._batch))
+            output = self._loaded.task.forward(self._loaded.teacher, self._batch)
+            self._logits = matched_outputs(self._loaded.task, output)
         self._features = self._teacher_taps.take()
 
     def terms(self) -> dict[str, Tensor]:
@@ -65,7 +66,7 @@ class Steps:
         task = self._loaded.task
         with forward_precision(self._precision, self._loaded.device):
             output = task.forward(self.student, self._batch)
-            value, logits = task.loss(output, self._batch), logits_of(self._loaded, output)
+            value, logits = task.loss(output, self._batch), matched_outputs(task, output)
         return self.loss.terms(value, logits, self._logits, self._student_taps.take(), self._features, self._mask)
 
     def train(self) -> None:

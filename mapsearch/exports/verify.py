@@ -16,8 +16,9 @@ from mapsearch.exports.capability import expressed
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.batches import logits_of, step_seed, train_batches
+from mapsearch.tasks.batches import step_seed, train_batches
 from mapsearch.tasks.loading import LoadedTask, describe, seed_everything
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 
 TOLERANCE = 1e-5
@@ -184,11 +185,12 @@ def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: fl
     loaded, source, train = side.loaded, side.source, side.train
     batch = next(train_batches(loaded, train.batch_size, source.seed, source.n_steps))
     with torch.no_grad(), forward_precision(train.precision, loaded.device):
-        teacher_logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
+        taught = loaded.task.forward(loaded.teacher, batch)
+        teacher_logits = matched_outputs(loaded.task, taught) if source.recipe.uses_logits else None
     seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
     with forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(student, batch)
-        task_loss, logits = loaded.task.loss(output, batch), loaded.task.logits(output)
+        task_loss, logits = loaded.task.loss(output, batch), matched_outputs(loaded.task, output)
     return attached(task_loss, logits, teacher_logits, loaded.task.mask(batch) if side.masked else None, progress)
 
 

@@ -137,7 +137,7 @@ class RecipeLoss(nn.Module):
     def forward(
         self,
         task: Tensor,
-        student_logits: Tensor,
+        student_logits: Tensor | None,
         teacher_logits: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
@@ -151,7 +151,7 @@ class RecipeLoss(nn.Module):
     def terms(
         self,
         task: Tensor,
-        student_logits: Tensor,
+        student_logits: Tensor | None,
         teacher_logits: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
@@ -162,6 +162,7 @@ class RecipeLoss(nn.Module):
         recipe, names = self.recipe, ["task"]
         weights, losses = [(1 - recipe.feature_share) * recipe.task_weight], [task]
         if recipe.uses_logits:
+            assert student_logits is not None
             assert teacher_logits is not None
             names.append("logits")
             weights.append((1 - recipe.feature_share) * recipe.logit_weight)

@@ -25,6 +25,7 @@ from mapsearch.measures.table import Sums, open_sums
 from mapsearch.similarity.reader import BatchView, FeatureReader, Forward, moved_to
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_of, tensors_of
 
 Mask = Callable[[Any], Tensor | None]
@@ -163,9 +164,9 @@ def measure_similarity(
     """The similarity of a study's layers over its training samples, with a student fresh under the study's seed."""
     # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
     batches = ordered_batches(loaded, loaded.train, max(64, spec.train.batch_size), spec.similarity.samples, spec.seed)
-    model, task = loaded.new_student(spec.seed), loaded.task
+    model, forward = loaded.new_student(spec.seed), forward_in(spec.train.precision, loaded)
     found = measure_layers(
-        loaded.teacher, model, batches, teacher, student, task.forward, task.mask, spec.similarity, spec.seed
+        loaded.teacher, model, batches, teacher, student, forward, loaded.task.mask, spec.similarity, spec.seed
     )
     return replace(found, notes=(*found.notes, "the student is untrained"))
 

@@ -5,9 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loading import LoadedTask, seed_everything
 from mapsearch.tasks.task import to_device
 
@@ -58,16 +56,3 @@ def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:
     """The batch of these samples, where the data is: not yet on the device."""
     fetch = getattr(data, "__getitems__", None)
     return loaded.task.collate(fetch(chosen) if fetch is not None else [data[i] for i in chosen])
-
-
-def logits_of(loaded: LoadedTask, output: Any) -> Tensor:
-    """The output's logits.
-
-    Raises:
-        TaskError: they are no float tensor with at least two classes on its last axis.
-    """
-    logits = loaded.task.logits(output)
-    if not isinstance(logits, Tensor) or not logits.is_floating_point() or logits.ndim < 2 or logits.shape[-1] < 2:
-        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TaskError(f"`logits(output)` must return float class scores `[..., C]` with C >= 2, but got {shape}")
-    return logits

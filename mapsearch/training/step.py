@@ -12,6 +12,7 @@ from mapsearch.core.spec import TrainSpec
 from mapsearch.losses.gradients import dead_terms, shares, term_gradients
 from mapsearch.tasks.batches import step_seed
 from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 from mapsearch.training.student import Member
 from mapsearch.training.teacher_batches import TeacherBatch
@@ -75,7 +76,8 @@ def _terms(
 ) -> dict[str, Tensor]:
     with forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(member.student, teacher_batch.batch)
-        task, logits = loaded.task.loss(output, teacher_batch.batch), loaded.task.logits(output)
+        task = loaded.task.loss(output, teacher_batch.batch)
+        logits = matched_outputs(loaded.task, output) if member.plan.recipe.uses_logits else None
     features = member.taps.take()
     return member.loss.terms(
         task, logits, teacher_batch.logits, features, teacher_batch.features, teacher_batch.mask, progress

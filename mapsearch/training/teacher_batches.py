@@ -12,9 +12,10 @@ from mapsearch.core.runs import RunPlan
 from mapsearch.core.spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.batches import collated, logits_of, step_seed, train_order
+from mapsearch.tasks.batches import collated, step_seed, train_order
 from mapsearch.tasks.contents import row_digests
 from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 from mapsearch.tasks.task import to_device
 
@@ -61,9 +62,9 @@ def _open_teacher(
 
     def run(batch: Any) -> dict[str, Tensor]:
         with torch.no_grad(), forward_precision(train.precision, loaded.device):
-            logits = logits_of(loaded, loaded.task.forward(loaded.teacher, batch))
-        said = {LOGITS: logits, **taps.take()}
-        return {name: said[name] for name in names}
+            output = loaded.task.forward(loaded.teacher, batch)
+            said = {LOGITS: matched_outputs(loaded.task, output)} if LOGITS in names else {}
+        return said | taps.take()
 
     def teach(chosen: Sequence[int], share: float) -> TeacherBatch:
         batch = collated(loaded, loaded.train, chosen)

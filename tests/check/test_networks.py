@@ -166,4 +166,4 @@ def test_logits_of_other_shape_are_refused_with_both_shapes(vision, cnn, study):
 
 def test_logits_must_be_class_scores(vision, study):
     report = check(vision(logits=lambda self, output: output.argmax(-1)), study())
-    assert "[..., C]" in message(report, "logits.refused")
+    assert "argmax" in message(report, "logits.refused")

@@ -1,11 +1,8 @@
-import pytest
 import torch
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
-from mapsearch.core.errors import TaskError
 from mapsearch.tasks.batches import (
-    logits_of,
     ordered_batches,
     train_batches,
     train_order,
@@ -109,13 +106,6 @@ def test_samples_are_fetched_at_once_where_the_data_can():
             return [(torch.tensor([float(i)]), i) for i in chosen]
 
     assert order(ordered_batches(loaded(data=Fetched()), Fetched(), 20)) == [list(range(20))]
-
-
-@pytest.mark.parametrize("output", [torch.zeros(4, 1), torch.zeros(4), torch.zeros(4, 3).long(), ("text",)])
-def test_logits_must_be_class_scores(output):
-    with pytest.raises(TaskError, match=r"`logits\(output\)` must return float class scores `\[..., C\]` with C >= 2"):
-        logits_of(loaded(), output)
-    assert logits_of(loaded(), torch.zeros(4, 3)).shape == (4, 3)
 
 
 def test_the_order_says_which_samples_the_batches_hold():
