@@ -1,5 +1,7 @@
 """Tiny tasks for the tests: clusters for two MLPs, pictures, sentences, and students that go wrong on purpose."""
 
+import sys
+import time
 import weakref
 from itertools import product
 from typing import Any, get_args
@@ -321,6 +323,23 @@ class LostFile(Clusters):
 
     def collate(self, samples: list[Any]) -> Any:
         raise FileNotFoundError("points.bin is gone")
+
+
+class Leaving(Clusters):
+    """Its loss ends the process."""
+
+    def loss(self, output: Any, batch: Any) -> Tensor:
+        sys.exit(0)
+
+
+class Stuck(Clusters):
+    """Students of seed 13 never get through their first step."""
+
+    def student(self) -> nn.Module:
+        student = Net(8, 2)
+        if torch.initial_seed() == 13:
+            student.stem.register_forward_hook(lambda *_: time.sleep(10**6))
+        return student
 
 
 class NoTeacher(Clusters):

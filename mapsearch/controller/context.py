@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from mapsearch import search
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.core.errors import StudyFailed
-from mapsearch.core.events import Message, Progress, RunsLost, RunsStarted
+from mapsearch.core.events import Event, Message, Progress, RunsLost, RunsStarted
 from mapsearch.core.metrics import judged_by
-from mapsearch.core.runs import FINISHED, Cohort, Run, RunKey, RunPlan, RunResult
+from mapsearch.core.runs import FINISHED, Run, RunPlan, RunResult
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Verdict
-from mapsearch.executors.inline import InlineExecutor
-from mapsearch.executors.local import LocalExecutor
+from mapsearch.executors.scheduler import Scheduler
 from mapsearch.store.handle import StudyHandle
 
 Update = Message | Progress | Trial | Verdict
@@ -30,7 +29,7 @@ class StudyContext:
     spec: StudySpec
     space: RecipeSpace
     similarity: Similarity
-    executor: InlineExecutor | LocalExecutor
+    scheduler: Scheduler
     interrupt: Interrupt
 
     @property
@@ -67,32 +66,27 @@ def train(
 
 
 def _execute(context: StudyContext, plans: Sequence[RunPlan]) -> Iterator[Update]:
-    """Train the plans in cohorts and write what happens; a lost cohort is tried once more, run by run."""
+    """Train the plans and write down what happens."""
+    scheduler = context.scheduler
+    scheduler.submit(search.cohorts(plans, scheduler.n_workers, context.spec.execution.cohort))
+    while not scheduler.is_done:
+        for event in scheduler.events():
+            yield from _record(context, event)
+        context.interrupt.raise_if_asked()
+
+
+def _record(context: StudyContext, event: Event) -> Iterator[Update]:
     study, metric = context.study, context.spec.metric
-    left: list[Cohort] = search.cohorts(plans, context.executor.n_workers, context.spec.execution.cohort)
-    lost_once = set[RunKey]()
-    while left:
-        again: list[Cohort] = []
-        for event in context.executor.run(left):
-            if isinstance(event, RunsStarted):
-                study.start_runs(event.plans, event.worker)
-            elif isinstance(event, RunResult):
-                result = judged_by(event, metric)
-                value = result.metrics[metric] if result.state == "complete" else None
-                study.finish_run(result, value)
-                if result.error:
-                    yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
-            elif isinstance(event, Progress):
-                yield event
-            elif isinstance(event, RunsLost):
-                study.add_event("lost", f"{len(event.plans)} runs: {event.error}")
-                yield Message("lost", f"{len(event.plans)} runs: {event.error}")
-                for plan in event.plans:
-                    if plan.key in lost_once:
-                        crash = RunResult(plan.key, "crashed", error=event.error, attempt=plan.attempt)
-                        study.finish_run(crash, None)
-                    else:
-                        again.append((plan.next_attempt(),))
-                lost_once.update(plan.key for plan in event.plans)
-            context.interrupt.raise_if_asked()
-        left = again
+    if isinstance(event, RunsStarted):
+        study.start_runs(event.plans, event.worker)
+    elif isinstance(event, RunResult):
+        result = judged_by(event, metric)
+        study.finish_run(result, result.metrics[metric] if result.state == "complete" else None)
+        if result.error:
+            yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
+    elif isinstance(event, RunsLost):
+        runs = ", ".join(f"trial {plan.trial} seed {plan.seed}" for plan in event.plans)
+        study.add_event("lost", f"{runs}: {event.error}")
+        yield Message("lost", f"{runs}: {event.error}")
+    else:
+        yield event

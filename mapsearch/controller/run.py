@@ -27,9 +27,11 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.studies import DEFAULT_STORAGE
 from mapsearch.core.verdict import Verdict
+from mapsearch.executors.base import Executor, Setup
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
-from mapsearch.executors.worker import Setup
+from mapsearch.executors.scheduler import Scheduler
+from mapsearch.executors.session import Session
 from mapsearch.report import similarity_sentence
 from mapsearch.similarity import measure_similarity
 from mapsearch.store.handle import StudyHandle
@@ -88,7 +90,7 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
                 try:
                     yield from _stages(context)
                 finally:
-                    context.executor.close()
+                    context.scheduler.close()
             except StudyBusy:
                 raise  # the study is another's now
             except BaseException as error:
@@ -137,14 +139,15 @@ def _open_context(
     facts = study.study().facts
     student, teacher = (tuple(Layer.from_json(x) for x in facts["layers"][name]) for name in ("student", "teacher"))
     space = RecipeSpace(student, teacher)
-    executor: InlineExecutor | LocalExecutor
+    executor: Executor
     if loaded is not None:
-        executor = InlineExecutor(loaded, space, spec.train, spec.execution)
+        executor = InlineExecutor(Session(loaded, space, spec.train, spec.execution.cache_bytes))
     else:
         device = spec.execution.first_device
         setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.execution, device, space)
         executor = LocalExecutor(setup)
-    return StudyContext(study, spec, space, Similarity.from_json(facts["similarity"]), executor, interrupt)
+    scheduler = Scheduler(executor, spec.execution)
+    return StudyContext(study, spec, space, Similarity.from_json(facts["similarity"]), scheduler, interrupt)
 
 
 def _stages(context: StudyContext) -> Iterator[Update]:

@@ -1,30 +1,38 @@
-"""Cohorts in this process: for debugging and tests."""
+"""The only worker is this process: for debugging and tests."""
 
 from collections.abc import Iterator, Sequence
 
-from mapsearch.core.events import Event, RunsStarted
-from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort
-from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
-from mapsearch.distill import distill, open_worker_state
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.executors.base import Ready, WorkerMessage
+from mapsearch.executors.session import Session
 
 
 class InlineExecutor:
-    """Runs one cohort after the other, right here."""
+    """Trains in the caller's process: each poll goes on to the session's next message."""
 
     n_workers = 1
 
-    def __init__(self, loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, execution: Execution) -> None:
-        self._loaded, self._space, self._train = loaded, space, train
-        self._worker_state = open_worker_state(loaded, train, execution.cache_bytes)
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._messages: Iterator[WorkerMessage] = iter(())
 
-    def run(self, cohorts: Sequence[Cohort]) -> Iterator[Event | None]:
-        """Events of all cohorts, in their order."""
-        for cohort in cohorts:
-            yield RunsStarted(cohort, "inline")
-            yield from distill(self._loaded, self._space, self._train, cohort, self._worker_state)
+    def start(self, slot: int) -> str:
+        """The session is there already."""
+        self._messages = iter((Ready(),))
+        return "inline"
+
+    def send(self, slot: int, cohort: Cohort) -> None:
+        """Begin with the cohort at the next poll."""
+        self._messages = self._session.train(cohort)
+
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerMessage]]:
+        """The next message, however long it takes."""
+        return [(0, message) for message in (next(self._messages, None),) if message is not None]
+
+    def stop(self, slot: int) -> None:
+        """Leave the cohort where it is."""
+        self._messages = iter(())
 
     def close(self) -> None:
-        """Nothing is left behind."""
+        """Leave the cohort where it is."""
+        self.stop(0)

@@ -141,12 +141,12 @@ def import_task(reference: str, folder: Path, options: dict[str, Any], cache_dir
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turns any exception of the user's code into a `TaskError` that says where it happened."""
+    """Turns an exception of the user's code, `sys.exit` included, into a `TaskError` that says where it happened."""
     try:
         yield
     except TaskError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TaskError(f"{what} failed: {describe(error)}") from error
 
 
@@ -154,10 +154,13 @@ def describe(error: BaseException) -> str:
     """One line: the error's type and text, and the innermost line of code it came from, if possible the user's."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
+    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SystemExit):
+        said = f"`sys.exit({'' if error.code is None else repr(error.code)})` was called"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)] or frames
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+    return f"{said}{where}"
 
 
 def _is_library(filename: str) -> bool:

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import TrainSpec
+from mapsearch.executors.base import Setup
 from mapsearch.executors.inline import InlineExecutor
-from mapsearch.executors.local import LocalExecutor
-from mapsearch.executors.worker import Setup
+from mapsearch.executors.local import LocalExecutor, n_workers
+from mapsearch.executors.scheduler import Scheduler
+from mapsearch.executors.session import Session
 
 HERE = Path(__file__).parents[1]
 TRAIN = TrainSpec(steps=12, batch_size=16)
@@ -26,33 +29,43 @@ RECIPES = (Recipe(), Recipe(logit_weight=1.0), MAPPED)
 SPACE = make_space(load(Clusters()))
 
 
-def setup(task: str = "Clusters", workers: int | str = 1, **options: object) -> Setup:
-    execution = Execution(devices="cpu", workers=workers)
+def setup(task: str = "Clusters", workers: int = 1, stall_seconds: float = 60.0, **options: object) -> Setup:
+    execution = Execution(devices="cpu", workers=workers, stall_seconds=stall_seconds)
     return Setup(f"small_tasks.py:{task}", HERE, options, Path(), TRAIN, execution, "cpu", SPACE)
 
 
 @pytest.fixture
-def open_executor() -> Iterator[object]:
+def open_scheduler() -> Iterator[object]:
     opened = []
 
-    def open_one(here: Setup) -> LocalExecutor:
-        opened.append(LocalExecutor(here))
+    def open_one(here: Setup) -> Scheduler:
+        opened.append(Scheduler(LocalExecutor(here), here.execution))
         return opened[-1]
 
     yield open_one
-    for executor in opened:
-        executor.close()
+    for scheduler in opened:
+        scheduler.close()
 
 
-def results(executor, cohorts):
-    return {event.key: event for event in executor.run(cohorts) if isinstance(event, RunResult)}
+def run(scheduler, cohorts):
+    scheduler.submit(cohorts)
+    while not scheduler.is_done:
+        yield from scheduler.events()
 
 
-def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_executor, capfd):
+def results(scheduler, cohorts):
+    return {event.key: event for event in run(scheduler, cohorts) if isinstance(event, RunResult)}
+
+
+def inline_scheduler() -> Scheduler:
+    return Scheduler(InlineExecutor(Session(load(Clusters()), SPACE, TRAIN, 2**20)), Execution())
+
+
+def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_scheduler, capfd):
     one, two, three = make_plans(*RECIPES)
     cohorts = [(one, two), (three,)]
-    inline = results(InlineExecutor(load(Clusters()), SPACE, TRAIN, Execution()), cohorts)
-    local = results(open_executor(setup(talk=True, workers=2)), cohorts)
+    inline = results(inline_scheduler(), cohorts)
+    local = results(open_scheduler(setup(talk=True, workers=2)), cohorts)
     assert local.keys() == inline.keys() == {one.key, two.key, three.key}
     for key, run in local.items():
         assert run.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
@@ -63,40 +76,51 @@ def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_executor, cap
     assert said.err.count("a student is born") == 3 + 2, "one for each run, and one that each worker looks at first"
 
 
-def test_a_worker_that_is_killed_is_reported_and_replaced(open_executor):
-    executor = open_executor(setup())
+def test_a_worker_that_is_killed_is_reported_and_replaced(open_scheduler):
+    scheduler = open_scheduler(setup())
     long, short = make_plans(MAPPED, n_steps=100_000)[0], make_plans(*RECIPES)[1]
     events, workers = [], []
-    for event in executor.run([(long,), (short,)]):
+    for event in run(scheduler, [(long,), (short,)]):
         events += [event] if isinstance(event, RunsStarted | RunsLost | RunResult) else []
         if isinstance(event, RunsStarted):
             pid, _, device = event.worker.partition("@")
             workers.append(int(pid))
             assert device == "cpu"
-            if event.plans == (long,):
+            if event.plans[0].key == long.key:
                 os.kill(int(pid), signal.SIGKILL)
-    assert [type(event) for event in events] == [RunsStarted, RunsLost, RunsStarted, RunResult]
+    kinds = [RunsStarted, RunsLost, RunsStarted, RunResult, RunsStarted, RunsLost, RunResult]
+    assert [type(event) for event in events] == kinds
     assert events[1] == RunsLost((long,), "the worker process died (exit code -9)")
-    assert events[3].key == short.key
-    assert workers[0] != workers[1]
-
-    os.kill(workers[1], signal.SIGKILL)  # while it waits: what it is given next is lost, unless the death is seen first
-    other = make_plans(*RECIPES)[2]
-    events = [event for event in executor.run([(short,), (other,)]) if isinstance(event, RunsLost | RunResult)]
-    assert events[0] == RunsLost((short,), "the worker process died (exit code -9)") or events[0].key == short.key
-    assert isinstance(events[1], RunResult)
-    assert events[1].key == other.key
-    assert len(events) == 2
+    assert (events[3].key, events[3].state) == (short.key, "complete")
+    assert events[6] == RunResult(long.key, "crashed", error=events[1].error, attempt=2)
+    assert workers[0] != workers[1] == workers[2]
 
 
-def test_an_error_of_the_tasks_data_comes_back_with_its_line(open_executor):
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [
+        ("LostFile", r"FileNotFoundError: points.bin is gone \(small_tasks.py:"),
+        ("Leaving", r"`sys.exit\(0\)` was called \(small_tasks.py:"),
+    ],
+)
+def test_an_error_of_the_tasks_code_comes_back_with_its_line_and_the_worker_lives_on(open_scheduler, task, error):
     (plan,) = make_plans(Recipe(logit_weight=1.0))
-    executor = open_executor(setup("LostFile"))
-    for _ in range(2):  # the worker lives on
-        started, lost = (event for event in executor.run([(plan,)]) if event is not None)
-        assert isinstance(started, RunsStarted)
-        assert lost.plans == (plan,)
-        assert lost.error.startswith("FileNotFoundError: points.bin is gone (small_tasks.py:")
+    first, lost, again, _, crashed = run(open_scheduler(setup(task)), [(plan,)])
+    assert first.worker == again.worker
+    assert lost.plans == (plan,)
+    assert (crashed.key, crashed.state) == (plan.key, "crashed")
+    assert re.match(error, lost.error)
+    assert re.match(error, crashed.error)
+
+
+def test_a_forward_that_never_returns_is_given_up_and_the_study_goes_on(open_scheduler):
+    stuck, other = make_plans(Recipe(logit_weight=1.0), seed=13)[0], make_plans(*RECIPES)[1]
+    scheduler = open_scheduler(setup("Stuck", stall_seconds=8.0))
+    events = list(run(scheduler, [(stuck,), (other,)]))
+    ended = {event.key: event for event in events if isinstance(event, RunResult)}
+    assert ended[other.key].state == "complete"
+    assert ended[stuck.key].state == "crashed"
+    assert "no progress for 8 s" in ended[stuck.key].error
 
 
 @pytest.mark.parametrize(
@@ -109,29 +133,33 @@ def test_an_error_of_the_tasks_data_comes_back_with_its_line(open_executor):
         ),
     ],
 )
-def test_a_task_that_cannot_be_loaded_fails_the_study(open_executor, task, error):
+def test_a_task_that_cannot_be_loaded_fails_the_study(open_scheduler, task, error):
     with pytest.raises(StudyFailed, match=error):
-        list(open_executor(setup(task)).run([make_plans(Recipe())]))
+        list(run(open_scheduler(setup(task)), [make_plans(Recipe())]))
 
 
 def test_without_a_number_there_is_a_worker_per_core():
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert LocalExecutor(setup(workers="auto")).n_workers == n_cores
+    assert n_workers(Execution(devices="cpu")) == n_cores
 
 
 CONTROLLER = """
 import sys
-from test_local import MAPPED, RunsStarted, LocalExecutor, make_plans, setup
-for event in LocalExecutor(setup()).run([make_plans(MAPPED, n_steps=10**7)]):
+from test_local import *
+task, seed = sys.argv[1], int(sys.argv[2])
+here = setup(task)
+plans = make_plans(MAPPED, n_steps=10**7, seed=seed)
+for event in run(Scheduler(LocalExecutor(here), here.execution), [plans]):
     if isinstance(event, RunsStarted):
         print(event.worker, flush=True)
 """
 
 
-def test_workers_leave_when_their_controller_is_killed():
+@pytest.mark.parametrize(("task", "seed"), [("Clusters", 5), ("Stuck", 13)])
+def test_workers_leave_when_their_controller_is_killed(task, seed):
     path = os.pathsep.join([str(HERE), str(HERE / "executors"), str(HERE.parent)])
     with subprocess.Popen(
-        [sys.executable, "-c", CONTROLLER],
+        [sys.executable, "-c", CONTROLLER, task, str(seed)],
         env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -143,14 +171,24 @@ def test_workers_leave_when_their_controller_is_killed():
         controller.stderr.read()
 
 
-def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_executor):
-    executor = open_executor(setup("Crowded", limit=2))
+def test_workers_import_nothing_from_the_working_folder(open_scheduler, tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise SystemExit('a stranger was executed')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as `python -c` and an interactive Python have it
+    monkeypatch.syspath_prepend(str(tmp_path))  # as `python -m` has it
+    monkeypatch.delenv("PYTHONPATH")
+    (event,) = results(open_scheduler(setup()), [make_plans(Recipe())]).values()
+    assert event.state == "complete"
+
+
+def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_scheduler):
+    scheduler = open_scheduler(setup("Crowded", limit=2))
     plans = make_plans(*[MAPPED] * 5)
-    events = [event for event in executor.run([plans]) if isinstance(event, RunsStarted | RunsLost | RunResult)]
+    events = [event for event in run(scheduler, [plans]) if isinstance(event, RunsStarted | RunsLost | RunResult)]
     assert not any(isinstance(event, RunsLost) for event in events)
     assert {e.key: e.state for e in events if isinstance(e, RunResult)} == {plan.key: "complete" for plan in plans}
     started = [event for event in events if isinstance(event, RunsStarted)]
     assert len({event.worker for event in started}) == 3  # five do not fit, then three do not
     assert sorted(e.attempt for e in events if isinstance(e, RunResult)) == [2, 2, 3, 3, 3]
-    again = [event for event in executor.run([plans]) if isinstance(event, RunsStarted)]
+    again = [event for event in run(scheduler, [plans]) if isinstance(event, RunsStarted)]
     assert max(len(event.plans) for event in again) <= 2  # learnt once
