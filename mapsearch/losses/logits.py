@@ -16,6 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+FLOAT32_LOGITS = 2**23
+"""How many logits of a network are held in float32 at once."""
+
 
 def kl(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
     """`temperature^2 * KL(teacher || student)` of the softened distributions, in nats.
@@ -100,7 +103,6 @@ def _mean(
     student: Tensor,
     teacher: Tensor,
     mask: Tensor | None,
-    part_size: int = 2**23,
 ) -> Tensor:
     """Mean of a loss over real positions; a mask that does not cover the leading axes is per token, and not used."""
     n_classes = min(student.shape[-1], teacher.shape[-1])
@@ -114,7 +116,7 @@ def _mean(
         logits[real] if real is not None else logits.flatten(0, -2)
         for logits in (student[..., :n_classes], teacher[..., :n_classes].detach())
     )  # [N, C]
-    n_rows = max(1, part_size // n_classes)
+    n_rows = max(1, FLOAT32_LOGITS // n_classes)
     if len(s) <= n_rows:
         return loss_sum(s.float(), t.float()) / max(1, len(s))
     sums = [

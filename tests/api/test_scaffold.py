@@ -15,7 +15,7 @@ def test_a_template_is_a_study(tmp_path, template):
 
 def test_what_is_there_stays(tmp_path):
     (tmp_path / "task.py").write_text("mine")
-    with pytest.raises(SpecError, match=r"task\.py already there; choose another folder or delete the old study"):
+    with pytest.raises(SpecError, match=r"task\.py.*already"):
         copy_template("vision", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["task.py"]
     assert (tmp_path / "task.py").read_text() == "mine"
@@ -23,5 +23,5 @@ def test_what_is_there_stays(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SpecError, match="file/new: cannot be written: Not a directory; choose another folder"):
+    with pytest.raises(SpecError, match=r"file/new.*Not a directory"):
         copy_template("vision", tmp_path / "file" / "new")

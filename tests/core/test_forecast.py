@@ -23,10 +23,12 @@ def test_noise_runs_that_the_search_does_anyway_are_not_counted_twice():
 
 
 def test_the_sentence():
-    assert forecast_text(spec(), step_seconds=0.01, run_seconds=0.5, n_workers=2) == (
-        "forecast: about 198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90) of 45, 120, 300 steps, "
-        "118 full-run equivalents, at least 4 min on 2 workers"
-    )
+    sentence = forecast_text(spec(), step_seconds=0.01, run_seconds=0.5, n_workers=2)
+    for part in (
+        "198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90)", "45, 120, 300 steps",
+        "118 full-run equivalents", "4 min on 2 workers",
+    ):  # fmt: skip
+        assert part in sentence
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_the_study_file_knows_better():
 def test_a_kind_that_the_shape_does_not_allow_is_refused():
     model = Signal()
     layers = list_layers(model, lambda m: m(torch.randn(4, 2, 6)), 4, {"conv1": "vector"})
-    with pytest.raises(LayerNotFound, match=r"`conv1` cannot be used: is no vector, as `layers.kinds` says: it puts"):
+    with pytest.raises(LayerNotFound, match=r"`conv1`.*vector.*`layers.kinds`"):
         choose_layers("student", model, layers, ["conv1"])
 
 
@@ -86,4 +86,4 @@ def test_names_that_mean_no_layer_come_all_at_once():
     with pytest.raises(LayerNotFound) as caught:
         demand_kinds({"conv1": "map", "conv2": "map", "x.*": "tokens"}, list(listed().values()))
     assert len(caught.value.problems) == 2
-    assert "`layers.kinds`: no network has a layer `conv2`; did you mean `conv1`" in caught.value.problems[0]
+    assert "`conv2`; did you mean `conv1`" in caught.value.problems[0]

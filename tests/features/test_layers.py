@@ -142,7 +142,7 @@ def test_a_network_without_repeated_blocks_gives_its_last_usable_layer():
 
 def test_a_network_of_one_layer_has_nothing_to_choose():
     model = nn.Sequential(nn.Linear(8, 5))
-    with pytest.raises(LayerNotFound, match="student: no usable layer found"):
+    with pytest.raises(LayerNotFound, match=r"student.*no usable layer"):
         choose_layers("student", model, listed(model, IMAGES[:, 0, 0]), "auto")
 
 
@@ -155,9 +155,9 @@ def test_layers_come_in_the_order_of_the_forward_pass_and_those_that_never_ran_l
 @pytest.mark.parametrize(
     ("module", "problem"),
     [
-        (nn.LSTM(8, 8), r"puts out shape \[8, 4, 8\], but its first axis must be the batch of 4 \(batch_first\)"),
-        (nn.Flatten(0), r"puts out shape \[192\]; two to five axes are needed"),
-        (nn.Linear(8, 6), r"puts out shape \[4, 3, 8, 6\] with channels last; a map needs its channels on the second"),
+        (nn.LSTM(8, 8), r"\[8, 4, 8\].*first axis.*batch of 4"),
+        (nn.Flatten(0), r"\[192\].*axes"),
+        (nn.Linear(8, 6), r"\[4, 3, 8, 6\].*channels"),
     ],
 )
 def test_a_layer_that_cannot_be_used_says_why(module, problem):
@@ -174,7 +174,7 @@ def test_a_layer_that_cannot_be_used_says_why(module, problem):
             return self.head(x[:, 0, 0])
 
     x = IMAGES[:, :, :2] if isinstance(module, nn.Flatten) else IMAGES
-    with pytest.raises(LayerNotFound, match=f"teacher layer `layer` cannot be used: {problem}"):
+    with pytest.raises(LayerNotFound, match=f"`layer` .*{problem}"):
         choose_layers("teacher", Holder(), listed(Holder(), x), ["layer"])
 
 
@@ -211,15 +211,15 @@ def test_calls_are_counted():
 
     layers = {layer.path: layer for layer in listed(Shared(), torch.randn(4, 8))}
     assert layers["block"].calls == 3
-    assert "fires 3 times per forward pass" in layers["block"].problem
+    assert "3 times" in layers["block"].problem
     assert layers["unused"].calls == 0
-    assert "fired 0 times on the check batch" in layers["unused"].problem
+    assert "0 times" in layers["unused"].problem
 
 
 def test_a_module_list_offers_its_children():
-    assert of(Bert(), IDS, "encoder.layer").problem == (
-        "a ModuleList that is never called and puts out nothing; choose among `encoder.layer.0` ... `encoder.layer.2`"
-    )
+    problem = of(Bert(), IDS, "encoder.layer").problem
+    assert "ModuleList" in problem
+    assert "`encoder.layer.0` ... `encoder.layer.2`" in problem
 
 
 def test_activations_of_a_1d_network_are_maps_as_well():
@@ -244,12 +244,10 @@ def test_unknown_names_come_all_at_once_with_close_matches():
     model = ResNet()
     with pytest.raises(LayerNotFound) as caught:
         choose_layers("student", model, listed(model, IMAGES), ["layer1.0", "layer1.0.conv3", "blocks.*"])
-    assert caught.value.problems == (
-        "student has no layer `layer1.0.conv3`"
-        "; did you mean `layer1.0.conv2` or `layer1.0.conv1` or `layer2.0.conv2`?"
-        "; `mapsearch layers STUDY.yaml` lists them",
-        "student has no layer `blocks.*`; `mapsearch layers STUDY.yaml` lists them",
-    )
+    close, unknown = caught.value.problems
+    assert "`layer1.0.conv3`; did you mean `layer1.0.conv2` or `layer1.0.conv1` or `layer2.0.conv2`?" in close
+    assert "`blocks.*`" in unknown
+    assert all("mapsearch layers" in problem for problem in (close, unknown))
 
 
 def test_the_model_is_left_as_it_was_even_when_it_fails():

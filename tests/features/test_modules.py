@@ -90,7 +90,7 @@ def test_a_shared_module_answers_to_all_of_its_names():
     model.blocks[2] = model.blocks[0]
     assert other_names(model)["blocks.2"] == "blocks.0"
     layers = list_layers(model, lambda m: m(X), 4)
-    with pytest.raises(LayerNotFound, match=r"student layer `blocks.0` cannot be used: fires 2 times per forward pass"):
+    with pytest.raises(LayerNotFound, match=r"`blocks.0`.* 2 times"):
         choose_layers("student", model, layers, ["blocks.2"])
 
 

@@ -64,7 +64,7 @@ def test_calls_are_counted_until_taken():
         assert taps.calls() == {"0": 0}
         model(X), model(X)
         assert taps.calls() == {"0": 2}
-        with pytest.raises(LayerNotFound, match="layer `0` must run once per forward pass, but ran 2 times"):
+        with pytest.raises(LayerNotFound, match=r"`0`.* 2 times"):
             taps.take()
         assert taps.calls() == {"0": 0}
 
@@ -72,7 +72,7 @@ def test_calls_are_counted_until_taken():
 def test_a_layer_that_did_not_run_cannot_be_taken():
     with (
         FeatureTaps(network(), ["0"]) as taps,
-        pytest.raises(LayerNotFound, match="`0` must run once per forward pass, but ran 0 times"),
+        pytest.raises(LayerNotFound, match=r"`0`.* 0 times"),
     ):
         taps.take()
 
@@ -86,7 +86,7 @@ def test_a_layer_that_puts_out_nothing_cannot_be_taken():
     holder = nn.ModuleDict({"silent": model})
     with FeatureTaps(holder, ["silent"]) as taps:
         model(X)
-        with pytest.raises(LayerNotFound, match="layer `silent` must put out a tensor, but put out none"):
+        with pytest.raises(LayerNotFound, match=r"`silent`.*tensor"):
             taps.take()
 
 
@@ -100,14 +100,14 @@ def test_memory_stays_flat_whether_features_are_taken_or_not():
         for _ in range(50):
             model(X)
         assert sum(not torch.UntypedStorage._expired(ref) for ref in alive) <= 2
-        with pytest.raises(LayerNotFound, match="but ran 50 times"):
+        with pytest.raises(LayerNotFound, match="50 times"):
             taps.take()
         assert sum(not torch.UntypedStorage._expired(ref) for ref in alive) <= 1
     handle.remove()
 
 
 def test_an_unknown_layer_comes_with_close_matches():
-    with pytest.raises(LayerNotFound, match=r"the model has no layer `blocks.1`; did you mean `block.1` or"):
+    with pytest.raises(LayerNotFound, match=r"`blocks.1`; did you mean `block.1` or"):
         FeatureTaps(nn.ModuleDict({"block": network()}), ["blocks.1"])
 
 

@@ -63,7 +63,7 @@ def test_padding_is_filled_up_to_the_mask():
 
 def test_a_misspelt_layer_is_named():
     with (
-        pytest.raises(LayerNotFound, match=r"no layer `layer\.1`; did you mean `layers\.1`"),
+        pytest.raises(LayerNotFound, match=r"`layer\.1`; did you mean `layers\.1`"),
         watch(encoder(), {"layer.1": print}),
     ):
         pass

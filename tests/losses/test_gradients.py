@@ -57,20 +57,20 @@ def test_a_living_loss_has_no_dead_terms():
 def test_a_detached_feature_is_a_dead_term_though_its_projector_learns():
     student, loss, terms = terms_of(detached=True)
     (problem,) = dead_terms(term_gradients(terms, student, loss), loss)
-    assert problem.startswith(
-        "term `s.0 <- t.0` must send a finite, non-zero gradient to the student, but its norm is 0"
-    )
+    assert "`s.0 <- t.0`" in problem
+    assert "gradient to the student" in problem
 
 
 @pytest.mark.parametrize("norm", [0.0, float("nan"), float("inf")])
 def test_a_projector_without_a_finite_gradient_is_told(norm):
     _, loss, _ = terms_of()
     (problem,) = dead_terms({"s.1 <- t.0": TermGradient(1.0, norm)}, loss)
-    assert f"gradient to its projector, but its norm is {norm:g}" in problem
+    assert "gradient to its projector" in problem
+    assert f"{norm:g}" in problem
 
 
 def test_projectors_must_be_in_the_optimizer():
     student, loss, _ = terms_of()
     check_optimizer(loss, torch.optim.SGD([*student.parameters(), *loss.parameters()], lr=0.1))
-    with pytest.raises(CheckFailed, match=r"but 4 are not \(`projectors\.0\.projection\.weight` first\)"):
+    with pytest.raises(CheckFailed, match=r" 4 .*`projectors\.0\.projection\.weight`"):
         check_optimizer(loss, torch.optim.SGD(student.parameters(), lr=0.1))

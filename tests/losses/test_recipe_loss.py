@@ -100,9 +100,9 @@ def test_padding_is_left_out_of_token_pairs_and_logits():
 
 def test_pairs_that_cannot_be_matched_are_refused():
     bad = LayerMapping((Pair("s.0", "t.2", 1.0), Pair("s.9", "t.0", 1.0)))
-    with pytest.raises(MappingError, match=r"pair `s\.0 <- t\.2`: a vector cannot be matched with a tokens") as caught:
+    with pytest.raises(MappingError, match=r"`s\.0 <- t\.2`.*vector.*tokens") as caught:
         RecipeLoss(Recipe(bad, feature_share=0.5), STUDENT, TEACHER)
-    assert "student has no layer `s.9` in this study" in str(caught.value)
+    assert "student has no layer `s.9`" in str(caught.value)
 
 
 def test_a_projector_starts_alike_in_every_recipe_of_a_seed():
