@@ -17,14 +17,14 @@ _DEFINED_IN = {
     "Verdict": "core.verdict",
     "compare": "similarity",
     "compare_similarities": "similarity.comparison",
-    "export": "api.queries",
+    "export": "api.exports",
     "list_layers": "features.layers",
     "load_study": "core.study_file",
     "plot_similarity": "report.pictures",
     "read_similarity": "similarity.comparison",
     "run_study": "controller.run",
     "show": "api.queries",
-    "verify_export": "api.queries",
+    "verify_export": "api.exports",
 }
 
 __all__ = [  # one list to keep: the table above

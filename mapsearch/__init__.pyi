@@ -1,8 +1,8 @@
 # What a type checker sees of `__init__.py`, which imports each name on first use. The package's test holds both alike.
 
-from mapsearch.api.queries import export as export
+from mapsearch.api.exports import export as export
+from mapsearch.api.exports import verify_export as verify_export
 from mapsearch.api.queries import show as show
-from mapsearch.api.queries import verify_export as verify_export
 from mapsearch.controller.run import run_study as run_study
 from mapsearch.core.errors import MapsearchError as MapsearchError
 from mapsearch.core.mapping import LayerMapping as LayerMapping

@@ -39,17 +39,17 @@ def export(
     storage: str,
 ) -> None:
     """Write a mapping as a training config or module."""
-    from mapsearch.api import queries
+    from mapsearch.api import exports
 
     if verify not in (None, WRITTEN):
         if output or schema or lossy:
             raise click.UsageError(f"--verify {verify} writes nothing; leave out -o, --schema and --lossy")
-        click.echo(printable(queries.verify_export(name, target, Path(verify), trial=trial, storage=storage)))
+        click.echo(printable(exports.verify_export(name, target, Path(verify), trial=trial, storage=storage)))
     elif output is None:
         raise click.UsageError("-o FILE says where to write; or --verify FILE looks at a file that is there")
     else:
         checked = verify is not None
-        said = queries.export(
+        said = exports.export(
             name, target, output, trial=trial, verify=checked, lossy=lossy, schema=schema, storage=storage
         )
         click.echo(printable(said))

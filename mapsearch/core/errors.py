@@ -13,7 +13,8 @@ MapsearchError            exit code 2
 |  |- StudyChanged        a different study file under the name of an existing study
 |  `- StudyBusy           another process controls the study
 |- ExportError            the target, the trial or the output file
-|  `- FrameworkMissing     the framework that runs the file is not installed
+|  |- FrameworkMissing     the framework that runs the file is not installed
+|  `- WrongExport          the file was run and does not give the trial's loss
 `- StudyFailed            exit code 1: the study itself failed
 """
 
@@ -91,6 +92,10 @@ class ExportError(MapsearchError):
 
 class FrameworkMissing(ExportError):
     """The framework that runs a target's files is not installed here."""
+
+
+class WrongExport(ExportError):
+    """The file itself is at fault: it cannot be run, or gives another loss than its recipe."""
 
 
 class StudyFailed(MapsearchError):

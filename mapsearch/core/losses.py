@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mapsearch.core.recipe import FeatureLossName
+from mapsearch.core.recipe import FeatureLossName, LogitLossName
 
 Compared = Literal["channels", "positions", "tokens", "samples"]
 """What a loss compares of two features.
@@ -55,3 +55,11 @@ LOSS_TRAITS: dict[FeatureLossName, LossTraits] = {
     "pkt": LossTraits("samples", least_samples=3, least_scale=1e-5),
     "cka": LossTraits("samples", least_samples=4),
 }
+
+LOGIT_LOSS_FUNCTIONS: dict[LogitLossName, str] = {
+    "kl": "kl",
+    "dkd": "dkd",
+    "standardised_kl": "standardised_kl",
+    "mse": "logit_mse",
+}
+"""The function that computes each logit loss; a feature loss has the name of its function."""

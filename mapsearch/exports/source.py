@@ -1,4 +1,4 @@
-"""A stored study and the trial to export -> ExportSource: all that any target writes, and where it comes from."""
+"""ExportSource: all that any target writes of a trial, and where it comes from; made from a stored study."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class ExportSource:
     `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
     runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs, `student_paths` and
     `teacher_paths` the names of all layers that took part in the study. `verdict` is a sentence.
-    `lost` says, in sentences, what the target could not express.
+    `unsupported` says, in sentences, what the target cannot express.
     """
 
     study: str
@@ -42,7 +42,7 @@ class ExportSource:
     torch_version: str
     student_paths: tuple[str, ...] = ()
     teacher_paths: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> tuple[str, ...]:
@@ -58,12 +58,12 @@ class ExportSource:
             f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
             f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
             "direction: student <- teacher",
-            *(f"lost: {sentence}" for sentence in self.lost),
+            *(f"unsupported: {sentence}" for sentence in self.unsupported),
         )
 
 
 def multipliers(recipe: Recipe, scales: Sequence[float]) -> tuple[float, ...]:
-    """What each term's raw loss is multiplied with before it fades: `feature_share * weight / scale`, `[P]`."""
+    """What each term's raw loss is multiplied by before it fades: `feature_share * weight / scale`, `[P]`."""
     terms = recipe.feature_terms
     return tuple(recipe.feature_share * term.weight / scale for term, scale in zip(terms, scales, strict=True))
 

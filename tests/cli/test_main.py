@@ -255,7 +255,7 @@ def test_a_file_is_held_against_the_trial_that_its_header_names(do, refused, fin
     text = (tmp_path / "x.yaml").read_text().replace("# study: tiny,", "# study: other,")
     (tmp_path / "x.yaml").write_text(text)
     (line,) = refused("export", "tiny", "--to", "mapsearch", "--verify", "x.yaml", *storage)
-    assert line == "error: x.yaml says that it is of study `other`, but `tiny` was given"
+    assert line == "error: x.yaml is of study `other` by its header, but `tiny` was given"
     (line,) = refused("export", "tiny", "--to", "mapsearch", "--verify", "none.yaml", *storage)
     assert line.startswith("error: none.yaml: the exported file cannot be read: ")
 
@@ -430,7 +430,7 @@ def test_an_unknown_study_trial_or_target(refused, finished, tmp_path):
 def test_an_output_that_is_there_is_not_overwritten(refused, finished, tmp_path):
     (tmp_path / "x.py").write_text("mine")
     (line,) = refused("export", "tiny", "--to", "torch", "-o", "x.py", "--storage", finished[1])
-    assert line == "error: x.py exists; choose another -o or delete it"
+    assert line.startswith("error: x.py already exists; ")
     assert (tmp_path / "x.py").read_text() == "mine"
 
 

@@ -1,4 +1,4 @@
-"""What of a recipe a target would lose: only what this recipe uses is compared."""
+"""What of a recipe a target cannot express: only what this recipe uses is compared."""
 
 import re
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.exports.capability import EVERYTHING, expressed, lost
+from mapsearch.exports.capability import EVERYTHING, restricted_to, unsupported
 from mapsearch.exports.source import ExportSource, multipliers
 
 LAYERS = {
@@ -30,41 +30,45 @@ def source(pairs=ONE, layers=LAYERS, scales=None, **fields):
 
 
 def sentences(given, **limits):
-    return [(one.sentence, one.fatal) for one in lost(given, replace(EVERYTHING, **limits))]
+    return [(one.sentence, one.fatal) for one in unsupported(given, replace(EVERYTHING, **limits))]
 
 
 ROWS = [
     (
         source(TWO),
         {"weights": "normalised"},
-        "the multipliers 0.125, 0.375, .* all of them 0.25",
+        "the multipliers 0.125, 0.375, .* one for all: 0.25",
     ),
-    (source(), {"weights": "dropped"}, "the feature terms have the multipliers 0.5, and the target sets their size"),
-    (source(anneal=0.5), {"anneal": False}, "the feature part fades until 0.5 of the training"),
+    (source(), {"weights": "dropped"}, "the multipliers 0.5, but the target sets the size"),
+    (source(anneal=0.5), {"anneal": False}, "fades to zero at 0.5 of the training"),
     (source(task_weight=1.0), {"task_weight": False}, "the task's loss has the multiplier 0.5"),
-    (source(balance="gate"), {"balances": frozenset({"frozen"})}, "`balance: gate` steers the terms"),
-    (source(TWO), {"projector": "shared"}, "each of the 2 terms has a projector, and the target has one for all"),
-    (source(), {"projector": "untrained"}, "the projectors learn, and in the target they stay as they start"),
+    (source(balance="gate"), {"balances": frozenset({"frozen"})}, "`balance: gate` changes the weights"),
+    (source(TWO), {"projector": "shared"}, "each of the 2 terms has a projector, .* used by all pairs"),
+    (source(), {"projector": "untrained"}, "the projectors learn, but in the target"),
     (
         source(logit_weight=1.0),
         {"logit_losses": frozenset()},
-        "logits are matched with weight 1, .* leaves them out",
+        "logits are matched with weight 1, but not in the target",
     ),
-    (source(logit_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, and the target knows 1"),
+    (source(logit_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, .* uses 1"),
 ]
 FATAL = [
     (
         source(loss="vid"),
         {"losses": frozenset({"mse", "cosine"})},
-        "feature loss is `vid`, .* has cosine, mse only",
+        "feature loss is `vid`, .* supports cosine, mse only",
     ),
-    (source(MANY), {"many_to_one": "no"}, "layer `s0` stands in several pairs, and the target takes a layer once"),
-    (source(aggregation="fuse"), {"aggregations": frozenset({"sum"})}, "the aggregation is `fuse`, .* has sum only"),
+    (source(MANY), {"many_to_one": "no"}, "layer `s0` is in several pairs, .* once"),
+    (
+        source(aggregation="fuse"),
+        {"aggregations": frozenset({"sum"})},
+        "the aggregation is `fuse`, .* sum only",
+    ),
     (source(), {"projector": "none"}, "the projectors are `linear`, and `s0 <- t0` cannot be matched without"),
-    (source(projector="mlp"), {"projectors": frozenset({"linear"})}, "the projector is `mlp`, .* has linear only"),
-    (source(WIDE), {"projector": "shared"}, "one for all pairs cannot have their several widths"),
-    (source(logit_weight=1.0), {"logit_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* has dkd only"),
-    (source(), {"kinds": frozenset({"tokens"})}, "layer `s0` is a map, and the target knows tokens only"),
+    (source(projector="mlp"), {"projectors": frozenset({"linear"})}, "the projector is `mlp`, .* linear only"),
+    (source(WIDE), {"projector": "shared"}, "has one, whose pairs differ in width"),
+    (source(logit_weight=1.0), {"logit_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* supports dkd only"),
+    (source(), {"kinds": frozenset({"tokens"})}, "layer `s0` is a map, .* supports tokens only"),
 ]
 
 
@@ -101,26 +105,26 @@ NARROW = {
         source([], logit_weight=1.0, logit_loss="dkd"),
     ],
 )
-def test_what_the_recipe_does_not_use_is_not_lost(given):
+def test_what_the_recipe_does_not_use_is_not_compared(given):
     assert sentences(given, **NARROW) == []
     limits = replace(EVERYTHING, **NARROW)
-    assert multipliers(expressed(given, limits, ()).recipe, expressed(given, limits, ()).scales) == pytest.approx(
+    assert multipliers(restricted_to(given, limits).recipe, restricted_to(given, limits).scales) == pytest.approx(
         multipliers(given.recipe, given.scales)
     )
 
 
-def test_projectors_of_losses_that_have_none_are_not_lost():
+def test_projectors_of_losses_that_have_none_are_not_compared():
     assert sentences(source(TWO, loss="gram"), projector="none", projectors=frozenset()) == []
 
 
 def test_tokens_lose_their_mask():
     tokens = {side: tuple(replace(x, kind="tokens", shape=(8, 4)) for x in found) for side, found in LAYERS.items()}
     assert sentences(source(layers=tokens), masks=False) == [
-        ("padding among tokens is left out, and the target counts it like tokens", False)
+        ("padded tokens are left out, but the target counts them like any other", False)
     ]
 
 
-def test_what_is_expressed_loses_nothing_more():
+def test_a_restricted_source_has_nothing_unsupported():
     given = source(TWO, scales=(1.0, 5.0), anneal=0.5, balance="gate", logit_weight=1.0, temperature=2.0)
     limits = replace(
         EVERYTHING,
@@ -130,16 +134,16 @@ def test_what_is_expressed_loses_nothing_more():
         temperature=False,
         balances=frozenset({"frozen"}),
     )
-    losses = lost(given, limits)
-    told = expressed(given, limits, losses)
-    assert len(losses) == 4
-    assert lost(told, limits) == ()
-    assert told.lost == tuple(one.sentence for one in losses)
-    assert all(f"lost: {sentence}" in told.provenance for sentence in told.lost)
+    left_out = unsupported(given, limits)
+    told = restricted_to(given, limits, left_out)
+    assert len(left_out) == 4
+    assert unsupported(told, limits) == ()
+    assert told.unsupported == tuple(one.sentence for one in left_out)
+    assert all(f"unsupported: {sentence}" in told.provenance for sentence in told.unsupported)
     assert sum(multipliers(told.recipe, told.scales)) == pytest.approx(sum(multipliers(given.recipe, given.scales)))
 
 
 def test_a_feature_part_sized_by_the_target_is_the_mean_of_raw_losses_times_the_share():
     given = source(TWO, scales=(1.0, 5.0))
-    told = expressed(given, replace(EVERYTHING, weights="dropped"), ())
+    told = restricted_to(given, replace(EVERYTHING, weights="dropped"))
     assert multipliers(told.recipe, told.scales) == pytest.approx((0.25, 0.25))

@@ -14,7 +14,7 @@ COLUMNS = {
     "projectors": "projectors",
     "many-to-one": "many_to_one",
     "weights": "weights",
-    "a projector is": "projector",
+    "projectors are": "projector",
 }
 FLAGS = {
     "temperature": "a temperature",
@@ -36,7 +36,7 @@ def limits(capability: Capability) -> str:
     for field in ("aggregations", "balances", "kinds"):
         lacks = sorted(getattr(EVERYTHING, field) - getattr(capability, field))
         found += [f"{field}: {', '.join(lacks)}"] if lacks else []
-    found += ["layers by path: they go by index"] if capability.names == "index" else []
+    found += ["layers by path: they are named by index"] if capability.names == "index" else []
     return "; ".join(found) or "-"
 
 

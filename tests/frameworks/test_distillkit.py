@@ -13,10 +13,11 @@ from exports.conftest import MAPPINGS, TASKS
 from pydantic import BaseModel, ConfigDict
 
 from mapsearch.core.errors import ExportError
-from mapsearch.exports.attached import AttachedRecipe
-from mapsearch.exports.capability import expressed
-from mapsearch.exports.distillkit import TARGET
-from mapsearch.exports.targets import write
+from mapsearch.exports.capability import restricted_to
+from mapsearch.exports.frameworks.attached import AttachedRecipe, ExportedBatch
+from mapsearch.exports.frameworks.table import FRAMEWORKS
+from mapsearch.exports.render.distillkit import TARGET
+from mapsearch.exports.write import write
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.batches import train_batches
 
@@ -120,17 +121,17 @@ def test_by_its_rules_the_file_gives_the_loss_of_the_recipe_as_it_can_be_express
     run, loaded = Run(**yaml.safe_load((tmp_path / "run.yaml").read_text())), study.loaded
     # a copy: once asked for hidden states, transformers leaves its hooks in a network
     loaded = replace(loaded, teacher=copy.deepcopy(loaded.teacher))
-    told = expressed(study.source, TARGET.capability, ())
+    told = restricted_to(study.source, TARGET.capability)
     ours = RecipeLoss(told.recipe, study.space.student, study.space.teacher, told.seed)
     ours.restore(told.scales, told.norms)
-    TARGET.adapt(ours)
+    FRAMEWORKS["distillkit"].adapt(ours)
     student, batch = loaded.new_student(0).eval(), next(train_batches(loaded, 8, 0, 1))
     attached, mask = AttachedRecipe(ours, student, loaded.teacher), loaded.task.mask(batch)
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     with torch.no_grad():
         t, s = (model(**inputs, output_hidden_states=True) for model in (loaded.teacher, student))
         task_loss = loaded.task.loss(s, batch)
-        wanted = attached(task_loss, s.logits, t.logits, mask)
+        wanted = attached(ExportedBatch(task_loss, s.logits, t.logits, mask))
         total = total_of(run, task_loss, s, t, mask, list(ours.projectors.parameters()))
     attached.close()
     assert float(total) == pytest.approx(float(wanted), rel=1e-5)
@@ -144,7 +145,7 @@ needs_distillkit = pytest.mark.skipif(
 @needs_distillkit
 @recipes
 def test_its_own_functions_give_the_loss_of_the_recipe(recipe, distilled, verified):
-    assert verified("distillkit", distilled(**recipe), lossy=True).equal
+    assert verified("distillkit", distilled(**recipe), lossy=True).differences == ()
 
 
 @needs_distillkit

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mapsearch.exports.distillkit import hidden_state
+from mapsearch.exports.render.distillkit import hidden_state
 
 
 def tiny(name):

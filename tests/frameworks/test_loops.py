@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader
 
-from mapsearch.exports.targets import write
+from mapsearch.exports.write import write
 
 DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 

@@ -7,8 +7,8 @@ from exported_recipes import named, replaced
 from exports.conftest import MAPPINGS, TASKS
 
 from mapsearch.core.errors import ExportError
-from mapsearch.exports.pasted import executed
-from mapsearch.exports.targets import write
+from mapsearch.exports.frameworks.execute import executed
+from mapsearch.exports.write import write
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
 
 
@@ -36,13 +36,13 @@ MAPPINGS["wide"] = [("model.layers.0", "model.layers.1", 1.0), ("model.layers.1"
     ids=named,
 )
 def test_the_losses_are_those_of_the_recipe_as_megatron_can_express_it(recipe, distilled, verified):
-    assert verified("megatron", distilled(**recipe), lossy=True).equal
+    assert verified("megatron", distilled(**recipe), lossy=True).differences == ()
 
 
 @pytest.mark.parametrize("schema", ["bridge", "nemo2"])
 def test_other_schemas_say_the_same(schema, distilled, verified):
     study = distilled("llama", loss="cosine", temperature=1.0)
-    assert verified("megatron", study, lossy=True, schema=schema).equal
+    assert verified("megatron", study, lossy=True, schema=schema).differences == ()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from torch import nn
 from mapsearch.core.errors import ExportError
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
-from mapsearch.exports.pasted import executed
-from mapsearch.exports.targets import write
+from mapsearch.exports.frameworks.execute import executed
+from mapsearch.exports.write import write
 from mapsearch.tasks.batches import train_batches
 
 pytest.importorskip("modelopt.torch.distill")
@@ -90,7 +90,7 @@ def test_a_student_that_would_run_its_new_children_is_refused_and_the_way_out_wo
     write("modelopt", replace(source, recipe=recipe, student=(layer,), teacher=(layer,), scales=(1.0,)), tmp_path / "x")
     build, finish = (executed(tmp_path / "x")[name] for name in ("build", "finish"))
     student, teacher = (nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.Flatten(), nn.Linear(64, 4)) for _ in range(2))
-    with pytest.raises(TypeError, match=r"^ModelOpt gives the student children, which an nn\.Sequential would run"):
+    with pytest.raises(TypeError, match="ModelOpt adds children to the student"):
         build(student, teacher)
     model, x = build(Held(student), teacher), torch.randn(8, 3, 9, 9)
     model.compute_kd_loss(student_loss=model(x).square().mean()).backward()

@@ -9,7 +9,7 @@ import yaml
 from exported_recipes import EVERYTHING, named, replaced
 
 from mapsearch.core.errors import ExportError
-from mapsearch.exports.targets import write
+from mapsearch.exports.write import write
 
 pytest.importorskip("torchdistill")
 RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "logit_weight": 0.0}]

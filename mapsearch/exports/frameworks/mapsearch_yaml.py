@@ -1,0 +1,23 @@
+"""The canonical YAML, run: its recipe as our own loss."""
+
+from pathlib import Path
+
+from torch import nn
+
+from mapsearch.core.space import RecipeSpace
+from mapsearch.exports.frameworks.attached import AttachedLoss, AttachedRecipe
+from mapsearch.exports.recipe_file import read
+from mapsearch.losses.recipe_loss import RecipeLoss
+
+
+def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
+    """The loss of the file on these networks; its projectors start at random.
+
+    Raises:
+        ExportError: the file breaks the format.
+        MappingError: its recipe is not legal in the space.
+    """
+    recipe, scales, norms = read(path)
+    loss = RecipeLoss(recipe, space.student, space.teacher)
+    loss.restore(scales, norms)
+    return AttachedRecipe(loss, student, teacher)

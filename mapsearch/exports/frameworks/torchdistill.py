@@ -1,0 +1,86 @@
+"""A written torchdistill config, run by torchdistill's own distillation box."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from mapsearch.core.errors import FrameworkMissing
+from mapsearch.core.space import RecipeSpace
+from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch, term_parameters
+
+
+def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
+    """The box that torchdistill builds from the config, without its data.
+
+    Raises:
+        FrameworkMissing: torchdistill is installed but cannot be imported.
+    """
+    try:
+        from torchdistill.common.main_util import import_dependencies
+        from torchdistill.common.yaml_util import load_yaml_file
+        from torchdistill.core.distillation import DistillationBox
+    except (ImportError, RuntimeError, AttributeError) as error:  # as a rule its torchvision is of another torch
+        raise FrameworkMissing(f"torchdistill cannot be imported here: {' '.join(str(error).split())}") from None
+
+    config = load_yaml_file(str(path))
+    with _importable(path.parent, [str(one["name"]) for one in config["dependencies"]]):
+        import_dependencies(config["dependencies"])
+    device = next(student.parameters()).device
+    return _Box(DistillationBox(teacher, student, {}, config["train"], device, None, False, 1.0))
+
+
+@contextmanager
+def _importable(folder: Path, modules: list[str]) -> Iterator[None]:
+    """Modules of the folder can be imported, anew and without a `__pycache__`."""
+    writes = sys.dont_write_bytecode
+    sys.path.insert(0, str(folder.resolve()))
+    sys.dont_write_bytecode = True
+    for name in modules:
+        sys.modules.pop(name, None)
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.resolve()))
+        sys.dont_write_bytecode = writes
+        for name in modules:
+            sys.modules.pop(name, None)
+
+
+class _Box:
+    """A distillation box behind our interface: both networks have run already, and it takes what they put out."""
+
+    def __init__(self, box: Any) -> None:
+        self.box = box
+        self.outputs: dict[str, Tensor | None] = {}
+        self.task_loss = torch.zeros(())
+        box.student_forward_proc = lambda *args: self.outputs["student"]
+        box.teacher_forward_proc = lambda *args: self.outputs["teacher"]
+        box.extract_model_loss = lambda *args, **kwargs: {"task": self.task_loss}
+
+    def __call__(self, batch: ExportedBatch) -> Tensor:
+        self.outputs = {"student": batch.student_logits, "teacher": batch.teacher_logits}
+        self.task_loss = batch.task_loss
+        wrapper = self.box.student_model
+        wrapper.mask = batch.mask
+        if hasattr(wrapper, "n_done"):
+            wrapper.n_done.fill_(batch.progress * wrapper.n_batches)
+        total: Tensor = self.box.forward_process(None, None)
+        return total
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        terms = getattr(self.box.student_model, "terms", nn.ModuleDict())
+        return term_parameters([*terms.values()])
+
+    def to(self, device: torch.device) -> Self:
+        self.box.student_model.to(device)
+        return self
+
+    def close(self) -> None:
+        for wrapper in (self.box.student_model, self.box.teacher_model):
+            if hasattr(wrapper, "hooks"):
+                wrapper.hooks.remove()

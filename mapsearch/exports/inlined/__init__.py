@@ -1,0 +1,1 @@
+"""Source that exported files contain: it may use torch and `losses/`, never a noun of ours."""

@@ -1,0 +1,72 @@
+"""Features of a student and a teacher in exported files: hooks, a guard against frozen layers, and fading."""
+
+from collections.abc import Sequence
+from functools import partial
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from mapsearch.features.modules import bare_modules
+from mapsearch.features.taps import feature_of
+
+
+class LayerHooks:
+    """The outputs of some layers in the latest forward pass of a network.
+
+    Layers are found in wrapped networks as well (DistributedDataParallel, torch.compile, PEFT).
+    """
+
+    def __init__(self, network: str, model: nn.Module, paths: Sequence[str]) -> None:
+        modules = bare_modules(model)
+        missing = [path for path in paths if path not in modules]
+        if missing:
+            raise ValueError(f"the {network} has no layer `{missing[0]}`; see `named_modules()` for its layers")
+        self.network = network
+        self.model, self.layers = model, {path: modules[path] for path in paths}
+        self.features: dict[str, list[Tensor]] = {path: [] for path in paths}
+        self.handles: list[RemovableHandle] = []
+
+    def attach(self) -> None:
+        """Set the hooks."""
+        self.handles = [self.model.register_forward_pre_hook(self._start)]
+        self.handles += [m.register_forward_hook(partial(self._capture, path)) for path, m in self.layers.items()]
+
+    def remove(self) -> None:
+        """Remove the hooks."""
+        for handle in self.handles:
+            handle.remove()
+
+    def _start(self, model: nn.Module, args: Any) -> None:
+        self.features = {path: [] for path in self.features}  # an evaluation in between leaves nothing behind
+
+    def _capture(self, path: str, module: nn.Module, args: Any, output: Any) -> None:
+        feature = feature_of(output)
+        if feature is not None:
+            self.features[path].append(feature.clone())  # layers further on may overwrite it in place
+
+    def take(self) -> dict[str, Tensor]:
+        """The features by layer; every layer must have run once."""
+        taken = self.features
+        self.features = {path: [] for path in taken}
+        for path, outputs in taken.items():
+            if len(outputs) != 1:
+                raise RuntimeError(
+                    f"{self.network} layer `{path}` must output one tensor per forward pass, but gave {len(outputs)}; "
+                    "run both networks once before each call of the loss"
+                )
+        return {path: outputs[0] for path, outputs in taken.items()}
+
+
+def require_gradient(features: dict[str, Tensor]) -> None:
+    """Raise where a student feature cannot learn."""
+    for path, feature in features.items():
+        if torch.is_grad_enabled() and not feature.requires_grad:
+            raise RuntimeError(f"student layer `{path}` has no gradient: frozen, no_grad or reentrant checkpointing")
+
+
+def fade(anneal: float | None, progress: float) -> float:
+    """Factor of the feature loss: half a cosine from one to zero at `anneal`; None never fades."""
+    return 1.0 if anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / anneal)))

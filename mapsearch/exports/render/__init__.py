@@ -1,0 +1,1 @@
+"""From an `ExportSource` to the text of files, one module per target; nothing here imports torch."""
