@@ -120,7 +120,7 @@ def test_check(do, write_study):
     assert f"next: mapsearch run {study}" in err
     found = json.loads(do("check", study, "--json")[1])
     assert found["teacher_metrics"]["accuracy"] > 0.5
-    assert {"level", "what", "message"} <= set(found["findings"][0])
+    assert {"level", "topic", "message"} <= set(found["findings"][0])
 
 
 def test_similarity(do, write_study):
@@ -387,7 +387,7 @@ def test_too_few_samples_for_a_similarity(refused, write_study):
 
 def test_a_plot_that_cannot_be_written(refused, write_study):
     (line,) = refused("similarity", write_study(), "--plot", "nowhere/x.png")
-    assert line == "error: nowhere/x.png: cannot be written: No such file or directory; choose another file"
+    assert line.startswith("error: nowhere/x.png: cannot be written: ")
 
 
 @pytest.mark.parametrize(
