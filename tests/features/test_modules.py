@@ -1,5 +1,6 @@
 import pytest
 import torch
+from small_tasks import WIDTH, Net
 from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -8,27 +9,12 @@ from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.modules import bare_modules, inside_compiled, is_compiled, other_names, unwrapped
 from mapsearch.features.taps import FeatureTaps
 
-X = torch.randn(4, 3)
+X = torch.randn(4, WIDTH)
 
 
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(3, 3)
-
-    def forward(self, x):
-        return x + torch.tanh(self.linear(x))
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.blocks = nn.Sequential(Block(), Block(), Block())
-        self.head = nn.Linear(3, 2)
-
-    def forward(self, x):
-        return self.head(self.blocks(x))
+def network():
+    torch.manual_seed(0)
+    return Net(4, 3)
 
 
 def compiled(model):
@@ -49,24 +35,24 @@ NAMES = ["plain", "DataParallel", "DDP", "compile", "compile-DDP", "DDP-compile"
 @pytest.mark.parametrize("wrap", WRAPS, ids=NAMES)
 @pytest.mark.parametrize("ran_before", [False, True])
 def test_layers_are_listed_by_their_bare_names_and_watched_as_in_the_bare_network(group, wrap, ran_before):
-    bare, model = Net(), wrap(Net())
+    bare, model = network(), wrap(network())
     if ran_before:  # a graph made now knows nothing of hooks set later
         model(X)
-    listed = [list_layers(network, lambda m: m(X), 4) for network in (bare, model)]
+    listed = [list_layers(net, lambda m: m(X), 4) for net in (bare, model)]
     assert listed[0] == listed[1]
     chosen = choose_layers("student", model, listed[1], "auto")
     assert [layer.path for layer in chosen] == ["blocks.0", "blocks.1", "blocks.2"]
     for _ in range(2):  # taps of their own each time, as a study has
         features = []
-        for network in (bare, model):
-            with FeatureTaps(network, ["blocks.0", "blocks.1.linear", "head"]) as taps:
-                network(X)
+        for net in (bare, model):
+            with FeatureTaps(net, ["blocks.0", "blocks.1.linear", "head"]) as taps:
+                net(X)
                 features.append(taps.take())
         assert all(torch.equal(features[0][path], features[1][path]) for path in features[0])
 
 
 def test_a_path_may_name_the_wrappers_too(group):
-    model = DistributedDataParallel(Net())
+    model = DistributedDataParallel(network())
     layers = list_layers(model, lambda m: m(X), 4)
     assert [x.path for x in choose_layers("teacher", model, layers, ["module.blocks.*"])] == [
         "blocks.0", "blocks.1", "blocks.2",
@@ -80,13 +66,13 @@ def test_a_part_that_is_called_module_keeps_its_name():
     class Holder(nn.Module):
         def __init__(self):
             super().__init__()
-            self.module, self.head = Block(), nn.Linear(3, 2)
+            self.module, self.head = nn.Sequential(nn.Linear(3, 3)), nn.Linear(3, 2)
 
-    assert set(bare_modules(Holder())) == {"", "module", "module.linear", "head"}
+    assert set(bare_modules(Holder())) == {"", "module", "module.0", "head"}
 
 
 def test_a_shared_module_answers_to_all_of_its_names():
-    model = Net()
+    model = network()
     model.blocks[2] = model.blocks[0]
     assert other_names(model)["blocks.2"] == "blocks.0"
     layers = list_layers(model, lambda m: m(X), 4)
@@ -95,11 +81,11 @@ def test_a_shared_module_answers_to_all_of_its_names():
 
 
 def test_what_lies_inside_a_compiled_graph():
-    whole, in_place, parts = compiled(Net()), Net(), Net()
+    whole, in_place, parts = compiled(network()), network(), network()
     in_place.blocks[0].compile(backend="eager")
     parts.blocks[0] = compiled(parts.blocks[0])
     paths = ["blocks.0", "blocks.0.linear", "blocks.1"]
-    assert inside_compiled(Net(), paths) == ()
+    assert inside_compiled(network(), paths) == ()
     assert inside_compiled(whole, paths) == tuple(paths)
     assert inside_compiled(in_place, paths) == ("blocks.0", "blocks.0.linear")
     assert inside_compiled(parts, paths) == ("blocks.0.linear",)
@@ -113,7 +99,7 @@ def test_blocks_compiled_one_by_one_stay_compiled_while_they_are_watched():
     def backend(graph, inputs):
         return lambda *args: (runs.append(1), graph.forward(*args))[1]
 
-    model = Net().requires_grad_(False)
+    model = network().requires_grad_(False)
     model.blocks[1] = torch.compile(model.blocks[1], backend=backend)
     for path, n_runs in (("blocks.1", 1), ("blocks.1.linear", 0)):
         runs.clear()
@@ -126,6 +112,6 @@ def test_blocks_compiled_one_by_one_stay_compiled_while_they_are_watched():
 
 
 def test_unwrapping_goes_all_the_way(group):
-    net = Net()
+    net = network()
     assert unwrapped(compiled(DistributedDataParallel(net))) is net
     assert unwrapped(net) is net
