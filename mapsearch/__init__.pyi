@@ -14,9 +14,9 @@ from mapsearch.core.verdict import Verdict as Verdict
 from mapsearch.features.layers import list_layers as list_layers
 from mapsearch.losses.recipe_loss import RecipeLoss as RecipeLoss
 from mapsearch.report.pictures import plot_similarity as plot_similarity
-from mapsearch.similarity import compare as compare
 from mapsearch.similarity.comparison import compare_similarities as compare_similarities
-from mapsearch.similarity.comparison import read_similarity as read_similarity
+from mapsearch.similarity.file import read_similarity as read_similarity
+from mapsearch.similarity.measure import compare as compare
 from mapsearch.tasks.task import Task as Task
 
 __version__: str

@@ -1,11 +1,13 @@
-"""What the networks of a study look like before anything is run: their layers and their similarity."""
+"""What can be said of a study before anything is run: its layers, their similarity, and whether all is well."""
 
+from mapsearch.check import check
+from mapsearch.core.findings import CheckReport
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import demand_kinds
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.similarity import measure_similarity
+from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task
 from mapsearch.tasks.precision import forward_in
@@ -24,6 +26,11 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     student = choose_layers("student", loaded.new_student(spec.seed), found["student"], spec.layers.student)
     teacher = choose_layers("teacher", loaded.teacher, found["teacher"], spec.layers.teacher)
     return measure_similarity(loaded, spec, student, teacher)
+
+
+def check_of(spec: StudySpec, storage: str) -> CheckReport:
+    """The preflight of a study: all findings, and a forecast of what it will cost."""
+    return check(load_task(spec, cache_folder(storage, spec.name)), spec)
 
 
 def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:

@@ -27,3 +27,13 @@ def show(name: str, storage: str = DEFAULT_STORAGE) -> dict[str, Any]:
         StudyNotFound: no study of that name.
     """
     return study_json(*read(name, storage))
+
+
+def list_studies(storage: str) -> list[Study]:
+    """Every study of the database, newest first.
+
+    Raises:
+        StoreError: there is no study database.
+    """
+    with Store.open(storage, create=False) as store:
+        return store.studies()

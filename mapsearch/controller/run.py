@@ -33,7 +33,7 @@ from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session
 from mapsearch.report import similarity_sentence
-from mapsearch.similarity import measure_similarity
+from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task, task_digest

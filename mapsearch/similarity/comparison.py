@@ -1,17 +1,11 @@
-"""STEP: two similarities of the same layers -> their comparison; the files of similarities are read here too."""
+"""STEP: two similarities of the same layers -> their comparison."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import fields
-from math import hypot, isfinite
-from pathlib import Path
+from math import hypot
 from statistics import correlation
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from mapsearch.core.comparison import BestTeacher, CellChange, Comparison
-from mapsearch.core.errors import SimilarityError, did_you_mean
+from mapsearch.core.errors import SimilarityError
 from mapsearch.core.similarity import Similarity
 
 
@@ -37,59 +31,6 @@ def compare_similarities(before: Similarity, after: Similarity) -> Comparison:
     same = before.digest == after.digest if before.digest and after.digest else None
     rho = _spearman([cell.before for cell in cells], [cell.after for cell in cells])
     return Comparison(before, after, rho, largest, best, same, tuple(_notes(before, after, same)))
-
-
-def read_similarity(path: Path | str) -> Similarity:
-    """The similarity of a file that `mapsearch similarity --json` wrote.
-
-    Raises:
-        SimilarityError: the file cannot be read, or holds no similarity.
-    """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SimilarityError(f"{path}: cannot be read: {error.strerror}; `--json` writes such a file") from None
-    except ValueError as error:
-        raise SimilarityError(f"{path}: not valid JSON: {error}; give a file that `--json` wrote") from None
-    problem = _problem(data)
-    if problem:
-        raise SimilarityError(f"{path}: {problem}; give a file that `mapsearch similarity --json` wrote")
-    return Similarity.from_json(data)
-
-
-def _problem(data: Any) -> str:
-    """What is wrong with the content of a file, or the empty string."""
-    if not isinstance(data, dict):
-        return f"a similarity is a mapping of keys to values, but got {type(data).__name__}"
-    known = [field.name for field in fields(Similarity)]
-    for key in data:
-        if key not in known:
-            return f"unknown key `{key}`{did_you_mean(key, known)}"
-    try:
-        found = TypeAdapter(Similarity).validate_python(data)
-    except ValidationError as invalid:
-        error = invalid.errors()[0]
-        place = ".".join(map(str, error["loc"]))
-        return f"`{place}` is missing" if error["type"] == "missing" else f"`{place}`: {error['msg'].lower()}"
-    return _shape_problem(found)
-
-
-def _shape_problem(found: Similarity) -> str:
-    names = {"student_layers": found.student_layers, "teacher_layers": found.teacher_layers}
-    for key, layers in names.items():
-        if not layers or len(set(layers)) < len(layers):
-            return f"`{key}` must be names, each once"
-    if not isfinite(found.noise_floor) or not isfinite(found.spread_floor):
-        return "`noise_floor` and `spread_floor` must be finite numbers"
-    shape = [len(found.teacher_layers)] * len(found.student_layers)
-    for key, matrix in {"values": found.values, "standard_errors": found.standard_errors}.items():
-        if matrix is None:
-            continue
-        if [len(row) for row in matrix] != shape:
-            return f"`{key}` must have {len(shape)} rows of {shape[0]} numbers, one per layer"
-        if not all(isfinite(value) for row in matrix for value in row):
-            return f"`{key}` must be finite numbers"
-    return ""
 
 
 def _require_same_layers(network: str, before: Sequence[str], after: Sequence[str]) -> None:

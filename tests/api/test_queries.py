@@ -16,3 +16,7 @@ def test_a_study_that_is_not_there(finished, tmp_path):
         queries.show("tinny", finished[1])
     with pytest.raises(StoreError, match=r"no study database at .*none\.db"):
         queries.show("tiny", f"sqlite:///{tmp_path / 'none.db'}")
+
+
+def test_every_study_is_listed(finished):
+    assert [study.name for study in queries.list_studies(finished[1])] == ["tiny"]

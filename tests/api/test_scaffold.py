@@ -1,15 +1,19 @@
+from pathlib import Path
+
 import pytest
 
 from mapsearch.api.scaffold import copy_template
 from mapsearch.core.errors import SpecError
 from mapsearch.core.study_file import load_study
 
+TEMPLATE = Path(__file__).parents[2] / "mapsearch/api/templates/vision/study.yaml"
+
 
 @pytest.mark.parametrize("template", ["vision", "text"])
 def test_a_template_is_a_study(tmp_path, template):
     study, task = copy_template(template, tmp_path / "deep" / "new")
     spec = load_study(study)
-    assert spec.name == template
+    assert spec.name == "new"
     assert f"class {spec.task.partition(':')[2]}(" in task.read_text()
 
 
@@ -25,3 +29,33 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SpecError, match=r"file/new.*Not a directory"):
         copy_template("vision", tmp_path / "file" / "new")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my-study", "my-study"),
+        ("My study (2)", "My-study-2-"),
+        ("2024", "2024"),
+        ("on", "on"),
+        ("1e3", "1e3"),
+        (".hidden", "hidden"),
+        ("学習", "vision"),
+        ("x" * 150, "x" * 100),
+    ],
+)
+def test_a_study_is_named_as_its_folder_as_far_as_that_is_a_name(tmp_path, folder, name):
+    study, _ = copy_template("vision", tmp_path / folder)
+    assert load_study(study).name == name
+    assert len(study.read_text().splitlines()) == len(TEMPLATE.read_text().splitlines())
+
+
+def test_in_the_folder_itself_its_name_is_known(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_study(copy_template("text", Path("."))[0]).name == "here"
+
+
+def test_comments_stay_in_their_column(tmp_path):
+    text = copy_template("vision", tmp_path / "a-study-with-a-name")[0].read_text()
+    assert {line.index("#") for line in text.splitlines()[1:7] if "#" in line} == {33}

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from mapsearch.core.errors import LayerNotFound, SpecError, TaskError
-from mapsearch.similarity import compare
+from mapsearch.similarity.measure import compare
 
 
 class Block(nn.Module):

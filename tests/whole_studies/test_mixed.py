@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from mapsearch.api import queries
+from mapsearch.api import exports, queries
 from mapsearch.controller.run import run, run_study
 from mapsearch.core.trials import Trial
 
@@ -39,6 +39,6 @@ def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(
     assert shown[every.number]["mixed_weights"] == pytest.approx(learned.mixed_weights)
     assert shown[controls["logits"].number]["mixed_weights"] is None
     for target in ("mapsearch", "torch"):
-        said = queries.export("tiny", target, tmp_path / target, trial=every.number, verify=True, storage=url)
+        said = exports.export("tiny", target, tmp_path / target, trial=every.number, verify=True, storage=url)
         assert "verified, one batch: loss " in said
     assert yaml.safe_load((tmp_path / "mapsearch").read_text())["mixed_weights"] == list(learned.mixed_weights)

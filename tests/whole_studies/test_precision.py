@@ -14,7 +14,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.distill import distill
 from mapsearch.distill.worker_state import open_worker_state
-from mapsearch.similarity import measure_similarity
+from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.evaluation import evaluate
 
 

@@ -17,7 +17,7 @@ from mapsearch.core.study_file import load_study
 from mapsearch.tasks.loading import import_task, open_task
 
 ROOT = Path(__file__).parents[2]
-STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/templates/**/study.yaml")])
+STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/api/templates/**/study.yaml")])
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 SENTENCES = ROOT / "studies/minilm/data/vaderSentiment-3.3.2.tar.gz"
 

@@ -1,0 +1,27 @@
+"""`mapsearch layers`: what can take part."""
+
+from pathlib import Path
+
+import click
+
+from mapsearch.cli.options import EXAMPLE, json_option, read_study, storage_option, study_argument
+from mapsearch.cli.output import print_json, print_table
+
+
+@click.command(epilog=EXAMPLE + "mapsearch layers my-study/study.yaml")
+@study_argument
+@storage_option
+@json_option
+def layers(study: Path, storage: str, as_json: bool) -> None:
+    """List the layers of both networks: path, shape, calls per forward pass, and why a layer cannot be used."""
+    spec = read_study(study)
+    from mapsearch.api.inspect import layers_of
+
+    networks = layers_of(spec, storage)
+    if as_json:
+        print_json({network: [layer.to_json() for layer in layers] for network, layers in networks.items()})
+        return
+    from mapsearch.report import layers_table
+
+    for network, layers in networks.items():
+        print_table(layers_table(network, layers))

@@ -1,0 +1,30 @@
+"""`mapsearch run`: the whole search, with progress on stderr and the verdict on stdout."""
+
+from pathlib import Path
+
+import click
+
+from mapsearch.cli.options import EXAMPLE, read_study, storage_option, study_argument
+from mapsearch.cli.output import print_line, print_next
+from mapsearch.cli.show import print_verdict
+
+
+@click.command(epilog=EXAMPLE + "mapsearch run my-study/study.yaml --storage sqlite:///studies.db")
+@study_argument
+@storage_option
+@click.option("--inline", is_flag=True, help="Train in this process, for debugging.")
+@click.pass_context
+def run(context: click.Context, study: Path, storage: str, inline: bool) -> None:
+    """Run the whole search, or go on with it where it stopped."""
+    spec = read_study(study)
+    from mapsearch.cli.progress_display import show_updates
+    from mapsearch.controller.run import run as run_loop
+
+    try:
+        verdict = show_updates(run_loop(spec, storage, study.read_text(encoding="utf-8"), inline=inline))
+    except KeyboardInterrupt:
+        print_line("stopped; all finished runs are saved, and the same command goes on", err=True)
+        context.exit(130)
+    assert verdict is not None
+    print_verdict(verdict, spec.metric)
+    print_next(f"mapsearch show {spec.name}; mapsearch export {spec.name} --to torch -o distill.py --verify", storage)
