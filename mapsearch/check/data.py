@@ -1,77 +1,93 @@
-"""Checks of the samples: overlap of the data sets, labels, padding without a mask."""
+"""Checks of the samples: overlap of the data sets, values, labels, padding without a mask."""
 
 from itertools import combinations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mapsearch.check.finding_log import FindingLog
+from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
 from mapsearch.core.findings import Level
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.labels import integer_labels
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.overlap import input_digests
 from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import UNLABELLED, batch_size
+from mapsearch.tasks.task import UNLABELLED, Task, batch_size
 
 OVERLAP = 0.01
 """Share of a data set that may occur in another one before the study is refused."""
 
-LABEL_SAMPLES = 2048
-
 
 def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
-    """Sizes, samples that stand in two data sets, and the share without a label."""
+    """Sizes, samples that are in two data sets, values that are not finite, labels that are no class."""
     n, size = len(loaded.train), spec.train.batch_size
     if size > n:
-        log.add(
-            "warning",
-            "data.few_samples",
-            f"`train.batch_size: {size}` is more than the {n} training samples; {n} are used",
-        )
+        problem = f"`train.batch_size: {size}` is more than the {n} training samples; every batch will hold all {n}"
+        log.add("warning", "data.few_samples", problem)
+    scores = class_scores(loaded, spec)
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
-        digests = {name: input_digests(samples) for name, samples in data.items()}
-        log.add("ok", "data.sizes", ", ".join(f"{name} {len(samples)}" for name, samples in data.items()) + " samples")
-        for (first, known), (second, found) in combinations(digests.items(), 2):
-            n_shared = sum(map(set(known).__contains__, found))
-            if n_shared:
-                level: Level = "error" if n_shared > OVERLAP * len(found) else "warning"
-                log.add(level, "data.overlap", _overlap(first, second, n_shared, len(found)))
-    with log.guard("data", "reading training batches"):
-        _check_labels(log, loaded)
+        seen = {name: read_samples(loaded, samples, scores) for name, samples in data.items()}
+        log.add("ok", "data.sizes", ", ".join(_size(name, data[name], seen[name]) for name in data))
+        for name in data:
+            _report_faults(log, loaded, data[name], seen[name], scores)
+        _check_overlap(log, {name: samples.digests for name, samples in seen.items()})
+        _report_labels(log, seen["train_data"])
 
 
-def _overlap(first: str, second: str, n_shared: int, n: int) -> str:
-    share = f"{n_shared} of {n} samples of {second} ({n_shared / n:.1%})"
-    return f"{share} are also in {first}: metrics on them are contaminated; remove them from one of the two sets"
+def _size(name: str, data: Any, seen: SamplesRead) -> str:
+    every = "" if seen.n_read == len(data) else f" ({seen.n_read:,} of them read)"
+    return f"{name} {len(data):,} samples{every}"
 
 
-def _check_labels(log: FindingLog, loaded: LoadedTask) -> None:
-    n_all = n_unlabelled = 0
-    for batch in ordered_batches(loaded, loaded.train, 256, LABEL_SAMPLES):
-        labels = _labels(loaded, batch)
-        if labels is None:
-            log.add("ok", "data.own_targets", "targets of the task's own: the share without a label is not known")
-            return
-        n_all, n_unlabelled = n_all + labels.numel(), n_unlabelled + int((labels == UNLABELLED).sum())
-    level: Level = "warning" if n_unlabelled == n_all else "ok"
-    log.add(
-        level, "data.unlabelled", f"{n_unlabelled / n_all:.1%} of the training labels are {UNLABELLED} (unlabelled)"
+def _report_faults(
+    log: FindingLog, loaded: LoadedTask, data: Any, seen: SamplesRead, scores: ClassScores | None
+) -> None:
+    for code, faults in seen.faults.items():
+        index, problem = faults[0]
+        n_wrong = len({i for i, _ in faults})
+        count = f"{n_wrong} of {seen.n_read} samples read" if n_wrong > 1 else "the only one"
+        level: Level = "warning" if code == "data.label_range" and not _uses_classes(loaded.task) else "error"
+        log.add(level, code, f"{loaded.sample_name(data, index)} {problem} ({count}); {_rule(code, scores)}")
+
+
+def _rule(code: str, scores: ClassScores | None) -> str:
+    if code == "data.not_finite":
+        return "repair it or take it out"
+    if code == "data.label_range":
+        classes = f"be a class from 0 to {scores.n_classes - 1}" if scores else "not be negative"
+        return f"a label must {classes}, or {UNLABELLED} where there is none"
+    return (
+        "outputs are matched as class scores, so labels must be whole numbers or shares that sum to one; if the "
+        "outputs are class scores all the same, let `labels(batch)` return None"
     )
 
 
-def _labels(loaded: LoadedTask, batch: Any) -> Tensor | None:
-    """Integer labels, or None where the task has a loss and targets of its own and `labels` does not apply."""
-    try:
-        labels = loaded.task.labels(batch)
-    except Exception:  # a default loss that needs them is tried later, and its error told
-        return None
-    return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None
+def _uses_classes(task: Task) -> bool:
+    """Whether the task's loss or metrics are those of `Task`, which take labels for classes."""
+    return any(getattr(own, "__func__", None) in (Task.loss, Task.metrics) for own in (task.loss, task.metrics))
+
+
+def _check_overlap(log: FindingLog, digests: dict[str, list[bytes]]) -> None:
+    for (first, known), (second, others) in combinations(digests.items(), 2):
+        n_shared = sum(map(set(known).__contains__, others))
+        if n_shared:
+            level: Level = "error" if n_shared > OVERLAP * len(others) else "warning"
+            share = f"{n_shared} of {len(others)} samples of {second} ({n_shared / len(others):.1%})"
+            way_out = "metrics on them are contaminated; remove them from one of the two sets"
+            log.add(level, "data.overlap", f"{share} are also in {first}: {way_out}")
+
+
+def _report_labels(log: FindingLog, seen: SamplesRead) -> None:
+    if not seen.n_labels:
+        log.add("ok", "data.own_targets", "targets of the task's own: the share without a label is not known")
+        return
+    level: Level = "warning" if seen.n_unlabelled == seen.n_labels else "ok"
+    share = f"{seen.n_unlabelled / seen.n_labels:.1%} of the training labels"
+    log.add(level, "data.unlabelled", f"{share} are {UNLABELLED} (unlabelled)")
 
 
 def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> None:
@@ -108,7 +124,7 @@ def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: R
 
 def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:
     """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths."""
-    labels = _labels(loaded, batch)
+    labels = integer_labels(loaded.task, batch)
     if labels is None or labels.ndim != 2:
         return 0.0
     lengths = (labels == UNLABELLED).flip(1).long().cumprod(1).sum(1)  # [B]

@@ -1,12 +1,14 @@
 """Batches of a dataset in a reproducible order."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.core.errors import TaskError
+from mapsearch.tasks.loading import LoadedTask, describe, seed_everything
+from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.task import to_device
 
 
@@ -53,6 +55,34 @@ def ordered_batches(
 
 
 def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:
-    """The batch of these samples, where the data is: not yet on the device."""
-    fetch = getattr(data, "__getitems__", None)
-    return loaded.task.collate(fetch(chosen) if fetch is not None else [data[i] for i in chosen])
+    """The batch of these samples, where the data is: not yet on the device.
+
+    Raises:
+        TaskError: a sample cannot be read; its index is told.
+    """
+    return loaded.task.collate(samples_at(loaded, data, chosen))
+
+
+def samples_at(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> list[Any]:
+    """These samples of one of the task's data sets.
+
+    Raises:
+        TaskError: a sample cannot be read; its index is told.
+    """
+    fetch = getattr(data, "__getitems__", None) or (lambda part: [data[i] for i in part])
+    try:
+        return list(fetch(chosen))
+    except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
+        name = loaded.sample_name(data, _first_unreadable(fetch, chosen))
+        raise TaskError(f"reading {name} failed: {describe(error)}") from error
+
+
+def _first_unreadable(fetch: Callable[[list[int]], Any], chosen: Sequence[int]) -> int:
+    for i in chosen:
+        try:
+            fetch([i])
+        except (Exception, SystemExit):
+            return i
+    return chosen[0]

@@ -10,9 +10,9 @@ from torch import nn
 from mapsearch.core.errors import TaskError
 from mapsearch.core.spec import TrainSpec
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loading import LoadedTask, no_exit
 from mapsearch.tasks.metrics import MeanMetrics, has_nan
-from mapsearch.tasks.precision import forward_precision
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import MetricAccumulator, in_float32
 
 
@@ -50,15 +50,14 @@ class _Measurement:
     """The metrics of one network so far."""
 
     def __init__(self, loaded: LoadedTask, train: TrainSpec) -> None:
-        self._loaded, self._train, self._has_nan = loaded, train, False
+        self._task, self._forward, self._has_nan = loaded.task, forward_in(train.precision, loaded), False
         self._accumulator: MetricAccumulator = open_accumulator(loaded)
 
     def add(self, model: nn.Module, batch: Any) -> None:
-        task = self._loaded.task
-        with forward_precision(self._train.precision, self._loaded.device):
-            output = in_float32(task.forward(model, batch))
-        self._accumulator.update(output, batch)
-        self._has_nan = self._has_nan or has_nan(task, output, batch)
+        output = in_float32(self._forward(model, batch))
+        with no_exit("`metrics`"):
+            self._accumulator.update(output, batch)
+        self._has_nan = self._has_nan or has_nan(self._task, output, batch)
 
     def metrics(self) -> dict[str, float]:
         computed = self._accumulator.compute()

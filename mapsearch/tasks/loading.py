@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import Subset
 
-from mapsearch.core.errors import TaskError, did_you_mean
+from mapsearch.core.errors import MapsearchError, TaskError, did_you_mean
 from mapsearch.core.runs import Split
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.task import Task
@@ -47,20 +47,32 @@ class LoadedTask:
         """A student built under the seed, on the device, in training mode.
 
         Raises:
-            TaskError: `student()` gives no module.
+            TaskError: `student()` does not return a module, or calls `sys.exit`.
         """
         seed_everything(seed)
-        student = self.task.student()
+        with no_exit("`student()`"):
+            student = self.task.student()
         if not isinstance(student, nn.Module):
             raise TaskError(f"`student()` must return a torch module, but got {type(student).__name__}")
         return student.to(self.device).train()
+
+    def sample_name(self, data: Any, i: int) -> str:
+        """What the user calls sample `i` of one of the data sets: `valid_data[17]`."""
+        if isinstance(data, EverySecond):
+            return f"`valid_data[{data.indices[i]}]`"
+        names = [name for name in ("train", "valid", "test") if getattr(self, name) is data]
+        return f"`{names[0]}_data[{i}]`" if names else f"sample {i}"
+
+
+class EverySecond(Subset[Any]):
+    """Half of `valid_data`, where the task has no `test_data`: one half steers the search, the other the verdict."""
 
 
 def open_task(task: Task, device: str) -> LoadedTask:
     """Call the task's teacher and data, and check their form.
 
     Raises:
-        TaskError: a dataset is empty or has no length, or the teacher is no module.
+        TaskError: a dataset is empty or has no length, or the teacher is not a module.
     """
     seed_everything(0)
     with user_code("`teacher()`"):
@@ -74,7 +86,7 @@ def open_task(task: Task, device: str) -> LoadedTask:
     notes: tuple[str, ...] = ()
     if test is None:
         n = len(valid)
-        valid, test = Subset(valid, range(0, n, 2)), Subset(valid, range(1, n, 2))
+        valid, test = EverySecond(valid, range(0, n, 2)), EverySecond(valid, range(1, n, 2))
         notes = (f"no test_data: every second of the {n} validation samples is set aside for the verdict",)
     where = choose_device(device)
     teacher = teacher.to(where).eval().requires_grad_(False)
@@ -150,8 +162,19 @@ def user_code(what: str) -> Iterator[None]:
         raise TaskError(f"{what} failed: {describe(error)}") from error
 
 
+@contextmanager
+def no_exit(what: str) -> Iterator[None]:
+    """Turns `sys.exit` in the user's code into a `TaskError`: it would end the process without a word."""
+    try:
+        yield
+    except SystemExit as error:
+        raise TaskError(f"{what} failed: {describe(error)}") from error
+
+
 def describe(error: BaseException) -> str:
     """One line: the error's type and text, and the innermost line of code it came from, if possible the user's."""
+    if isinstance(error, MapsearchError):
+        return "; ".join(error.problems)
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
     said = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -221,7 +244,11 @@ def _import_module(name: str) -> ModuleType:
 
 
 def _check_data(name: str, data: Any, least: int) -> None:
-    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
-        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {type(data).__name__}")
-    if len(data) < least:
-        raise TaskError(f"`{name}()`: at least {least} samples must be given, but got {len(data)}")
+    if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "__getitems__"))):
+        way_out = "; return its `dataset`" if hasattr(data, "dataset") else ""
+        given = f"{type(data).__name__}{way_out}"
+        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {given}")
+    with user_code(f"the length of `{name}()`"):
+        n = len(data)
+    if n < least:
+        raise TaskError(f"`{name}()` must hold at least {least} samples, but got {n}")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mapsearch.core.errors import TaskError
+from mapsearch.tasks.labels import integer_labels
 from mapsearch.tasks.task import UNLABELLED, Task, batch_size, tensors_of
 
 
@@ -65,12 +66,3 @@ def _labelled(positions: Tensor, labels: Tensor | None) -> Tensor:
         return positions
     unlabelled = (labels == UNLABELLED).view(*labels.shape, *[1] * (positions.ndim - labels.ndim))
     return positions & ~unlabelled
-
-
-def integer_labels(task: Task, batch: Any) -> Tensor | None:
-    """Integer labels, or None where the task has a loss and targets of its own and `labels` does not apply."""
-    try:
-        labels = task.labels(batch)
-    except Exception:  # a default loss that needs them fails by itself, where its error can be told
-        return None
-    return labels if isinstance(labels, Tensor) and not labels.is_floating_point() else None

@@ -10,21 +10,12 @@ from torch import Tensor
 
 from mapsearch.tasks.task import inputs_of
 
-MOST_SAMPLES = 20_000
 
+def input_digest(sample: Any) -> bytes | None:
+    """A digest of a sample's inputs, labels left out; None where they have no plain bytes, as objects of a task's own.
 
-def input_digests(data: Any) -> list[bytes]:
-    """A digest of each sample's inputs, labels left out, of at most 20,000 samples spread over the data.
-
-    Samples whose inputs have no plain bytes, such as objects of the user's own, are passed over.
+    Equal digests are equal inputs: that is how samples that two data sets share are found.
     """
-    n = len(data)
-    chosen = range(n) if n <= MOST_SAMPLES else [i * n // MOST_SAMPLES for i in range(MOST_SAMPLES)]
-    found = (_digest(data[i]) for i in chosen)
-    return [digest for digest in found if digest is not None]
-
-
-def _digest(sample: Any) -> bytes | None:
     inputs = inputs_of(sample)
     parts = _parts(sample if isinstance(inputs, (int, float)) else inputs)  # a list of ids is the input as a whole
     known = [part for part in parts if part is not None]

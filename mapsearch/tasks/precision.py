@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loading import LoadedTask, no_exit
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -36,7 +36,7 @@ def forward_in(precision: Precision, loaded: LoadedTask) -> Forward:
     """The task's `forward(model, batch)` in this precision: what every look at a network goes through."""
 
     def forward(model: nn.Module, batch: Any) -> Any:
-        with forward_precision(precision, loaded.device):
+        with no_exit("`forward`"), forward_precision(precision, loaded.device):
             return loaded.task.forward(model, batch)
 
     return forward

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
+from mapsearch.core.errors import TaskError
 from mapsearch.tasks.batches import (
     ordered_batches,
     train_batches,
@@ -115,3 +117,21 @@ def test_the_order_says_which_samples_the_batches_hold():
     assert [len(set(epoch)) for epoch in epochs] == [18, 18]
     assert epochs[0] != epochs[1]
     assert [len(batch) for batch in train_order(4, 6, seed=0, n_steps=2)] == [4, 4]
+
+
+class Broken(Dataset):
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        if i == 13:
+            raise SystemExit(0) if self.leaves else ValueError("not a picture")
+        return torch.zeros(1), 0
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_sample_that_cannot_be_read_is_named(leaves):
+    data = Broken()
+    data.leaves = leaves
+    with pytest.raises(TaskError, match=r"`train_data\[13\]`.*test_batches.py:"):
+        list(ordered_batches(loaded(data=data), data, 4))

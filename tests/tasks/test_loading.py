@@ -1,11 +1,13 @@
 import random
 import re
+import sys
 import traceback
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.spec import StudySpec
@@ -106,19 +108,27 @@ def test_a_task_may_come_from_a_package(folder, monkeypatch):
     assert load(folder, "of_a_package:Small").width == 3
 
 
+class Endless:
+    def __len__(self):
+        raise OverflowError("no end in sight")
+
+    def __getitem__(self, i):
+        return i
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"teacher": lambda: None}, r"`teacher\(\)` must return a torch module, but got NoneType"),
-        ({"teacher": lambda: 1 / 0}, r"`teacher\(\)` failed: ZeroDivisionError: division by zero \(test_loading.py"),
-        ({"train_data": lambda: 1 / 0}, r"the task's data failed: ZeroDivisionError: division by zero"),
-        (
-            {"train_data": lambda: iter([])},
-            r"`train_data\(\)` must return a map-style dataset .* but got list_iterator",
-        ),
-        ({"train_data": list}, r"`train_data\(\)`: at least 8 samples must be given, but got 0"),
-        ({"valid_data": lambda: [1] * 7}, r"`valid_data\(\)`: at least 8 samples must be given, but got 7"),
-        ({"test_data": lambda: [1, 2, 3]}, r"`test_data\(\)`: at least 4 samples must be given, but got 3"),
+        ({"teacher": lambda: None}, r"`teacher\(\)`.* got NoneType"),
+        ({"teacher": lambda: 1 / 0}, r"`teacher\(\)` failed: ZeroDivisionError: .*\(test_loading.py"),
+        ({"train_data": lambda: 1 / 0}, "ZeroDivisionError: division by zero"),
+        ({"teacher": lambda: sys.exit(0)}, r"`teacher\(\)` failed: `sys.exit"),
+        ({"train_data": lambda: iter([])}, r"`train_data\(\)`.*map-style.* got list_iterator"),
+        ({"train_data": lambda: DataLoader([1] * 9)}, r"`train_data\(\)`.*map-style.* got DataLoader.*`dataset`"),
+        ({"train_data": Endless}, r"length of `train_data\(\)`.*OverflowError"),
+        ({"train_data": list}, r"`train_data\(\)`.*at least 8.* got 0"),
+        ({"valid_data": lambda: [1] * 7}, r"`valid_data\(\)`.*at least 8.* got 7"),
+        ({"test_data": lambda: [1, 2, 3]}, r"`test_data\(\)`.*at least 4.* got 3"),
     ],
 )
 def test_a_task_that_cannot_be_opened_says_why(folder, change, message):
@@ -175,3 +185,19 @@ def test_an_error_is_one_line_with_the_users_own_line():
     assert re.fullmatch(r"RuntimeError: mat1 and mat2 .* \(test_loading.py:\d+\)", line)
     assert "site-packages" in traceback.extract_tb(caught.value.__traceback__)[-1].filename
     assert describe(ValueError("two\n  lines")) == "ValueError: two lines"
+
+
+def test_a_student_that_leaves_is_an_error(folder):
+    loaded = open_task(load(folder), "cpu")
+    loaded.task.student = lambda: sys.exit(0)
+    with pytest.raises(TaskError, match=r"`student\(\)` failed: `sys.exit\(0\)`.*\(test_loading.py"):
+        loaded.new_student(0)
+
+
+def test_a_sample_goes_by_the_users_name_for_it(folder):
+    task = load(folder)
+    task.test_data = lambda: None
+    loaded = open_task(task, "cpu")
+    assert loaded.sample_name(loaded.train, 3) == "`train_data[3]`"
+    assert loaded.sample_name(loaded.valid, 3) == "`valid_data[6]`"
+    assert loaded.sample_name(loaded.test, 3) == "`valid_data[7]`"

@@ -1,11 +1,9 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 from small_tasks import Clusters
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.metrics import MeanMetrics, has_nan, integer_labels
+from mapsearch.tasks.metrics import MeanMetrics, has_nan
 
 
 def accumulated(*measured):
@@ -62,9 +60,3 @@ def test_nan_counts_where_there_is_a_label(labels, broken):
     scores[1, 1, 2] = torch.nan
     assert has_nan(Clusters(), {"logits": (scores,)}, (X, labels)) is broken
     assert not has_nan(Clusters(), {"logits": torch.zeros(2, 3), "n": torch.tensor(1)}, (X, labels))
-
-
-def test_labels_are_integers_or_none():
-    assert integer_labels(Clusters(), (X, torch.tensor([1, 2]))).tolist() == [1, 2]
-    assert integer_labels(Clusters(), (X, torch.tensor([1.0, 2.0]))) is None
-    assert integer_labels(Clusters(), SimpleNamespace()) is None
