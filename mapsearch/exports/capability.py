@@ -1,4 +1,4 @@
-"""What a target can express, compared with what a recipe uses: the difference is unsupported, and listed."""
+"""What a target can express, compared with what a recipe uses; the difference is listed as unsupported."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -78,15 +78,15 @@ class Unsupported:
 
 
 def unsupported(source: ExportSource, capability: Capability) -> tuple[Unsupported, ...]:
-    """What of this recipe the target cannot express; what the recipe does not use is not compared."""
-    found = [*_unsupported_beside_features(source.recipe, capability)]
+    """What the target cannot express of this recipe; only what the recipe uses is compared."""
+    missing = [*_unsupported_beside_features(source.recipe, capability)]
     if source.recipe.mapping.pairs:
-        found += [*_unsupported_features(source, capability), *_unsupported_projectors(source, capability)]
-    return tuple(found)
+        missing += [*_unsupported_features(source, capability), *_unsupported_projectors(source, capability)]
+    return tuple(missing)
 
 
 def restricted_to(source: ExportSource, capability: Capability, left_out: Sequence[Unsupported] = ()) -> ExportSource:
-    """The trial as the target can express it, with a note of what is left out; unchanged where nothing is.
+    """The trial as the target can express it, with a note of what is left out; unchanged if nothing is.
 
     Terms that share one multiplier get the mean of theirs. A feature loss whose size the target sets itself is
     the mean of the raw losses times the feature share.
@@ -142,7 +142,7 @@ def _unsupported_features(source: ExportSource, capability: Capability) -> Itera
         yield Unsupported(f"the feature loss fades to zero at {recipe.anneal:g} of the training, but not in the target")
     layers = (*source.student, *source.teacher)
     if not capability.masks and any(layer.kind == "tokens" for layer in layers):
-        yield Unsupported("padded tokens are left out, but the target counts them like any other")
+        yield Unsupported("padded tokens are masked, but the target treats them like any other token")
     for layer in layers:
         if layer.kind is not None and layer.kind not in capability.kinds:
             known = ", ".join(sorted(capability.kinds))
@@ -151,11 +151,11 @@ def _unsupported_features(source: ExportSource, capability: Capability) -> Itera
 
 def _unsupported_weights(source: ExportSource, capability: Capability) -> Iterator[Unsupported]:
     factors = multipliers(source.recipe, source.scales)
-    told = f"the feature terms have the multipliers {', '.join(f'{factor:.4g}' for factor in factors)}"
+    multiplied = f"the feature terms have the multipliers {', '.join(f'{factor:.4g}' for factor in factors)}"
     if capability.weights == "dropped":
-        yield Unsupported(f"{told}, but the target sets the size of the feature loss itself")
+        yield Unsupported(f"{multiplied}, but the target sets the size of the feature loss itself")
     elif capability.weights == "normalised" and max(factors) > min(factors) * (1 + 1e-9):
-        yield Unsupported(f"{told}, but the target has one for all: {sum(factors) / len(factors):.4g}")
+        yield Unsupported(f"{multiplied}, but the target has one for all: {sum(factors) / len(factors):.4g}")
 
 
 def _unsupported_projectors(source: ExportSource, capability: Capability) -> Iterator[Unsupported]:
@@ -178,14 +178,14 @@ def _unsupported_projectors(source: ExportSource, capability: Capability) -> Ite
 
 
 def _widths(source: ExportSource) -> dict[str, tuple[int, int]]:
-    """What the projector of each term maps from and to."""
+    """Student and teacher width of each term, which its projector maps between."""
     s_layers, t_layers = ({x.path: x.width for x in layers} for layers in (source.student, source.teacher))
     terms = source.recipe.feature_terms
     return {term.name: (s_layers[term.student], t_layers[term.teachers[0]]) for term in terms}
 
 
 def _repeated(recipe: Recipe) -> list[str]:
-    """Layers that are in several pairs."""
+    """Layers that are part of several pairs."""
     pairs = recipe.mapping.pairs
     sides = ([pair.student for pair in pairs], [pair.teacher for pair in pairs])
     return [path for side in sides for path in dict.fromkeys(side) if side.count(path) > 1]

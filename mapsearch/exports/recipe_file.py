@@ -27,11 +27,11 @@ def read(path: Path) -> tuple[Recipe, tuple[float, ...], tuple[float, ...]]:
         raise ExportError(f"{path}: `recipe` is not what `mapsearch export` writes: {error}") from None
     terms, summed = recipe.feature_terms, recipe.aggregation == "sum"
     scales = _numbers(path, data, "scales", len(terms), "pair" if summed else "student layer")
-    given = _numbers(path, data, "multipliers", len(terms), "pair" if summed else "student layer")
+    values = _numbers(path, data, "multipliers", len(terms), "pair" if summed else "student layer")
     n_pairs = len(recipe.mapping.pairs)
     norms = _numbers(path, data, "norms", 0 if summed else n_pairs, "pair")
     _numbers(path, data, "mixed_weights", n_pairs if recipe.aggregation == "mix" else 0, "pair")
-    for term, value, wanted in zip(terms, given, multipliers(recipe, scales), strict=True):
+    for term, value, wanted in zip(terms, values, multipliers(recipe, scales), strict=True):
         if not math.isclose(value, wanted, rel_tol=1e-6):
             raise ExportError(
                 f"{path}: the multiplier of `{term.name}` must be feature_share * weight / scale "

@@ -119,9 +119,9 @@ def test_projectors_of_losses_that_have_none_are_not_compared():
 
 def test_tokens_lose_their_mask():
     tokens = {side: tuple(replace(x, kind="tokens", shape=(8, 4)) for x in found) for side, found in LAYERS.items()}
-    assert sentences(source(layers=tokens), masks=False) == [
-        ("padded tokens are left out, but the target counts them like any other", False)
-    ]
+    ((sentence, fatal),) = sentences(source(layers=tokens), masks=False)
+    assert "padded tokens" in sentence
+    assert not fatal
 
 
 def test_a_restricted_source_has_nothing_unsupported():

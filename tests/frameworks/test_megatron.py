@@ -50,11 +50,11 @@ def test_other_schemas_say_the_same(schema, distilled, verified):
     [
         ("decoder.layers.3.tap2", "decoder.layers.2.tap2", "its taps must be those of export_megatron_taps.py"),
         ("tap2, mse", "tap2, cosine", "the loss of the recipe and of the file must be equal"),
-        ("logit_kl_temperature: 3", "logit_kl_temperature: 2", "by its header `kd_loss_scale` must be"),
-        ("kd_loss_scale: ", "kd_loss_scale: 1", "by its header `kd_loss_scale` must be"),
-        ("skip_lm_loss: false", "skip_lm_loss: true", "by its header `skip_lm_loss` must be False, but got True"),
+        ("logit_kl_temperature: 3", "logit_kl_temperature: 2", "`kd_loss_scale` must be"),
+        ("kd_loss_scale: ", "kd_loss_scale: 1", "`kd_loss_scale` must be"),
+        ("skip_lm_loss: false", "skip_lm_loss: true", "`skip_lm_loss` must be False, but got True"),
         ("# loss of", "# the loss of", "the line `# loss of the study: ...` is missing; export it again"),
-        ("0.7 * intermediate_loss", "0.8 * intermediate_loss", "by its header `kd_loss_scale` must be"),
+        ("0.7 * intermediate_loss", "0.8 * intermediate_loss", "`kd_loss_scale` must be"),
         ("logit_layers", "logits_layer", "unexpected keyword argument 'logits_layer'"),
     ],
 )

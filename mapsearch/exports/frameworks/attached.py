@@ -14,7 +14,7 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 
 @dataclass(frozen=True)
 class ExportedBatch:
-    """What an exported loss is told of a batch that both networks have just seen.
+    """What an exported loss receives for a batch that both networks have just seen.
 
     `mask` says which positions are real, bool `[B, L]`; None: all. `progress` is the fraction of the schedule done.
     """
@@ -33,7 +33,7 @@ class AttachedLoss(Protocol):
         """The total loss of the batch, a scalar."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Those of the projectors, in the order of `RecipeLoss`."""
+        """The parameters of the projectors, in the order of `RecipeLoss`."""
 
     def to(self, device: torch.device) -> Self:
         """The loss with its projectors on the device."""

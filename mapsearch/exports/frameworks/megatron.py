@@ -30,8 +30,8 @@ _TAP = re.compile(r"\.tap\d+$")
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
     """The losses of the file on these networks, weighted as its header says.
 
-    Megatron's own total brings all of them to one size at each step, so that its value says nothing; what it
-    logs as `logits_loss` and `intermediate_loss` does.
+    Megatron's own total rescales all of them to one size at each step, so that its value is meaningless; what
+    it logs as `logits_loss` and `intermediate_loss` is not.
 
     Raises:
         ExportError: the file names a layer the study does not know, or contradicts its header.
@@ -127,18 +127,18 @@ def _reduced(loss: nn.Module, student: Tensor, teacher: Tensor | None, mask: Ten
 
 
 def _check_balance(path: Path, config: Any, weights: Sequence[float]) -> None:
-    """Hold what Megatron balances by against the header, as it leaves no trace in any one loss."""
+    """Compare Megatron's settings for the balance of its losses with the header: no single loss shows them."""
     task, logits, features = weights
-    taught = features + logits / config.logit_kl_temperature**2
-    wanted = {"skip_lm_loss": task == 0, "kd_loss_scale": taught / task if task else 1.0}
+    distilled = features + logits / config.logit_kl_temperature**2
+    wanted = {"skip_lm_loss": task == 0, "kd_loss_scale": distilled / task if task else 1.0}
     for name, value in wanted.items():
-        given = getattr(config, name)
-        if not math.isclose(given, value, rel_tol=1e-6):
-            raise ExportError(f"{path}: by its header `{name}` must be {value}, but got {given}")
+        setting = getattr(config, name)
+        if not math.isclose(setting, value, rel_tol=1e-6):
+            raise ExportError(f"{path}: according to its header, `{name}` must be {value}, but got {setting}")
 
 
 def _check_taps(path: Path, names: Sequence[Sequence[str]]) -> None:
-    """Hold the taps that the pairs name against the module beside the file."""
+    """Compare the taps that the pairs name with the module beside the file."""
     if not any(_TAP.search(name) for side in names for name in side):
         return
     module = taps_path(path)

@@ -37,7 +37,7 @@ class VerifyReport:
         """What the file computes differently from its recipe."""
         names = ("loss", "student gradient norm", "half-faded loss")
         return tuple(
-            f"the {name} of the recipe and of the file must be equal to {self.tolerance:g} relative, but got "
+            f"the {name} of the recipe and of the file must be equal within {self.tolerance:g} (relative), but got "
             f"{here:.8g} and {file:.8g}"
             for name, here, file in zip(names, self.here, self.file, strict=True)
             if not math.isclose(here, file, rel_tol=self.tolerance, abs_tol=1e-9)
@@ -45,20 +45,23 @@ class VerifyReport:
 
     @property
     def warning(self) -> str:
-        """That the trial recorded a slightly different loss, as another device does; empty where it did not."""
+        """That the loss differs slightly from the one the trial recorded, or the empty string."""
         if self._recorded_within(self.tolerance):
             return ""
-        return f"{self._told}: what another device, TF32, bfloat16 or another memory format may change"
+        return f"{self._two_losses}: another device, TF32, bfloat16 or another memory format can explain that"
 
     @property
     def unexplained(self) -> str:
-        """That the trial's recorded loss is too different for another device to be the reason; else empty."""
+        """That the loss differs from the recorded one by more than another device can explain, or the empty string."""
         if self._recorded_within(LOOSE_TOLERANCE[self.precision]):
             return ""
-        return f"{self._told}, more than another device or precision changes: the task, its data or teacher has changed"
+        return (
+            f"{self._two_losses}, more than another device or precision explains: the task, its data or its teacher "
+            "has changed"
+        )
 
     @property
-    def _told(self) -> str:
+    def _two_losses(self) -> str:
         here = f"{self.loss_of_trial_here:.8g}"
         return f"the first loss of the trial was {self.loss_in_trial:.8g}, and its recipe gives {here} here"
 

@@ -52,7 +52,7 @@ def _importable(folder: Path, modules: list[str]) -> Iterator[None]:
 
 
 class _Box:
-    """A distillation box behind our interface: both networks have run already, and it takes what they put out."""
+    """A distillation box behind our interface: both networks have run already, and it receives their outputs."""
 
     def __init__(self, box: Any) -> None:
         self.box = box

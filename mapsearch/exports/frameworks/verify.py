@@ -1,4 +1,4 @@
-"""A written export -> proof that it gives the trial's loss, by running it on the trial's first batch."""
+"""A written export -> proof that it computes the trial's loss, by running it on the trial's first batch."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from mapsearch.tasks.precision import forward_precision
 Attach = Callable[[nn.Module, nn.Module], AttachedLoss]
 
 _NOT_OF_THE_FILE = (ImportError, MemoryError, torch.OutOfMemoryError, OSError)
-"""What may go wrong while a file is run that says nothing about the file."""
+"""Errors while a file is run that say nothing about the file."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def verify(
         train: the training of the study; its batch size decides the batch.
 
     Raises:
-        WrongExport: the file cannot be run, or gives another loss than its recipe; all that differs at once.
+        WrongExport: the file cannot be run, or computes another loss than its recipe; everything that differs at once.
         FrameworkMissing: what runs the file is not installed.
         MapsearchError: the target is unknown, or something else than the file prevents the comparison, such as the
             task's data, a changed teacher or memory.
@@ -98,7 +98,7 @@ def verify(
 
 
 def _measured_file(path: Path, side: _Side, learns: bool) -> tuple[tuple[float, float, float], list[str]]:
-    """What `_measure` gives for the file, and what is wrong after a step of training."""
+    """What `_measure` returns for the file, and what is wrong after a training step."""
     try:
         return _measure(side), _problems_of_a_step(side) if learns else []
     except (FrameworkMissing, TaskError):
@@ -141,14 +141,14 @@ def _measure(side: _Side) -> tuple[float, float, float]:
 def _problems_of_a_step(side: _Side) -> list[str]:
     """What is wrong after one optimizer step: a projector that did not learn, or a student that does not load."""
     student = side.loaded.new_student(side.source.seed)
-    taught = list(student.parameters())
+    student_parameters = list(student.parameters())
     attached = side.attach(student, side.loaded.teacher)
     problems = []
     try:
         learned = list(attached.parameters())
         before = [parameter.detach().clone() for parameter in learned]
         _total(side, student, attached, progress=0.0).backward()  # type: ignore[no-untyped-call]
-        torch.optim.SGD([*taught, *learned], lr=0.1).step()
+        torch.optim.SGD([*student_parameters, *learned], lr=0.1).step()
         n_still = sum(torch.equal(old, new) for old, new in zip(before, learned, strict=True))
         if n_still:
             problems.append(f"the projectors must learn, but a step left {n_still} of {len(learned)} unchanged")
@@ -166,8 +166,8 @@ def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: fl
     loaded, source, train = side.loaded, side.source, side.train
     batch = next(train_batches(loaded, train.batch_size, source.seed, source.n_steps))
     with torch.no_grad(), forward_precision(train.precision, loaded.device):
-        taught = loaded.task.forward(loaded.teacher, batch)
-        teacher_logits = matched_outputs(loaded.task, taught) if source.recipe.uses_logits else None
+        teacher_output = loaded.task.forward(loaded.teacher, batch)
+        teacher_logits = matched_outputs(loaded.task, teacher_output) if source.recipe.uses_logits else None
     seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
     with forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(student, batch)

@@ -40,12 +40,12 @@ def hidden_state(path: str) -> int | None:
 
 def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
     """What the capability cannot say: layers that are not hidden states, and projectors without a bias."""
-    found = []
+    missing: list[Unsupported] = []
     for layers, known in ((source.student, source.student_paths), (source.teacher, source.teacher_paths)):
-        found += [Unsupported(problem, fatal=True) for layer in layers if (problem := _problem(layer, known))]
+        missing += [Unsupported(problem, fatal=True) for layer in layers if (problem := _problem(layer, known))]
     if source.recipe.mapping.pairs and source.recipe.projector == "linear":
-        found.append(Unsupported("the projectors have a bias, but those of the target have none"))
-    return tuple(found)
+        missing.append(Unsupported("the projectors have a bias, but those of the target have none"))
+    return tuple(missing)
 
 
 def text(source: ExportSource) -> str:

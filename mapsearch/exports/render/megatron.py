@@ -84,10 +84,10 @@ def study_terms(recipe: Recipe) -> dict[str, float]:
 
 def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
     """What the capability cannot say: layers without a name, and what the plugin always does."""
-    recipe, found = source.recipe, []
+    recipe, missing = source.recipe, []
     for layer in (*source.student, *source.teacher):
         if megatron_path(layer.path) is None:
-            found.append(
+            missing.append(
                 Unsupported(
                     f"layer `{layer.path}` has no name in Megatron, which has the embeddings, whole layers, their "
                     "`input_layernorm` and the final norm of Hugging Face decoders (Llama, GPT-2)",
@@ -95,21 +95,21 @@ def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
                 )
             )
         elif layer.path.endswith(".input_layernorm"):
-            found.append(
+            missing.append(
                 Unsupported(
                     f"layer `{layer.path}` outputs normalised features, but that module is empty in Megatron's "
                     "Transformer Engine layers"
                 )
             )
     if not recipe.uses_logits:
-        found.append(Unsupported("the logits are not matched, but the target always matches them"))
+        missing.append(Unsupported("the logits are not matched, but the target always matches them"))
     if recipe.mapping.pairs and recipe.projector == "linear" and _one_width(source):
-        found.append(Unsupported("features of equal width are projected, but the target matches them directly"))
+        missing.append(Unsupported("features of equal width are projected, but the target matches them directly"))
     terms = ", ".join(f"{value:.4g} {name}" for name, value in study_terms(recipe).items())
-    found.append(
+    missing.append(
         Unsupported(f"the study's loss is {terms}, but the target rescales all terms to one size at every step")
     )
-    return tuple(found)
+    return tuple(missing)
 
 
 def _yaml(source: ExportSource, schema: str, taps: str) -> str:
@@ -142,10 +142,10 @@ def _balance(recipe: Recipe, schema: str) -> dict[str, Any]:
     """The weight of the distillation losses relative to the task's; the sizes of the losses themselves do not count."""
     share = recipe.feature_share
     task = (1 - share) * recipe.task_weight
-    taught = share + (1 - share) * recipe.logit_weight
+    distilled = share + (1 - share) * recipe.logit_weight
     if schema == "next":
-        return {"kd_loss_alpha": taught / (task + taught)}
-    return {"skip_lm_loss": task == 0, "kd_loss_scale": taught / task if task else 1.0}
+        return {"kd_loss_alpha": distilled / (task + distilled)}
+    return {"skip_lm_loss": task == 0, "kd_loss_scale": distilled / task if task else 1.0}
 
 
 def _taps_module(source: ExportSource, name: str) -> str:

@@ -59,12 +59,12 @@ def inlined(text: str) -> str:
     lines = text.splitlines(keepends=True)
     imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     first, last = (imports[0].lineno - 1, imports[-1].end_lineno or 0) if imports else (0, 0)
-    found: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = {}
     needed: set[Import] = set()
     for name in _names(tree):
-        _collect(name, module, found, needed)
+        _collect(name, module, definitions, needed)
     head, body = "".join(lines[:first]) + _import_block(needed), "".join(lines[last:])
-    ordered = sorted(found.values(), key=lambda definition: not definition.is_constant)
+    ordered = sorted(definitions.values(), key=lambda definition: not definition.is_constant)
     source = "".join(f"\n\n{definition.text}" for definition in ordered)
     before, marker, after = body.partition(INLINED)
     text = head + (f"{before.rstrip()}\n{source}\n\n{after}" if marker else body.rstrip() + "\n" + source)
@@ -85,7 +85,7 @@ def definition(module: str, name: str) -> Definition:
     raise LookupError(f"{module} has no `{name}`")
 
 
-def _collect(name: str, module: Module, found: dict[str, Definition], needed: set[Import]) -> None:
+def _collect(name: str, module: Module, definitions: dict[str, Definition], needed: set[Import]) -> None:
     """Add what the name stands for in the module, and all that this uses in turn."""
     imported = module.imports.get(name)
     if imported is not None and not imported.is_ours:
@@ -97,12 +97,12 @@ def _collect(name: str, module: Module, found: dict[str, Definition], needed: se
         part = module.definitions[name]
     else:  # a local variable, a builtin, or defined in the text itself
         return
-    if part.name in found:
-        assert found[part.name] == part, f"two definitions of `{part.name}` in one file"
+    if part.name in definitions:
+        assert definitions[part.name] == part, f"two definitions of `{part.name}` in one file"
         return
-    found[part.name] = part
+    definitions[part.name] = part
     for used in part.names:
-        _collect(used, _read(part.module), found, needed)
+        _collect(used, _read(part.module), definitions, needed)
 
 
 @cache
