@@ -7,17 +7,18 @@ from statistics import fmean
 
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import LogitLossName, Recipe
-from mapsearch.core.runs import INFEASIBLE, Cohort, Run, RunPlan, Split, Stage
+from mapsearch.core.runs import FINISHED, INFEASIBLE, Cohort, Run, RunKey, RunPlan, Split, Stage
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.core.trials import Trial, TrialState
+from mapsearch.core.trials import Proposer, Trial, TrialState
 from mapsearch.proposers.controls import article, mapping_controls, plain_controls
 
 SEARCH, TUNE, FULL = 0, 1, 2
 """The rungs: indices into `search.rungs`. The shortlist runs at the tune rung."""
 
 PLAIN = ("none", "logits", "logits_strong")
+PROPOSALS: tuple[Proposer, ...] = ("curve", "free")
 NOISE = ("uniform", "last", "first", "reverse", "random")
 """The mapping controls whose spread is held against seed noise."""
 
@@ -151,6 +152,41 @@ def plan(
     """One run per trial and seed."""
     n_steps = spec.n_steps(rung)
     return [RunPlan(t.number, t.recipe, rung, seed, stage, split, n_steps) for seed in seeds for t in trials]
+
+
+def proposal_plans(spec: StudySpec, proposals: Sequence[Trial]) -> list[RunPlan]:
+    """The runs of proposals at the first rung; a proposal that maps nothing has none."""
+    return plan(spec, [t for t in proposals if t.recipe.mapping.pairs], SEARCH, search_seeds(spec), "search")
+
+
+def n_to_ask(spec: StudySpec, n_proposed: int, n_workers: int) -> int:
+    """How many proposals a free worker gets: its share of a batch, as long as there are any."""
+    return min(math.ceil(spec.search.batch / n_workers), spec.search.trials - n_proposed)
+
+
+def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run], finalists: Sequence[int]) -> list[RunKey]:
+    """The runs that a study which failed tries again: all of a stage in which none came through.
+
+    Of a stage that was cut short, so that runs of it wait, the crashed ones are tried again.
+    """
+    stages: dict[str, list[Run]] = {}
+    for run in runs:
+        stages.setdefault(_stage_of(run, trials[run.trial], finalists), []).append(run)
+    redo: list[RunKey] = []
+    for own in stages.values():
+        states = {run.state for run in own}
+        if "complete" not in states:
+            redo += [run.key for run in own if run.state in FINISHED]
+        elif "waiting" in states:
+            redo += [run.key for run in own if run.state == "crashed"]
+    return redo
+
+
+def _stage_of(run: Run, trial: Trial, finalists: Sequence[int]) -> str:
+    """The runs that stand or fall together: controls and proposals apart, and the finalists but the nominee apart."""
+    if run.stage in ("search", "noise"):
+        return "proposals" if trial.proposer in PROPOSALS else "controls"
+    return "other finalists" if run.stage == "confirm" and run.trial in finalists[1:] else run.stage
 
 
 def cohorts(plans: Sequence[RunPlan], n_workers: int, largest: int) -> list[Cohort]:

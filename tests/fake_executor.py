@@ -1,9 +1,9 @@
 """An executor without processes or clocks: tests say what its workers do, and when."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from mapsearch.core.runs import Cohort, RunResult
+from mapsearch.core.runs import Cohort, RunPlan, RunResult
 from mapsearch.executors.base import Ready, WorkerDied, WorkerMessage
 
 
@@ -51,3 +51,31 @@ class FakeExecutor:
         """The worker dies."""
         self.held.pop(slot, None)
         self.say(slot, WorkerDied(error))
+
+
+class ObedientExecutor(FakeExecutor):
+    """Each poll finishes one cohort: of the first slot that has one and is not slow, or else of a slow one.
+
+    `outcome(plan)` says how a run ends; `log` lists (slot, trials) of every cohort in the order of sending.
+    """
+
+    def __init__(self, n_workers: int, slow: tuple[int, ...], outcome: Callable[[RunPlan], RunResult]) -> None:
+        super().__init__(n_workers)
+        self.slow, self.outcome = slow, outcome
+        self.log: list[tuple[int, tuple[int, ...]]] = []
+
+    def send(self, slot: int, cohort: Cohort) -> None:
+        super().send(slot, cohort)
+        self.log.append((slot, tuple(plan.trial for plan in cohort)))
+
+    def poll(self, seconds: float) -> Sequence[tuple[int, WorkerMessage]]:
+        slots = sorted(self.held, key=lambda slot: (slot in self.slow, slot))
+        if slots:
+            self.say(slots[0], *map(self.outcome, self.held.pop(slots[0])), Ready())
+        return super().poll(seconds)
+
+
+def complete(plan: RunPlan) -> RunResult:
+    """A value that depends on nothing but the recipe and the seed."""
+    value = (sum(len(str(pair)) for pair in plan.recipe.mapping.pairs) * 7 + plan.seed) % 97 / 97
+    return RunResult(plan.key, "complete", {"accuracy": value}, attempt=plan.attempt)

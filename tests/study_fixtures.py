@@ -96,6 +96,13 @@ class Crashing(Clusters):
         return Net(8, 2, patience=8)
 
 
+class Exploding(Clusters):
+    """Passes every check; its students diverge when they are trained for longer than the check does."""
+
+    def student(self):
+        return Net(8, 2, patience=8, loud=True)
+
+
 class Chance(Clusters):
     """Its students never leave chance."""
 

@@ -240,3 +240,38 @@ def test_of_equal_values_a_proposal_goes_before_a_control_and_equal_recipes_coun
     control = replace(trial(1, 0.5, control="uniform"), proposer="control")
     twin = replace(trial(2, 0.5), recipe=control.recipe)
     assert [t.number for t in search.shortlist([control, twin, trial(3, 0.5)], "maximize")] == [2, 3]
+
+
+def test_a_free_worker_gets_its_share_of_a_batch_as_long_as_there_are_proposals():
+    spec = SPEC.model_copy(update={"search": SPEC.search.model_copy(update={"batch": 8, "trials": 20})})
+    assert [search.n_to_ask(spec, 0, n) for n in (1, 2, 3, 8, 500)] == [8, 4, 3, 1, 1]
+    assert [search.n_to_ask(spec, n, 1) for n in (0, 16, 19, 20)] == [8, 4, 1, 0]
+
+
+def ended(trial, stage, state, rung=0):
+    return Run(trial, rung, 0, stage, "valid", 10, state, 1, None, None)
+
+
+def test_runs_of_a_stage_in_which_none_came_through_are_done_again():
+    trials = [Trial(0, "tune", Recipe()), Trial(1, "control", mapped(), "uniform"), Trial(2, "curve", mapped())]
+    runs = [ended(0, "tune", "complete", 1), ended(1, "search", "complete"), ended(2, "search", "diverged")]
+    assert search.runs_to_redo(trials, runs, ()) == [(2, 0, 0)]
+    assert search.runs_to_redo(trials, [*runs[:2], ended(2, "search", "complete")], ()) == []
+    assert search.runs_to_redo(trials, [ended(1, "search", "oom"), ended(1, "noise", "crashed", 1)], ()) == [
+        (1, 0, 0),
+        (1, 1, 0),
+    ]
+
+
+def test_crashed_runs_are_done_again_where_a_stage_was_cut_short_and_stay_as_judged_where_it_was_not():
+    trials = [Trial(n, "tune", Recipe()) for n in range(3)]
+    runs = [ended(0, "tune", "complete"), ended(1, "tune", "crashed")]
+    assert search.runs_to_redo(trials, runs, ()) == []
+    assert search.runs_to_redo(trials, [*runs, ended(2, "tune", "waiting")], ()) == [(1, 0, 0)]
+
+
+def test_confirm_is_done_again_when_only_other_finalists_came_through():
+    trials = [Trial(0, "control", Recipe(), "none"), Trial(1, "curve", mapped()), Trial(2, "curve", mapped())]
+    runs = [ended(0, "confirm", "crashed"), ended(1, "confirm", "diverged"), ended(2, "confirm", "complete")]
+    assert search.runs_to_redo(trials, runs, (1, 2)) == [(0, 0, 0), (1, 0, 0)]
+    assert search.runs_to_redo(trials, runs, (2, 1)) == [(1, 0, 0)]

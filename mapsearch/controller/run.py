@@ -13,15 +13,17 @@ from typing import Any
 
 import torch
 
-from mapsearch import __version__
+from mapsearch import __version__, search
 from mapsearch.check import check, raise_for_errors
 from mapsearch.controller import stages
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.interrupt import Interrupt
+from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.errors import NoDatabase, StudyBusy, StudyFailed, StudyNotFound
 from mapsearch.core.events import Message
 from mapsearch.core.layers import Layer
 from mapsearch.core.metrics import storable
+from mapsearch.core.runs import RunKey
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -77,7 +79,9 @@ def run(spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = F
             study.update_spec(spec.to_json(), folder=str(spec.folder))
             try:
                 study.record_facts(**found)
-                again = study.release_runs(crashed=study.study().state == "failed")
+                again = study.release_runs()
+                if study.study().state == "failed":
+                    again += study.reopen_runs(_runs_to_redo(study))
                 if again:
                     yield Message("resume", f"{again} runs were cut off or failed, and start again")
                 if task_digest(spec) != study.study().facts["environment"]["task_sha256"]:
@@ -106,6 +110,10 @@ def _is_known(storage: str, spec: StudySpec) -> bool:
             return "similarity" in store.study(spec.name).facts
     except (NoDatabase, StudyNotFound):
         return False
+
+
+def _runs_to_redo(study: StudyHandle) -> list[RunKey]:
+    return search.runs_to_redo(study.trials(), study.runs(), study.study().facts.get("finalists", ()))
 
 
 def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, dict[str, Any]]:
@@ -158,7 +166,7 @@ def _stages(context: StudyContext) -> Iterator[Update]:
     elif noise is not None and noise.flat and context.spec.search.when_flat == "stop":
         yield Message("search", "skipped: `search.when_flat: stop` and mappings do not differ beyond seed noise")
     else:
-        yield from stages.try_proposals(context, logits)
+        yield from try_proposals(context, logits)
     yield from stages.shortlist(context)
     nominee = yield from stages.confirm(context)
     yield stages.give_verdict(context, nominee, noise)

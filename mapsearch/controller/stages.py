@@ -4,13 +4,13 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from mapsearch import search
-from mapsearch.controller.context import StudyContext, Update, train
+from mapsearch.controller.context import StudyContext, Update
+from mapsearch.controller.failures import raise_if_nothing_came_through
+from mapsearch.controller.runner import run_plans
 from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
-from mapsearch.proposers.encoding import local_move, to_params, to_recipe
-from mapsearch.proposers.sampler import Sampler
+from mapsearch.proposers.encoding import to_params
 from mapsearch.report import noise_sentence
 from mapsearch.verdict.judge import judge
 from mapsearch.verdict.noise import estimate_noise
@@ -22,7 +22,7 @@ def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
     if not context.trials:
         context.study.add_trials(search.tune_trials(context.spec))
     tune = [t for t in context.trials if t.proposer == "tune"]
-    yield from train(
+    yield from run_plans(
         context, tune, search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
     )
     logits = search.tuned_logits(context.trials, context.spec.direction, "kl")
@@ -43,69 +43,11 @@ def noise(context: StudyContext, logits: Recipe) -> Generator[Update, None, Nois
     noisy = [t for t in controls if t.control in search.NOISE]
     wanted = search.plan(spec, controls, search.SEARCH, search.search_seeds(spec), "search")
     extra = search.plan(spec, noisy, search.SEARCH, search.noise_seeds(spec), "noise")
-    yield from train(context, controls, wanted, extra)
+    yield from run_plans(context, controls, wanted, extra)
     noise = estimate_noise(search.noise_table(context.trials, context.runs))
     if noise is not None:
         yield Message("noise", noise_sentence(noise, spec.search.when_flat))
     return noise
-
-
-def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
-    """Batches of proposals, each told to the sampler before the next is asked for."""
-    spec, study = context.spec, context.study
-    sampler = Sampler(
-        study.url, spec.name, spec.direction, spec.space, len(context.space.student), len(context.space.teacher),
-        spec.search.sampler, spec.seed, study.study().created_at,
-    )  # fmt: skip
-    sampler.forget_all_but(t.sampler_number for t in context.trials if t.sampler_number is not None)
-    while True:
-        _tell(context, sampler)
-        proposals = [t for t in context.trials if t.proposer in ("curve", "free")]
-        waiting = [t for t in proposals if t.state == "waiting"]
-        if not waiting:
-            waiting = _propose(context, sampler, logits, len(proposals))
-            study.add_trials(waiting)
-        if not waiting:
-            return
-        plans = search.plan(spec, waiting, search.SEARCH, search.search_seeds(spec), "search")
-        yield from train(context, waiting, [p for p in plans if p.recipe.mapping.pairs])
-
-
-def _propose(context: StudyContext, sampler: Sampler, logits: Recipe, n_before: int) -> list[Trial]:
-    """The next batch: mostly depth curves, some free choices, every other of those a neighbour of the best."""
-    spec, trials = context.spec, context.trials
-    best = search.incumbent(trials, spec.direction)
-    z = context.similarity.z()
-    batch: list[Trial] = []
-    for draw in range(n_before, min(n_before + spec.search.batch, spec.search.trials)):
-        number, asked = len(trials) + len(batch), None
-        if not search.is_free(draw, spec.space.free):
-            asked, params = sampler.ask("curve", draw, number)
-        elif best is not None and search.is_free(draw, spec.space.free / 2):
-            params = local_move(best.recipe, context.space, spec.seed + draw)
-        else:
-            asked, params = sampler.ask("free", draw, number)
-        recipe = to_recipe(params, context.space, z, logits)
-        batch.append(
-            Trial(number, "curve" if "lo" in params else "free", recipe or logits, params=params, sampler_number=asked)
-        )
-    return batch
-
-
-def _tell(context: StudyContext, sampler: Sampler) -> None:
-    """Tell the sampler every result it can learn from, once: our row came first, so a crash loses nothing."""
-    untold = context.study.untold()
-    for trial in untold:
-        value = trial.value if trial.state == "complete" else None
-        if trial.state == "crashed":
-            if trial.sampler_number is not None:
-                sampler.forget(trial.sampler_number)
-        elif trial.sampler_number is not None:
-            sampler.tell(trial.sampler_number, value)
-        elif trial.params:
-            number = sampler.add(trial.params, value, trial.number)
-            context.study.set_sampler_number(trial.number, number)
-    context.study.mark_told([trial.number for trial in untold])
 
 
 def shortlist(context: StudyContext) -> Iterator[Update]:
@@ -113,7 +55,7 @@ def shortlist(context: StudyContext) -> Iterator[Update]:
     spec = context.spec
     best = search.shortlist([t for t in context.trials if t.proposer != "matched"], spec.direction)
     yield Message("shortlist", f"{len(best)} recipes go on: trials {', '.join(str(t.number) for t in best)}")
-    yield from train(context, [], search.plan(spec, best, search.TUNE, search.tune_seeds(spec), "shortlist"))
+    yield from run_plans(context, [], search.plan(spec, best, search.TUNE, search.tune_seeds(spec), "shortlist"))
 
 
 def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
@@ -134,7 +76,10 @@ def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
     )
     if best:
         yield Message("confirm", f"nominee: trial {best[0].number}, {best[0].recipe}")
-    yield from train(context, matched, plans)
+    yield from run_plans(context, matched, plans)
+    others = {t.number for t in best[1:]}
+    keys = {plan.key for plan in plans if plan.trial not in others}
+    raise_if_nothing_came_through([run for run in context.runs if run.key in keys])
     return best[0].number if best else None
 
 

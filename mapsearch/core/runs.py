@@ -48,6 +48,13 @@ class RunPlan:
         """Its identity within the study."""
         return (self.trial, self.rung, self.seed)
 
+    def ended(self, result: "RunResult", value: float | None) -> "Run":
+        """The run as that result leaves it; `value` is the study's metric, if the run has one."""
+        return Run(
+            self.trial, self.rung, self.seed, self.stage, self.split, self.n_steps,
+            result.state, result.attempt, value, result,
+        )  # fmt: skip
+
     def next_attempt(self) -> Self:
         """The same run, tried once more."""
         return replace(self, attempt=self.attempt + 1)

@@ -82,10 +82,14 @@ class Sampler:
             self._study.tell(number, value, skip_if_finished=True)
 
     def add(self, params: Params, value: float | None, trial: int) -> int:
-        """Report a recipe that was not asked for, such as a control; once per mapsearch trial number."""
+        """Report a recipe that was not asked for, such as a control; once per mapsearch trial number and outcome.
+
+        A trial may first be infeasible and then complete: the cause was mended, and its runs were tried again.
+        """
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         for known in done:
-            if known.user_attrs.get("trial") == trial:
+            is_infeasible = known.constraints.get("infeasible", 0.0) > 0
+            if known.user_attrs.get("trial") == trial and is_infeasible == (value is None):
                 return known.number
         space = self._space["curve" if "lo" in params else "free"]
         rising = self._study.direction == StudyDirection.MAXIMIZE

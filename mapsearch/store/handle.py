@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, insert, select, update
 
 from mapsearch.core.errors import StudyChanged
 from mapsearch.core.growth import forbidden_changes
-from mapsearch.core.runs import Run, RunPlan, RunResult
+from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
 from mapsearch.core.trials import Trial, TrialState
 from mapsearch.store import run_rows
@@ -139,14 +139,24 @@ class StudyHandle:
         with self._lease.writing() as db:
             return run_rows.finish(db, self.id, result, value)
 
-    def release_runs(self, *, crashed: bool = False) -> int:
-        """Lets every run that is under way wait again, its attempt lost; gives how many there were.
+    def release_runs(self) -> int:
+        """Lets every run that is under way wait again, its attempt lost; gives how many there were."""
+        with self._lease.writing() as db:
+            return run_rows.release(db, self.id)
 
-        `crashed` lets the crashed runs of a stage wait again in which no run has come through: the stage
-        that ended the study, whose cause was put right. Stages that are closed stay as they were judged.
+    def reopen_runs(self, keys: Sequence[RunKey]) -> int:
+        """Lets runs that ended wait again, and reopens the trials that failed with them; gives how many there were.
+
+        A reopened trial will be told to the sampler anew.
         """
         with self._lease.writing() as db:
-            return run_rows.release(db, self.id, crashed=crashed)
+            for key in keys:
+                run_rows.reopen(db, self.id, key)
+            own = (trials.c.study_id == self.id) & trials.c.number.in_({trial for trial, _, _ in keys})
+            failed = own & trials.c.state.in_(("infeasible", "crashed"))
+            waiting = {"state": "waiting", "value": None, "told": False, "sampler_number": None}
+            db.execute(update(trials).where(failed).values(**waiting))
+        return len(keys)
 
     def _trial(self, number: int) -> ColumnElement[bool]:
         return (trials.c.study_id == self.id) & (trials.c.number == number)

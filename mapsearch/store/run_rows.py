@@ -42,16 +42,18 @@ def finish(db: Connection, study_id: str, result: RunResult, value: float | None
     return True
 
 
-def release(db: Connection, study_id: str, *, crashed: bool) -> int:
-    """Lets runs that are under way wait again, and crashed ones of a stage without a complete run; how many."""
-    own = runs.c.study_id == study_id
-    these = own & (runs.c.state == "running")
-    if crashed:
-        closed = select(runs.c.stage).where(own, runs.c.state == "complete")
-        these = these | (own & (runs.c.state == "crashed") & runs.c.stage.not_in(closed))
-    released = db.execute(update(runs).where(these).values(state="waiting")).rowcount
+def release(db: Connection, study_id: str) -> int:
+    """Lets runs that are under way wait again; how many."""
+    running = (runs.c.study_id == study_id) & (runs.c.state == "running")
+    released = db.execute(update(runs).where(running).values(state="waiting")).rowcount
     _lose(db, attempts.c.study_id == study_id)
     return released
+
+
+def reopen(db: Connection, study_id: str, key: RunKey) -> None:
+    """Lets a run that ended wait for another attempt; one that is complete stays so."""
+    ended = _run(study_id, key) & (runs.c.state != "complete")
+    db.execute(update(runs).where(ended).values(state="waiting", value=None, result=None))
 
 
 def _lose(db: Connection, whose: ColumnElement[bool]) -> None:

@@ -158,7 +158,7 @@ def test_a_killed_worker_is_replaced(finished, results, spec, url, workers):
 
 def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on_when_put_right(spec, url, results):
     study = spec(task="task.py:Crashing", train={"steps": 40}, **QUICK)
-    message = r"stage tune: all 6 runs failed; the first: RuntimeError: the tape is full \(task\.py:\d+\)"
+    message = r"stage tune: none of the 6 runs came through: 6 crashed: RuntimeError: the tape is full \(task\.py:"
     with pytest.raises(StudyFailed, match=message):
         run_study(study, url, inline=True)
     with Store.open(url) as store:
@@ -167,6 +167,22 @@ def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on
     file.write_text(file.read_text().replace("patience=8)", "patience=1000)"))
     run_study(study, url, inline=True)
     assert {r.state for r in results(url)[1]} == {"complete"}
+
+
+def test_when_every_run_diverges_the_study_fails_and_its_runs_are_tried_again(spec, url, results):
+    study = spec(task="task.py:Exploding", train={"steps": 40}, **QUICK)
+    with pytest.raises(StudyFailed, match=r"stage tune: none of the 6 runs came through: 6 diverged: .*term `task`"):
+        run_study(study, url, inline=True)
+    with Store.open(url) as store:
+        assert store.study("tiny").state == "failed"
+    assert {r.state for r in results(url)[1]} == {"diverged"}
+    file = study.folder / "task.py"
+    file.write_text(file.read_text().replace("patience=8, loud", "patience=1000, loud"))
+    run_study(study, url, inline=True)
+    trials, runs = results(url)
+    assert {r.state for r in runs} == {"complete"}
+    assert {r.attempt for r in runs if r.stage == "tune"} == {2}
+    assert {t.state for t in trials} == {"complete"}
 
 
 def test_a_recipe_that_diverges_is_infeasible_and_the_study_goes_on(spec, url, results):

@@ -213,15 +213,34 @@ def test_counts_are_exact_per_study(store: Store, study: StudyHandle) -> None:
     assert states == ["complete", "complete", "oom", "waiting", "waiting", "waiting"]
 
 
-def test_crashed_runs_wait_again_when_asked(study: StudyHandle) -> None:
-    plans = [plan(n) for n in range(2)]
+def test_failed_runs_and_their_trials_wait_again_when_asked(study: StudyHandle) -> None:
+    plans = [plan(n) for n in range(3)]
+    study.add_trials(TRIALS)
     study.plan_runs(plans)
     study.start_runs(plans, worker="w0")
     study.finish_run(RunResult(plans[0].key, "crashed", error="no file"), None)
-    assert study.release_runs(crashed=True) == 2
-    assert {run.state for run in study.runs()} == {"waiting"}
+    study.finish_run(RunResult(plans[1].key, "diverged", error="term `task` is nan"), None)
+    study.finish_run(RunResult(plans[2].key, "complete"), 0.5)
+    for trial, state in zip(TRIALS, ("crashed", "infeasible"), strict=False):
+        study.set_sampler_number(trial.number, trial.number)
+        study.finish_trial(trial.number, state, None)
+    study.mark_told([trial.number for trial in TRIALS])
+    assert study.reopen_runs([p.key for p in plans[:2]]) == 2
+    assert [run.state for run in study.runs()] == ["waiting", "waiting", "complete"]
+    assert [(t.state, t.sampler_number) for t in study.trials()[:2]] == [("waiting", None)] * 2
+    assert study.untold() == []
+    study.finish_trial(0, "complete", 0.5)
+    assert [trial.number for trial in study.untold()] == [0], "it is told to the sampler anew"
     study.start_runs([plans[0].next_attempt()], worker="w1")
     assert study.runs()[0].attempt == 2
+
+
+def test_a_complete_run_is_never_reopened(study: StudyHandle) -> None:
+    study.plan_runs([plan(0)])
+    study.start_runs([plan(0)], worker="w0")
+    study.finish_run(RunResult(plan(0).key, "complete"), 0.5)
+    study.reopen_runs([plan(0).key])
+    assert [run.state for run in study.runs()] == ["complete"]
 
 
 def test_ten_thousand_trials_are_listed_in_few_queries(sqlite_url: str) -> None:
@@ -258,17 +277,6 @@ def test_a_run_with_numbers_that_are_not_finite_is_written_down(study: StudyHand
     assert study.finish_run(result, None)
     (run,) = study.runs()
     assert run.result == replace(result, first_loss=None, scales=(None, 1.0))  # type: ignore[arg-type]
-
-
-def test_crashed_runs_of_a_stage_that_went_on_stay_as_they_were_judged(study: StudyHandle) -> None:
-    plans = [plan(0), plan(1), replace(plan(2), stage="shortlist")]
-    study.plan_runs(plans)
-    study.start_runs(plans, worker="w0")
-    study.finish_run(RunResult(plans[0].key, "complete"), 0.5)
-    for crashed in plans[1:]:
-        study.finish_run(RunResult(crashed.key, "crashed", error="no file"), None)
-    assert study.release_runs(crashed=True) == 1
-    assert [run.state for run in study.runs()] == ["complete", "crashed", "waiting"]
 
 
 def test_a_result_of_an_earlier_version_has_nothing_mixed() -> None:
@@ -329,7 +337,8 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "plan_runs": lambda study: study.plan_runs([plan(1)]),
     "start_runs": lambda study: study.start_runs([plan(0)], "w0"),
     "finish_run": lambda study: study.finish_run(RunResult((0, 0, 0), "complete"), 0.9),
-    "release_runs": lambda study: study.release_runs(crashed=True),
+    "release_runs": lambda study: study.release_runs(),
+    "reopen_runs": lambda study: study.reopen_runs([(0, 0, 0)]),
 }
 
 

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import optuna
+import pytest
+from fake_executor import complete
+
+from mapsearch import search
+from mapsearch.controller.proposals import try_proposals
+from mapsearch.core.errors import StudyFailed
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.runs import RunResult
+from mapsearch.core.trials import Trial
+
+LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
+
+
+def proposals(context):
+    return [t for t in context.trials if t.proposer in search.PROPOSALS]
+
+
+def recipes(context):
+    return [(t.number, t.proposer, t.recipe, t.params, t.value) for t in proposals(context)]
+
+
+def cohorts_of_proposals(context):
+    numbers = {t.number for t in proposals(context)}
+    return [(slot, trials) for slot, trials in context.scheduler.executor.log if numbers & set(trials)]
+
+
+def run(context):
+    return list(try_proposals(context, LOGITS))
+
+
+def test_one_worker_gets_whole_batches_each_made_when_all_before_is_known(with_controls):
+    context = with_controls()
+    run(context)
+    first = proposals(context)[0].number
+    sizes = [len(trials) for _, trials in cohorts_of_proposals(context)]
+    assert sum(sizes) == len([t for t in proposals(context) if t.recipe.mapping.pairs])
+    assert max(sizes) <= 4
+    assert [t.number for t in proposals(context)] == list(range(first, first + 12))
+
+
+def test_a_fast_worker_never_waits_for_a_slow_one(with_controls):
+    context = with_controls(n_workers=2, slow=(1,))
+    run(context)
+    slots = [slot for slot, _ in cohorts_of_proposals(context)]
+    assert slots.count(1) == 1, "the slow worker was at its first share until nothing else was left"
+    assert slots.count(0) >= 5
+    assert len(proposals(context)) == 12
+    assert all(t.state == "complete" for t in proposals(context) if t.recipe.mapping.pairs)
+
+
+def test_what_others_train_is_known_to_the_sampler(with_controls):
+    context = with_controls(n_workers=2, slow=(1,))
+    seen = []
+    for update in try_proposals(context, LOGITS):
+        if isinstance(update, Trial):
+            study = optuna.load_study(study_name="tiny", storage=context.study.url)
+            states = [t.state.name for t in study.trials]
+            seen.append(states.count("RUNNING"))
+    assert max(seen) >= 2, "the slow worker's share was in flight while others were asked for"
+    study = optuna.load_study(study_name="tiny", storage=context.study.url)
+    assert all(t.state.name != "RUNNING" for t in study.trials)
+
+
+def test_the_same_history_gives_the_same_proposals_wherever_the_study_was_cut(with_controls, open_context):
+    whole = with_controls(name="whole")
+    run(whole)
+    cut = with_controls(name="cut")
+    for update in try_proposals(cut, LOGITS):
+        if isinstance(update, Trial) and update.number >= proposals(cut)[0].number + 5:
+            break
+    assert any(t.state == "waiting" for t in proposals(cut))
+    cut.study.release_runs()
+    run(replace(cut, scheduler=with_controls(name="other").scheduler))  # without what the first had in hand
+    assert recipes(cut) == recipes(whole)
+
+
+def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with_controls):
+    def explode(plan):
+        result = complete(plan)
+        return RunResult(result.key, "diverged", error="term `nmse` is inf at step 3", attempt=result.attempt)
+
+    context = with_controls()
+    executor = context.scheduler.executor
+    executor.outcome = explode
+    with pytest.raises(StudyFailed, match=r"search: none of the \d+ runs came through: \d+ diverged: term"):
+        run(context)
+    redo = search.runs_to_redo(context.trials, context.runs, ())
+    numbers = {t.number for t in proposals(context) if t.recipe.mapping.pairs}
+    assert {key[0] for key in redo} == numbers
+    context.study.reopen_runs(redo)
+    executor.outcome = complete
+    run(context)
+    again = [t for t in proposals(context) if t.number in numbers]
+    assert {t.state for t in again} == {"complete"}
+    told = optuna.load_study(study_name="tiny", storage=context.study.url).trials
+    assert {told[t.sampler_number].value for t in again} == {t.value for t in again}
+
+
+def test_a_search_whose_first_batch_crashes_is_not_gone_on_with(with_controls):
+    context = with_controls()
+    context.scheduler.executor.outcome = lambda plan: RunResult(plan.key, "crashed", error="KeyError: 'x'")
+    with pytest.raises(StudyFailed, match="4 crashed: KeyError"):
+        run(context)
+    assert len(proposals(context)) <= 8
