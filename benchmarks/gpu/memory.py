@@ -8,19 +8,20 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from benchmarks.similarity.workloads import Network, cnn, transformer
-from mapsearch.core.forecast import cache_bytes
+from mapsearch.check.cost import cache_bytes
+from mapsearch.check.steps import open_steps
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.spec import StudySpec, TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.losses.recipe_loss import RecipeLoss
+from mapsearch.tasks.batches import collated
 from mapsearch.tasks.loading import LoadedTask, open_task
-from mapsearch.tasks.memory import state_bytes
 from mapsearch.tasks.precision import Precision
-from mapsearch.tasks.task import Task
+from mapsearch.tasks.task import Task, to_device
+from mapsearch.training.memory import state_bytes, step_memory
 
 MIB = 2**20
 CLASSES = 10
@@ -90,19 +91,31 @@ def _recipes(k: int) -> list[Recipe]:
 def cohort_row(name: str, device: str, precision: Precision, k: int, quick: bool) -> dict[str, Any]:
     """MiB that training K students took above the loaded task, and that `check` would forecast."""
     loaded, space, train = _opened(name, device, precision, quick)
-    state = WorkerState()
     before = _allocated(device, reset=True)
     plans = [RunPlan(i, recipe, 0, 0, "search", "valid", 16) for i, recipe in enumerate(_recipes(k))]
-    results = [e for e in distill(loaded, space, train, plans, state) if isinstance(e, RunResult)]
+    results = [e for e in distill(loaded, space, train, plans, WorkerState()) if isinstance(e, RunResult)]
     taken = _peak(device) - before
-    loss = RecipeLoss(plans[0].recipe, space.student, space.teacher)
-    each = state_bytes((loaded.new_student(0), loss), train.optimizer)
-    forecast = each * k + state.step_bytes
+    forecast = _forecast(loaded, space, train, plans[0].recipe, k)
     problems = [run.error for run in results if run.state != "complete"]
     return {
         "forecast MiB": forecast / MIB, "taken MiB": taken / MIB, "taken / forecast": taken / forecast,
         "seconds": sum(run.seconds for run in results), **({"error": problems[0]} if problems else {}),
     }  # fmt: skip
+
+
+def _forecast(loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, recipe: Recipe, k: int) -> int:
+    """As `check` forecasts it: the state of every student, and a measured step of one."""
+    spec = StudySpec(name="x", task="x.py:X", train=train)
+    with open_steps(loaded, spec, space, recipe, _batch(loaded, train), ()) as steps:
+        steps.train()
+        networks = steps.training.student, steps.training.loss
+        with step_memory(loaded.device, *networks) as step:
+            steps.train()
+        return k * state_bytes(networks, train.optimizer) + step.n_bytes
+
+
+def _batch(loaded: LoadedTask, train: TrainSpec) -> Any:
+    return to_device(collated(loaded, loaded.train, range(train.batch_size)), loaded.device)
 
 
 def cache_row(name: str, device: str, precision: Precision, quick: bool) -> dict[str, Any]:
@@ -113,9 +126,9 @@ def cache_row(name: str, device: str, precision: Precision, quick: bool) -> dict
     plans = [RunPlan(0, _recipes(1)[0], 0, 0, "search", "valid", 16)]
     list(distill(loaded, space, train, plans, state))
     taken = _allocated(device, reset=False) - before
-    used = [layer for layer in space.teacher if layer.path in plans[0].recipe.mapping.teacher_layers]
-    element = 4 if precision == "float32" else 2
-    forecast = cache_bytes(used, (CLASSES,), len(loaded.train), element)
+    used = tuple(layer for layer in space.teacher if layer.path in plans[0].recipe.mapping.teacher_layers)
+    spec = StudySpec(name="x", task="x.py:X", train=train)
+    forecast = cache_bytes(loaded, spec, RecipeSpace(space.student, used), _batch(loaded, train))
     return {"forecast MiB": forecast / MIB, "taken MiB": taken / MIB, "taken / forecast": taken / forecast}
 
 

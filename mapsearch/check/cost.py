@@ -1,7 +1,8 @@
-"""What the study will cost: one step is timed, the rest is arithmetic."""
+"""What the study will cost: one step is timed and its memory measured, the rest is arithmetic."""
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -9,18 +10,19 @@ from typing import Any
 import torch
 
 from mapsearch.check.finding_log import FindingLog
-from mapsearch.check.steps import Steps
-from mapsearch.core.forecast import cache_bytes, forecast_text
+from mapsearch.check.steps import open_steps
+from mapsearch.core.forecast import forecast_text
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.contents import why_not_fixed
 from mapsearch.tasks.loading import LoadedTask
-from mapsearch.tasks.memory import free_bytes, kept_for_backward, state_bytes
-from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.precision import forward_precision
+from mapsearch.training.memory import free_bytes, state_bytes, step_memory
+from mapsearch.training.memory_format import choose_memory_format
+from mapsearch.training.teacher_batches import LOGITS, open_teacher
 
-REPEATS = 3
+N_TIMED = 3
+LIVE_TEACHER = "the teacher runs once per batch and cohort"
 
 
 def forecast(
@@ -28,55 +30,65 @@ def forecast(
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Time a teacher pass and a student's step, and write down what the whole study will take."""
-    with Steps(loaded, spec, space, recipe, batch, overwritten) as steps:
-        steps.teach()
+    memory_format = choose_memory_format(loaded)
+    with open_steps(loaded, spec, space, recipe, batch, overwritten, memory_format) as steps:
         steps.train()  # the first pays for memory and kernels
         log.seconds["teacher_pass"] = teacher = _median_seconds(steps.teach, loaded.device)
         log.seconds["student_step"] = student = _median_seconds(steps.train, loaded.device)
-        with kept_for_backward(steps.student, steps.loss) as kept:
+        networks = steps.training.student, steps.training.loss
+        with step_memory(loaded.device, *networks) as step:
             steps.train()
-        each = state_bytes((steps.student, steps.loss), spec.train.optimizer)
-    _write_memory(log, each, kept.n_bytes, spec.execution.cohort, free_bytes(loaded.device))
-    cached = _write_cache(log, loaded, spec, space, batch)
-    step_seconds = student + (0.0 if cached else teacher / spec.execution.cohort)
+        each = state_bytes(networks, spec.train.optimizer)
+    _write_memory(log, each, step.n_bytes, spec.execution.cohort, free_bytes(loaded.device))
+    is_cached = _write_cache(log, loaded, spec, space, batch)
+    step_seconds = student + (0.0 if is_cached else teacher / spec.execution.cohort)
     evaluation = log.seconds.get("evaluation", 0.0)
     log.measured["forecast"] = forecast_text(spec, step_seconds, evaluation, _n_workers(spec, loaded.device))
 
 
 def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int | None) -> None:
-    """What a cohort takes: the state of every student, and what one of them keeps during its step."""
+    """What a cohort takes: the state of every student, and what a step of one of them takes on top."""
     needed = each * cohort + step
-    said = f"about {_size(needed)} for a cohort of {cohort}: {_size(each)} per student, {_size(step)} during a step"
+    parts = f"{_size(each)} per student, {_size(step)} during a step"
+    message = f"about {_size(needed)} for a cohort of {cohort}: {parts}"
     if free is None or needed <= free:
-        log.add("ok", "memory.fits", said)
+        log.add("ok", "memory.fits", message)
     else:
-        log.add("warning", "memory.split", f"{said}; {_size(free)} are free, so that cohorts will be split")
+        log.add("warning", "memory.split", f"{message}; {_size(free)} are free, so that cohorts will be split")
 
 
 def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:
     """Whether the teacher will run once per training sample instead of once per step."""
-    limit, n_layers = spec.execution.cache_bytes, len(space.teacher)
-    with torch.no_grad(), forward_precision(spec.train.precision, loaded.device):
-        logits = matched_outputs(loaded.task, loaded.task.forward(loaded.teacher, batch))
-    needed = cache_bytes(space.teacher, tuple(logits.shape[1:]), len(loaded.train), logits.element_size())
-    said = f"{_size(needed)} of features for {n_layers} layers and the logits"
+    limit = spec.execution.cache_bytes
+    needed = cache_bytes(loaded, spec, space, batch)
+    features = f"{_size(needed)} of features for {len(space.teacher)} layers and the logits"
     if not limit:
-        log.add("ok", "cache.off", "off (`execution.cache_bytes: 0`): the teacher runs once per batch and cohort")
+        log.add("ok", "cache.off", f"off (`execution.cache_bytes: 0`): {LIVE_TEACHER}")
         return False
     if why := why_not_fixed(loaded):
-        log.add("ok", "cache.varying_samples", f"{why}: the teacher runs once per batch and cohort")
+        log.add("ok", "cache.varying_samples", f"{why}: {LIVE_TEACHER}")
         return False
     if needed > limit:
-        way = f"do not fit into {_size(limit)}; raise `execution.cache_bytes` if every worker has that much"
-        log.add("ok", "cache.too_small", f"{said} {way}: the teacher runs once per batch and cohort")
+        way_out = f"do not fit into {_size(limit)}; raise `execution.cache_bytes` if every worker has that much"
+        log.add("ok", "cache.too_small", f"{features} {way_out}: {LIVE_TEACHER}")
         return False
-    log.add("ok", "cache.fits", f"{said} fit into {_size(limit)}: the teacher sees each training sample once")
+    log.add("ok", "cache.fits", f"{features} fit into {_size(limit)}: the teacher sees each training sample once")
     return True
+
+
+def cache_bytes(loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> int:
+    """Bytes of the teacher's logits and of all its layers' features for all training samples.
+
+    They are those of a real pass: under bfloat16 some layers give bfloat16 and others, such as norms, float32.
+    """
+    with ExitStack() as stack:
+        teacher = open_teacher(loaded, spec.train, (LOGITS, *(layer.path for layer in space.teacher)), stack)
+        return len(loaded.train) * sum(output[0].nbytes for output in teacher(batch).values())
 
 
 def _median_seconds(act: Callable[[], None], device: torch.device) -> float:
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(N_TIMED):
         started = perf_counter()
         act()
         if device.type == "cuda":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mapsearch.check.finding_log import FindingLog
-from mapsearch.check.steps import Steps
+from mapsearch.check.steps import open_steps
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -33,12 +33,12 @@ def check_gradients(
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Whether every term of the recipe's loss reaches the student and its projector."""
-    with Steps(loaded, spec, space, recipe, batch, overwritten) as steps:
-        steps.teach()
+    with open_steps(loaded, spec, space, recipe, batch, overwritten) as steps:
         terms = steps.terms()
-        _demand_scalar(terms["task"])
-        gradients = term_gradients(terms, steps.student, steps.loss)
-    dead = dead_terms(gradients, steps.loss)
+        _require_scalar(terms["task"])
+        loss = steps.training.loss
+        gradients = term_gradients(terms, steps.training.student, loss)
+    dead = dead_terms(gradients, loss)
     for problem in dead:
         log.add("error", "gradients.dead_term", f"{recipe.loss}: {problem}")
     if not gradients["task"].student > 0:
@@ -48,11 +48,11 @@ def check_gradients(
             "term `task` sends no gradient to the student on this batch: unlabelled?",
         )
     if not dead:
-        said = f"logits and {len(steps.loss.names)} feature terms reach the student and their projectors"
+        said = f"logits and {len(loss.names)} feature terms reach the student and their projectors"
         log.add("ok", "gradients.alive", f"{recipe.loss}: {said}")
 
 
-def _demand_scalar(task: Tensor) -> None:
+def _require_scalar(task: Tensor) -> None:
     if task.ndim or not math.isfinite(float(task.detach())):
         given = f"shape {list(task.shape)}" if task.ndim else f"{float(task.detach())}"
         raise TaskError(f"`loss(output, batch)` must return one finite number as a tensor, but got {given}")

@@ -1,76 +1,70 @@
-"""A training step like those of the study, on one batch that is used again and again."""
+"""A student trained on one batch that is used again and again, by the very step that the study's runs take."""
 
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, AdamW
 
 from mapsearch.core.recipe import Recipe
+from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import StudySpec
-from mapsearch.features.taps import FeatureTaps
-from mapsearch.losses.gradients import check_optimizer
-from mapsearch.losses.recipe_loss import RecipeLoss
+from mapsearch.core.spec import StudySpec, TrainSpec
 from mapsearch.tasks.loading import LoadedTask
-from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.precision import forward_precision
+from mapsearch.training.step import loss_terms, train_step
+from mapsearch.training.student import StudentTraining, open_student
+from mapsearch.training.teacher_batches import (
+    TeacherBatch,
+    TeacherPass,
+    open_teacher,
+    teacher_batch,
+    teacher_names,
+)
 
-OPTIMIZERS = {"adamw": AdamW, "sgd": SGD}
 
-
+@dataclass
 class Steps:
-    """A fresh student with all that trains it; `teach` comes first, and the hooks are gone after `with`.
+    """A fresh student with all that trains it, and the batch with the teacher's outputs."""
+
+    training: StudentTraining
+    taught: TeacherBatch
+    _loaded: LoadedTask
+    _train: TrainSpec
+    _teacher: TeacherPass
+    _n_done: int = 0
+
+    def teach(self) -> None:
+        """Run the teacher on the batch once more."""
+        self.taught = teacher_batch(self._loaded, self.taught.batch, self._teacher(self.taught.batch))
+
+    def terms(self) -> dict[str, Tensor]:
+        """The terms of the loss by name, with their graph."""
+        return loss_terms(self._loaded, self._train, self.training, self.taught, progress=0.0)
+
+    def train(self) -> None:
+        """One step of the optimizer; the first one also measures what each term does, as in every run."""
+        train_step(self._loaded, self._train, self.training, (self.taught,), self._n_done)
+        self._n_done += 1
+
+
+@contextmanager
+def open_steps(
+    loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any, overwritten: tuple[str, ...],
+    memory_format: torch.memory_format = torch.contiguous_format,
+) -> Iterator[Steps]:  # fmt: skip
+    """Steps with this recipe on a batch that lies on the device.
+
+    Args:
+        overwritten: the student's layers that are overwritten in place.
 
     Raises:
         CheckFailed: a projector is not in the optimizer.
     """
-
-    def __init__(
-        self, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
-        overwritten: tuple[str, ...],
-    ) -> None:  # fmt: skip
-        self._loaded, self._recipe, self._batch, self._precision = loaded, recipe, batch, spec.train.precision
-        self.student = loaded.new_student(spec.seed)
-        self.loss = RecipeLoss(recipe, space.student, space.teacher, spec.seed).to(loaded.device)
-        parameters = [p for p in [*self.student.parameters(), *self.loss.parameters()] if p.requires_grad]
-        self._optimizer = OPTIMIZERS[spec.train.optimizer](parameters, lr=spec.train.lr)
-        check_optimizer(self.loss, self._optimizer)
-        self._student_taps = FeatureTaps(self.student, recipe.mapping.student_layers, overwritten)
-        teacher_layers = recipe.mapping.teacher_layers
-        self._teacher_taps = FeatureTaps(loaded.teacher, teacher_layers, teacher_layers)
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        self._open.enter_context(self._teacher_taps)
-        self._open.enter_context(self._student_taps)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.close()
-
-    def teach(self) -> None:
-        """Run the teacher; what it gives serves all steps until the next time."""
-        self._mask = self._loaded.task.mask(self._batch)
-        with torch.no_grad(), forward_precision(self._precision, self._loaded.device):
-            output = self._loaded.task.forward(self._loaded.teacher, self._batch)
-            self._logits = matched_outputs(self._loaded.task, output)
-        self._features = self._teacher_taps.take()
-
-    def terms(self) -> dict[str, Tensor]:
-        """The terms of the loss by name, with their graph."""
-        task = self._loaded.task
-        with forward_precision(self._precision, self._loaded.device):
-            output = task.forward(self.student, self._batch)
-            value, logits = task.loss(output, self._batch), matched_outputs(task, output)
-        return self.loss.terms(value, logits, self._logits, self._student_taps.take(), self._features, self._mask)
-
-    def train(self) -> None:
-        """One step of the optimizer."""
-        sum(self.terms().values(), self.loss.scales.new_zeros(())).backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        self._optimizer.zero_grad()
+    plan = RunPlan(0, recipe, 0, spec.seed, "search", "valid", spec.train.steps)
+    training = open_student(loaded, space, spec.train, plan, memory_format)
+    with ExitStack() as stack:
+        teacher = open_teacher(loaded, spec.train, teacher_names([recipe]), stack)
+        training.hook(stack, tuple(path for path in overwritten if path in recipe.mapping.student_layers))
+        yield Steps(training, teacher_batch(loaded, batch, teacher(batch)), loaded, spec.train, teacher)

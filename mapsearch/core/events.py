@@ -40,5 +40,5 @@ class Message:
     text: str
 
 
-Event = RunsStarted | Progress | RunResult | RunsLost
+Event = RunsStarted | Progress | RunResult | RunsLost | Message
 """What comes back while cohorts are trained."""

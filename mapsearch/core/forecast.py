@@ -1,10 +1,8 @@
-"""What a study will take: runs and time by stage, and the memory for what the teacher says."""
+"""What a study will take: runs and time by stage."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mapsearch.core.layers import Layer
 from mapsearch.core.runs import Stage
 from mapsearch.core.spec import StudySpec
 
@@ -52,11 +50,6 @@ def forecast_text(spec: StudySpec, step_seconds: float, run_seconds: float, n_wo
         f"forecast: about {n_runs} runs ({parts}) of {', '.join(str(spec.n_steps(rung)) for rung in range(3))} steps, "
         f"{n_steps / spec.train.steps:.0f} full-run equivalents, at least {duration(seconds)} on {workers}"
     )
-
-
-def cache_bytes(layers: Sequence[Layer], logits: tuple[int, ...], n_samples: int, element_size: int) -> int:
-    """Bytes of all layers' features and the logits, whose shape leaves out the batch, of all samples."""
-    return n_samples * element_size * sum(math.prod(shape) for shape in (*(x.shape for x in layers), logits))
 
 
 def duration(seconds: float) -> str:

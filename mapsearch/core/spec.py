@@ -24,12 +24,15 @@ Names = Annotated[
 Block = Annotated[Literal["auto", "all"] | Annotated[int, Field(ge=4)], auto_or("`all` or a whole number >= 4")]
 
 
+OptimizerName = Literal["adamw", "sgd"]
+
+
 class TrainSpec(Section):
     """One full training of a student; shorter rungs compress the same schedule."""
 
     steps: int = Field(300, ge=5, description="optimizer steps of the full schedule")
     batch_size: int = Field(64, ge=2)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     lr: float = Field(2.0e-3, gt=0, description="peak learning rate of student and projectors")
     weight_decay: float = Field(0.01, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="fraction of the steps with rising learning rate")

@@ -1,74 +1,119 @@
-"""The scales of all losses of a cohort, frozen in one pass over the first batches."""
+"""The scales of all losses of a cohort, frozen over the first batches, of which nothing is kept."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from mapsearch.core.runs import RunResult
+from mapsearch.core.runs import RunKey, RunResult
 from mapsearch.core.spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
+from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.batches import step_seed
 from mapsearch.tasks.loading import LoadedTask, seed_everything
-from mapsearch.tasks.precision import forward_precision
-from mapsearch.training.student import Member, failed
+from mapsearch.tasks.precision import forward_in
+from mapsearch.training.student import StudentTraining, failed
 from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
 
-CALIBRATION_BATCHES = 4
+N_CALIBRATION_BATCHES = 4
 
 
 def calibrate(
-    loaded: LoadedTask, train: TrainSpec, members: list[Member], worker_state: WorkerState, stack: ExitStack
+    loaded: LoadedTask, train: TrainSpec, cohort: list[StudentTraining], worker_state: WorkerState, stack: ExitStack
 ) -> Iterator[RunResult]:
-    """Calibrate all losses in one pass and set the taps; yield results of members that cannot go on.
+    """Calibrate all losses together and capture the students' features; yield results of runs that cannot go on.
 
-    When the pass fails each member is calibrated alone, so that only those end whose fault it is.
+    When that fails each student is calibrated alone, so that only those end whose fault it is.
     """
-    paired = [member for member in members if member.loss.feature_terms]
-    n = min(CALIBRATION_BATCHES, members[0].plan.n_steps)
-    batches = [*teacher_batches(loaded, train, [m.plan for m in paired], worker_state.cache, n)] if paired else []
-    groups, copied = [paired], dict[int, tuple[str, ...]]()
+    paired = [training for training in cohort if training.loss.feature_terms]
+    groups, source = [paired] if paired else [], _Source(loaded, train, worker_state.cache)
+    overwritten: dict[RunKey, tuple[str, ...]] = {}
     while groups:
         group = groups.pop()
         try:
-            copied |= dict.fromkeys(map(id, group), _freeze_scales(loaded, train, group, batches) if group else ())
+            layers = _calibrate_together(source, group)
+            overwritten |= {training.plan.key: layers for training in group}
         except Exception as error:
+            if source.is_broken:
+                raise
             if len(group) == 1:
-                members.remove(group[0])
+                cohort.remove(group[0])
                 yield failed(error, group[0].result("crashed"))
             else:
-                groups = [[member] for member in group]
-    for member in members:
-        paths = member.plan.recipe.mapping.student_layers
-        member.taps = stack.enter_context(FeatureTaps(member.student, paths, copied.get(id(member), ())))
+                groups = [[training] for training in group]
+    for training in cohort:
+        training.hook(stack, overwritten.get(training.plan.key, ()))
 
 
+@dataclass
+class _Source:
+    """Where the batches come from; `is_broken` when an error is that of the data or the teacher, not of a student."""
+
+    loaded: LoadedTask
+    train: TrainSpec
+    cache: FeatureCache | None
+    is_broken: bool = False
+
+    def batches(self, group: Sequence[StudentTraining]) -> Generator[tuple[TeacherBatch, ...], None, None]:
+        plans = [training.plan for training in group]
+        n_batches = min(N_CALIBRATION_BATCHES, plans[0].n_steps)
+        self.is_broken = True
+        for parts in teacher_batches(self.loaded, self.train, plans, self.cache, n_batches):
+            self.is_broken = False
+            yield parts
+            self.is_broken = True
+        self.is_broken = False
+
+
+def _calibrate_together(source: _Source, group: Sequence[StudentTraining]) -> tuple[str, ...]:
+    """Freeze norms, then scales, which depend on them; the student layers that are overwritten in place come out."""
+    mixing = [training for training in group if len(training.loss.mixtures)]
+    if mixing:
+        with closing(source.batches(mixing)) as batches:
+            _freeze_norms(mixing, batches)
+    with closing(source.batches(group)) as batches:
+        return _freeze_scales(source.loaded, source.train, group, batches)
+
+
+def _freeze_norms(mixing: Sequence[StudentTraining], batches: Iterator[tuple[TeacherBatch, ...]]) -> None:
+    measured = [
+        [training.loss.teacher_variances(part.features, part.mask) for training in mixing]
+        for parts in batches
+        for part in parts
+    ]
+    for training, variances in zip(mixing, zip(*measured, strict=True), strict=True):
+        training.loss.freeze_norms(variances)
+
+
+@torch.no_grad()
 def _freeze_scales(
-    loaded: LoadedTask, train: TrainSpec, members: Sequence[Member], batches: Sequence[Sequence[TeacherBatch]]
+    loaded: LoadedTask,
+    train: TrainSpec,
+    group: Sequence[StudentTraining],
+    batches: Iterator[tuple[TeacherBatch, ...]],
 ) -> tuple[str, ...]:
-    """Freeze the loss scales of members that start from one student; layers overwritten in place come out.
+    """Freeze the scales of losses that start from one student; layers overwritten in place come out.
 
-    The first member's student shows all of them its features, and stays as it was.
+    The first one's student shows all of them its features, and stays as it was.
     """
-    student, paths = members[0].student, {p for m in members for p in m.plan.recipe.mapping.student_layers}
+    student, paths = group[0].student, {p for t in group for p in t.plan.recipe.mapping.student_layers}
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]] = []
+    forward, losses = forward_in(train.precision, loaded), []
     overwritten: set[str] = set()
     with ExitStack() as stack:
         stack.callback(student.load_state_dict, before)  # the running statistics of batch norm move
         raw = stack.enter_context(FeatureTaps(student, paths))
         taps = stack.enter_context(FeatureTaps(student, paths, copied=paths))
-        stack.enter_context(torch.no_grad())
         for step, parts in enumerate(batches):
-            seed_everything(step_seed(members[0].plan.seed, step))
-            for teacher_batch in parts:
-                with forward_precision(train.precision, loaded.device):
-                    loaded.task.forward(student, teacher_batch.batch)
+            seed_everything(step_seed(group[0].plan.seed, step))
+            for part in parts:
+                forward(student, part.batch)
                 overwritten.update(raw.overwritten())
                 raw.take()
-                seen.append((taps.take(), teacher_batch.features, teacher_batch.mask))
-        for member in members:
-            member.loss.calibrate(seen)
+                features = taps.take()
+                losses.append([t.loss.feature_losses(features, part.features, part.mask) for t in group])
+    for training, of_batches in zip(group, zip(*losses, strict=True), strict=True):
+        training.loss.freeze_scales(of_batches)
     return tuple(overwritten)

@@ -1,30 +1,45 @@
-"""What one process keeps from one cohort to the next: what the teacher said, and how much memory a step takes."""
+"""What one process keeps from one cohort to the next: cached teacher outputs, and how much memory a step takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from mapsearch.core.events import Message
 from mapsearch.core.execution import DEFAULT_CACHE_BYTES
 from mapsearch.core.spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
 from mapsearch.tasks.contents import why_not_fixed
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loading import LoadedTask, describe
 from mapsearch.training.memory_format import choose_memory_format
+from mapsearch.training.teacher_batches import LOGITS
 
 
 @dataclass
 class WorkerState:
-    """Made once per process for one loaded; without it every cohort begins with nothing.
+    """Made once per process for one loaded task; without it every cohort begins with nothing.
 
     `cache` is None where the teacher must run at every step. `step_bytes` is the most that a student's
-    forward pass has kept for its backward pass so far.
+    step has taken so far beside the state of training. `messages` wait to be told, each once.
     """
 
     cache: FeatureCache | None = None
     memory_format: torch.memory_format = torch.contiguous_format
     step_bytes: int = 0
+    messages: list[Message] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
+
+    def take_messages(self) -> list[Message]:
+        """What is to be told since the last time: which teacher outputs cannot be cached, and why."""
+        refused = self.cache.refused if self.cache else {}
+        for name in refused.keys() - self._told:
+            outputs = f"features of `{name}`" if name != LOGITS else "logits"
+            why = f"the teacher's {outputs} are not cached: {refused[name]}"
+            self.messages.append(Message("cache", f"{why}; the teacher runs at every step that needs them"))
+        self._told |= refused.keys()
+        messages, self.messages = self.messages, []
+        return messages
 
 
 def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = DEFAULT_CACHE_BYTES) -> WorkerState:
@@ -35,20 +50,18 @@ def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = D
     Args:
         cache_bytes: budget for cached teacher outputs; 0 disables the cache.
     """
-    return WorkerState(_open_cache(loaded, train, cache_bytes), choose_memory_format(loaded))
-
-
-def _open_cache(loaded: LoadedTask, train: TrainSpec, cache_bytes: int) -> FeatureCache | None:
+    state = WorkerState(memory_format=choose_memory_format(loaded))
     try:
-        is_fixed = cache_bytes > 0 and not why_not_fixed(loaded)
-    except Exception:  # of the task's data; every cohort meets it again, where it can be told
-        is_fixed = False
-    if not is_fixed:
-        return None
+        if cache_bytes > 0 and not why_not_fixed(loaded):
+            state.cache = _open_cache(loaded, train, cache_bytes)
+    except Exception as error:  # of the task's data; whoever trains on it meets it again
+        why = f"teacher outputs are not cached: reading training samples twice failed: {describe(error)}"
+        state.messages.append(Message("cache", why))
+    return state
+
+
+def _open_cache(loaded: LoadedTask, train: TrainSpec, cache_bytes: int) -> FeatureCache:
     folder = loaded.task.cache_dir
-    shared = (
-        folder / "teacher-features" / f"{weights_digest(loaded.teacher)}-{train.precision}"
-        if folder != Path()
-        else None
-    )
+    name = f"{weights_digest(loaded.teacher)}-{train.precision}"
+    shared = folder / "teacher-features" / name if folder != Path() else None
     return FeatureCache(len(loaded.train), cache_bytes, loaded.device, shared)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mapsearch.core.events import Progress
+from mapsearch.core.events import Message, Progress
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunResult
 from mapsearch.core.space import RecipeSpace
@@ -48,7 +48,7 @@ class WorkerDied:
     error: str
 
 
-WorkerMessage = Ready | LoadFailed | WorkerDied | CohortSplit | Progress | RunResult
+WorkerMessage = Ready | LoadFailed | WorkerDied | CohortSplit | Progress | RunResult | Message
 """What comes from a worker."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mapsearch.core.errors import StudyFailed
-from mapsearch.core.events import Event, Progress, RunsLost, RunsStarted
+from mapsearch.core.events import Event, Message, Progress, RunsLost, RunsStarted
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunKey, RunPlan, RunResult
 from mapsearch.distill import CohortSplit, slices
@@ -144,6 +144,8 @@ class Scheduler:
             self._was_ready = True
             plans, slot.state, slot.cohort = slot.cohort, "idle", ()
             yield from self._lost(plans, message.error or "the worker gave no result")
+        elif isinstance(message, Message):
+            yield message
         elif any((plan.key, plan.attempt) == (message.key, message.attempt) for plan in slot.cohort):
             yield from self._reported(slot, message)
 

@@ -94,8 +94,19 @@ class Mixture(nn.Module):
 @torch.no_grad()
 def measure_norms(mixture: Mixture, batches: Sequence[tuple[Sequence[Tensor], Tensor | None]]) -> None:
     """Freeze a mixture's `norms` from batches of (one feature per teacher layer, mask)."""
-    variances = [[_variance(mixture.kind, x, mask) for x in mixture.aligned(features)] for features, mask in batches]
-    deviations = torch.stack([torch.stack(row) for row in variances]).mean(0).sqrt()
+    freeze_norms(mixture, [variances(mixture, features, mask) for features, mask in batches])
+
+
+@torch.no_grad()
+def variances(mixture: Mixture, features: Sequence[Tensor], mask: Tensor | None) -> Tensor:
+    """The variance of each teacher layer's feature in a batch, `[n]`."""
+    return torch.stack([_variance(mixture.kind, feature, mask) for feature in mixture.aligned(features)])
+
+
+@torch.no_grad()
+def freeze_norms(mixture: Mixture, measured: Sequence[Tensor]) -> None:
+    """Freeze a mixture's `norms` at what `variances` gave for several batches."""
+    deviations = torch.stack([*measured]).mean(0).sqrt()
     mixture.norms.copy_(torch.where(deviations > 0, deviations, 1.0))  # a constant feature stays as it is
 
 

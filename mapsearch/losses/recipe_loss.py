@@ -14,7 +14,7 @@ from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.recipe import FeatureLossName, LogitLossName, Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.terms import FeatureTerm
-from mapsearch.losses.aggregation import Mixture, measure_norms
+from mapsearch.losses.aggregation import Mixture, freeze_norms, variances
 from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
 from mapsearch.losses.features import attention, cosine, mse, nmse, vid
@@ -121,10 +121,28 @@ class RecipeLoss(nn.Module):
         """Freeze what mixtures divide by, then `scales` at the mean raw loss, over (student, teacher, mask) batches."""
         if not (self.feature_terms and batches):
             return
-        for term, mixture in self._rows():
-            measure_norms(mixture, [([teacher[path] for path in term.teachers], mask) for _, teacher, mask in batches])
-        losses = torch.stack([self.feature_losses(*batch) for batch in batches])  # [batches, P]
-        self.scales.copy_(losses.mean(0).clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
+        self.freeze_norms([self.teacher_variances(teacher, mask) for _, teacher, mask in batches])
+        self.freeze_scales([self.feature_losses(*batch) for batch in batches])
+
+    @torch.no_grad()
+    def teacher_variances(self, teacher: Mapping[str, Tensor], mask: Tensor | None) -> list[Tensor]:
+        """What `freeze_norms` wants of a batch, one tensor per mixture; empty where pairs are summed."""
+        return [variances(m, [teacher[path] for path in term.teachers], mask) for term, m in self._rows()]
+
+    def freeze_norms(self, measured: Sequence[list[Tensor]]) -> None:
+        """Freeze what mixtures divide by; before `freeze_scales`, which depends on it.
+
+        Args:
+            measured: what `teacher_variances` gave for each of some batches.
+        """
+        for i, (_, mixture) in enumerate(self._rows()):
+            freeze_norms(mixture, [batch[i] for batch in measured])
+
+    @torch.no_grad()
+    def freeze_scales(self, losses: Sequence[Tensor]) -> None:
+        """Freeze `scales` at the mean over batches of what `feature_losses` gave, each `[P]`."""
+        scales = torch.stack([*losses]).mean(0)  # [batches, P] -> [P]
+        self.scales.copy_(scales.clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
 
     @torch.no_grad()
     def restore(self, scales: Sequence[float], norms: Sequence[float]) -> None:

@@ -192,6 +192,11 @@ def in_float32(output: Any) -> Any:
     return type(output)(changed) if isinstance(output, OrderedDict) else changed  # Hugging Face's outputs are such
 
 
+def in_dtype(batch: Any, dtype: torch.dtype) -> Any:
+    """The batch with its floating point tensors in another type; its structure is kept."""
+    return _mapped(batch, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor on the device; its structure is kept."""
     return _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))

@@ -5,11 +5,12 @@ from torch import Tensor, nn
 
 from mapsearch.tasks.batches import collated
 from mapsearch.tasks.loading import LoadedTask, seed_everything
-from mapsearch.tasks.task import to_device
+from mapsearch.tasks.task import in_dtype, to_device
 
-SAMPLES = 4
-TOLERANCE = 1e-3
-"""Relative difference of logits that rounding may make, in TF32 as well."""
+N_COMPARED_SAMPLES = 4
+LOGIT_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""Relative difference of logits that rounding may make; in TF32, which float32 may be, it is that large."""
+FEWEST_CHANNELS = 8
 
 
 def choose_memory_format(loaded: LoadedTask) -> torch.memory_format:
@@ -17,32 +18,43 @@ def choose_memory_format(loaded: LoadedTask) -> torch.memory_format:
 
     Convolutions and the losses after them are faster with channels last. A network that takes its
     features for contiguous (`x.view(len(x), -1)`) fails, or is wrong, on a few samples here and is left alone.
+    On a GPU both are computed in float64 where the network can: in TF32 two workers might come to different
+    answers, and train runs that are compared in different formats.
     """
-    try:
-        convolutions = [module for module in loaded.new_student(0).modules() if isinstance(module, nn.Conv2d)]
-        if not convolutions or (loaded.device.type == "cpu" and any(map(_breaks_on_cpu, convolutions))):
-            return torch.contiguous_format
-        contiguous, channels_last = (_logits(loaded, kind) for kind in (torch.contiguous_format, torch.channels_last))
-        same = bool((channels_last - contiguous).norm() <= TOLERANCE * contiguous.norm())
-    except Exception:  # also of the user's code, which every run meets again, where it can be told
-        same = False
-    return torch.channels_last if same else torch.contiguous_format
+    dtypes = (torch.float32,) if loaded.device.type == "cpu" else (torch.float64, torch.float32)
+    for dtype in dtypes:
+        try:
+            return torch.channels_last if _may_be_channels_last(loaded, dtype) else torch.contiguous_format
+        except Exception:  # no float64, or an error of the user's code, which every run meets where it can be told
+            continue
+    return torch.contiguous_format
+
+
+def _may_be_channels_last(loaded: LoadedTask, dtype: torch.dtype) -> bool:
+    convolutions = [module for module in loaded.new_student(0).modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions or (loaded.device.type == "cpu" and any(map(_breaks_on_cpu, convolutions))):
+        return False
+    contiguous, channels_last = (
+        _logits(loaded, memory_format, dtype) for memory_format in (torch.contiguous_format, torch.channels_last)
+    )
+    return bool((channels_last - contiguous).norm() <= LOGIT_TOLERANCE[dtype] * contiguous.norm())
 
 
 def _breaks_on_cpu(convolution: nn.Conv2d) -> bool:
     """Whether its backward pass with channels last writes outside its memory on a CPU (seen in PyTorch 2.13).
 
-    It does where a strided 1 x 1 convolution has fewer than eight input channels.
+    It does where a strided 1 x 1 convolution has few input channels.
     """
     is_strided_point = convolution.kernel_size == (1, 1) and convolution.stride != (1, 1)
-    return is_strided_point and convolution.in_channels < 8
+    return is_strided_point and convolution.in_channels < FEWEST_CHANNELS
 
 
-def _logits(loaded: LoadedTask, kind: torch.memory_format) -> Tensor:
+def _logits(loaded: LoadedTask, memory_format: torch.memory_format, dtype: torch.dtype) -> Tensor:
     """Those of the first samples; loss and backward pass must run as well."""
-    student = loaded.new_student(0).to(memory_format=kind).eval()  # type: ignore[call-overload]  # no dropout
+    student = loaded.new_student(0).to(dtype).to(memory_format=memory_format).eval()  # type: ignore[call-overload]
     seed_everything(0)
-    batch = to_device(collated(loaded, loaded.train, range(min(SAMPLES, len(loaded.train)))), loaded.device)
+    chosen = range(min(N_COMPARED_SAMPLES, len(loaded.train)))
+    batch = in_dtype(to_device(collated(loaded, loaded.train, chosen), loaded.device), dtype)
     output = loaded.task.forward(student, batch)
     loaded.task.loss(output, batch).backward()  # type: ignore[no-untyped-call]
-    return loaded.task.logits(output).detach().float()
+    return loaded.task.logits(output).detach().to(dtype)

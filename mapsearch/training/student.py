@@ -1,12 +1,13 @@
-"""One student of a cohort with all that trains it, and how its run ends."""
+"""One student with all that trains it, and how its run ends."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.core.runs import RunPlan, RunResult
@@ -16,15 +17,17 @@ from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import DOMINATING, INERT, check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loading import LoadedTask, describe
-from mapsearch.tasks.memory import is_out_of_memory
+from mapsearch.training.memory import is_out_of_memory
+from mapsearch.training.optimizer import open_optimizer
+from mapsearch.training.stopwatch import Stopwatch
 
 
 @dataclass
-class Member:
-    """One student and how its run goes.
+class StudentTraining:
+    """One student, its loss and optimizer, and how its run goes.
 
-    `recent` holds, for each step since the last look, the values `[terms + 1]` of the terms and the
-    gradient's norm; `busy` the seconds spent on it since then.
+    `recent` holds, for each step since the last look at them, the values `[terms + 1]` of the terms and the
+    gradient's norm. `seconds` are those of the student up to then, `stopwatch` holds those since.
     """
 
     plan: RunPlan
@@ -33,41 +36,50 @@ class Member:
     optimizer: Optimizer
     parameters: list[nn.Parameter]
     taps: FeatureTaps
+    stopwatch: Stopwatch
     terms: tuple[str, ...] = ()
     recent: list[Tensor] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)
-    shares: tuple[float, ...] = ()
+    gradient_shares: tuple[float, ...] = ()
     first_loss: float | None = None
     seconds: float = 0.0
-    busy: float = 0.0
+
+    def hook(self, stack: ExitStack, overwritten: tuple[str, ...] = ()) -> None:
+        """Capture the student's features until the stack closes; those that are overwritten in place as copies."""
+        paths = self.plan.recipe.mapping.student_layers
+        self.taps = stack.enter_context(FeatureTaps(self.student, paths, overwritten))
 
     def result(self, state: Any, **fields: Any) -> RunResult:
         """How the run ended."""
         loss = self.loss
         return RunResult(
-            self.plan.key, state, attempt=self.plan.attempt, seconds=self.seconds + self.busy, curve=tuple(self.curve),
+            self.plan.key, state, seconds=self.seconds + self.stopwatch.take(), curve=tuple(self.curve),
             scales=tuple(loss.scales.tolist()), norms=loss.norms, mixed_weights=loss.mixed_weights,
-            gradient_shares=self.shares, first_loss=self.first_loss, notes=tuple(self._notes()), **fields,
+            gradient_shares=self.gradient_shares, first_loss=self.first_loss, notes=tuple(self._notes()),
+            attempt=self.plan.attempt, **fields,
         )  # fmt: skip
 
     def _notes(self) -> Iterator[str]:
         if self.plan.n_parts > 1:
-            parts = f"each batch in {self.plan.n_parts} parts for want of memory"
-            yield f"{parts}: what is computed over a batch sees less of it"
-        said = ((INERT, "inert"), (DOMINATING, "dominating"))
-        for name, share in zip(self.loss.names, self.shares, strict=False):
-            if share < INERT or share > DOMINATING:
-                yield f"term `{name}` is {said[share > INERT][1]}: {share:.2%} of the gradient"
+            yield (
+                f"too little memory for whole batches: each was worked on in {self.plan.n_parts} parts, and losses "
+                "that compare the samples of a batch saw one part at a time"
+            )
+        for name, share in zip(self.loss.names, self.gradient_shares, strict=False):
+            if share < INERT:
+                yield f"term `{name}` is inert: {share:.2%} of the gradient"
+            elif share > DOMINATING:
+                yield f"term `{name}` is dominating: {share:.2%} of the gradient"
         if self.loss.gate is not None:
             for name, part in zip(self.loss.names, self.loss.gate.dropped(), strict=True):
                 if part:
                     yield f"term `{name}` opposed the task in {part:.0%} of the steps"
 
 
-def open_member(
+def open_student(
     loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, plan: RunPlan, memory_format: torch.memory_format
-) -> Member:
-    """A fresh student under the plan's seed; its loss is still to be calibrated and its taps to be entered.
+) -> StudentTraining:
+    """A fresh student under the plan's seed; its loss is still to be calibrated and its features to be captured.
 
     Raises:
         LayerNotFound: the student lacks a layer of the recipe.
@@ -76,13 +88,9 @@ def open_member(
     loss = RecipeLoss(plan.recipe, space.student, space.teacher, plan.seed).to(loaded.device)
     taps = FeatureTaps(student, plan.recipe.mapping.student_layers)
     parameters = [p for p in [*student.parameters(), *loss.parameters()] if p.requires_grad]
-    optimizer: Optimizer
-    if train.optimizer == "sgd":
-        optimizer = SGD(parameters, train.lr, momentum=0.9, nesterov=True, weight_decay=train.weight_decay, fused=True)
-    else:
-        optimizer = AdamW(parameters, train.lr, weight_decay=train.weight_decay, fused=True)
+    optimizer = open_optimizer(parameters, train)
     check_optimizer(loss, optimizer)
-    return Member(plan, student, loss, optimizer, parameters, taps)
+    return StudentTraining(plan, student, loss, optimizer, parameters, taps, Stopwatch(loaded.device))
 
 
 def failed(error: Exception, result: RunResult) -> RunResult:

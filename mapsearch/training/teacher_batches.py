@@ -1,6 +1,6 @@
-"""Batches with what the teacher says of them: read once and taught once for a whole cohort."""
+"""Batches with the teacher's outputs for them: collated once and shown to the teacher once for a whole cohort."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
@@ -16,16 +17,19 @@ from mapsearch.tasks.batches import collated, step_seed, train_order
 from mapsearch.tasks.contents import row_digests
 from mapsearch.tasks.loading import LoadedTask, seed_everything
 from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.precision import forward_precision
+from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import to_device
 
 LOGITS = ""
-"""The cache's name for the teacher's logits: the path of the whole network."""
+"""The name of the teacher's logits among its features: the path of the whole network."""
+
+TeacherPass = Callable[[Any], dict[str, Tensor]]
+"""A batch on the device -> the teacher's logits and features of it, by name."""
 
 
 @dataclass(frozen=True)
 class TeacherBatch:
-    """A batch, or a part of one, on the device with what the teacher gave for it. `share` is its part of the batch."""
+    """A batch, or a part of one, on the device with the teacher's outputs. `share` is its part of the batch."""
 
     batch: Any
     share: float
@@ -43,50 +47,66 @@ def teacher_batches(
     whose features are all in the cache. The numbers are those of a pass in that batch to rounding.
     """
     seed, n_parts = plans[0].seed, plans[0].n_parts
+    names = teacher_names(plan.recipe for plan in plans)
     with ExitStack() as stack:
-        teach = _open_teacher(loaded, train, plans, cache, stack)
+        run = open_teacher(loaded, train, names, stack)
         for step, chosen in enumerate(train_order(len(loaded.train), train.batch_size, seed, n_steps)):
             seed_everything(step_seed(seed, step))
             n = len(chosen)
             parts = [chosen[i * n // n_parts : (i + 1) * n // n_parts] for i in range(n_parts)]
-            yield tuple(teach(part, len(part) / n) for part in parts)
+            yield tuple(_part(loaded, run, names, cache, part, len(part) / n) for part in parts)
 
 
-def _open_teacher(
-    loaded: LoadedTask, train: TrainSpec, plans: Sequence[RunPlan], cache: FeatureCache | None, stack: ExitStack
-) -> Callable[[Sequence[int], float], TeacherBatch]:
-    """A function (sample ids, share of the batch) -> teacher_batch."""
-    paths = sorted({path for plan in plans for path in plan.recipe.mapping.teacher_layers})
-    names = [LOGITS] * any(plan.recipe.uses_logits for plan in plans) + paths
+def teacher_names(recipes: Iterable[Recipe]) -> tuple[str, ...]:
+    """What some recipe needs of the teacher: `LOGITS`, then layers."""
+    wanted = [*recipes]
+    layers = sorted({path for recipe in wanted for path in recipe.mapping.teacher_layers})
+    return (LOGITS, *layers) if any(recipe.uses_logits for recipe in wanted) else tuple(layers)
+
+
+def open_teacher(loaded: LoadedTask, train: TrainSpec, names: Sequence[str], stack: ExitStack) -> TeacherPass:
+    """The teacher with its features of these names captured until the stack closes."""
+    paths = [name for name in names if name != LOGITS]
     taps = stack.enter_context(FeatureTaps(loaded.teacher, paths, copied=paths))
+    forward = forward_in(train.precision, loaded)
 
     def run(batch: Any) -> dict[str, Tensor]:
-        with torch.no_grad(), forward_precision(train.precision, loaded.device):
-            output = loaded.task.forward(loaded.teacher, batch)
-            said = {LOGITS: matched_outputs(loaded.task, output)} if LOGITS in names else {}
-        return said | taps.take()
+        with torch.no_grad():
+            output = forward(loaded.teacher, batch)
+        logits = {LOGITS: matched_outputs(loaded.task, output)} if LOGITS in names else {}
+        return logits | taps.take()
 
-    def teach(chosen: Sequence[int], share: float) -> TeacherBatch:
-        batch = collated(loaded, loaded.train, chosen)
-        digests = row_digests(batch) if cache and names else None
-        batch = to_device(batch, loaded.device)
-        said = _recall(cache, names, chosen, digests, lambda: run(batch)) if names else {}
-        return TeacherBatch(
-            batch, share, said.get(LOGITS), {path: said[path] for path in paths}, loaded.task.mask(batch)
-        )
-
-    return teach
+    return run
 
 
-def _recall(
-    cache: FeatureCache | None, names: list[str], chosen: Sequence[int], digests: Tensor | None,
-    run: Callable[[], dict[str, Tensor]],
-) -> dict[str, Tensor]:  # fmt: skip
-    """What the cache holds for these samples; else what `run` gives, kept for the next time."""
-    if cache is None or digests is None or cache.refused.keys() & set(names):
-        return run()
-    ids = torch.tensor(chosen)
-    said = cache.get(names, ids, digests)
-    if said is None:
-        cache.put(said := run(), ids, digests)
-    return said
+def teacher_batch(loaded: LoadedTask, batch: Any, outputs: dict[str, Tensor], share: float = 1.0) -> TeacherBatch:
+    """A batch on the device with the teacher's outputs for it."""
+    features = {name: feature for name, feature in outputs.items() if name != LOGITS}
+    return TeacherBatch(batch, share, outputs.get(LOGITS), features, loaded.task.mask(batch))
+
+
+def _part(
+    loaded: LoadedTask, run: TeacherPass, names: Sequence[str], cache: FeatureCache | None, chosen: Sequence[int],
+    share: float,
+) -> TeacherBatch:  # fmt: skip
+    collated_batch = collated(loaded, loaded.train, chosen)
+    digests = row_digests(collated_batch) if cache and names else None
+    batch = to_device(collated_batch, loaded.device)
+    if not names:
+        outputs: dict[str, Tensor] = {}
+    elif cache is None or digests is None or cache.refused.keys() & set(names):
+        outputs = run(batch)
+    else:
+        outputs = _cached(cache, names, torch.tensor(chosen), digests, lambda: run(batch))
+    return teacher_batch(loaded, batch, outputs, share)
+
+
+def _cached(
+    cache: FeatureCache, names: Sequence[str], ids: Tensor, digests: Tensor, run: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The outputs that the cache holds for these samples; else what `run` gives, kept for the next time."""
+    outputs = cache.get(names, ids, digests)
+    if outputs is None:
+        outputs = run()
+        cache.put(outputs, ids, digests)
+    return outputs

@@ -1,7 +1,6 @@
 import pytest
 
-from mapsearch.core.forecast import cache_bytes, duration, forecast_stages, forecast_text
-from mapsearch.core.layers import Layer
+from mapsearch.core.forecast import duration, forecast_stages, forecast_text
 from mapsearch.core.spec import StudySpec
 
 
@@ -36,9 +35,3 @@ def test_the_sentence():
 )
 def test_durations(seconds, said):
     assert duration(seconds) == said
-
-
-def test_the_memory_for_what_the_teacher_says():
-    layers = (Layer("a", "Conv2d", "map", (4, 3, 3), 1), Layer("b", "Linear", "vector", (5,), 1))
-    assert cache_bytes(layers, (10,), 100, 4) == 100 * 4 * (36 + 5 + 10)
-    assert cache_bytes(layers, (7, 10), 100, 2) == 100 * 2 * (36 + 5 + 70)

@@ -13,14 +13,16 @@ from torch.utils.data import TensorDataset
 
 import mapsearch
 from mapsearch.check import check
+from mapsearch.check.steps import open_steps
 from mapsearch.controller.run import run_study
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import StudySpec, TrainSpec
 from mapsearch.core.study_file import load_study
 from mapsearch.distill import WorkerState, distill
-from mapsearch.tasks.memory import state_bytes
+from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.task import Task
+from mapsearch.training.memory import state_bytes, step_memory
 
 pytestmark = pytest.mark.cuda
 
@@ -73,16 +75,24 @@ class LargePictures(Pictures):
 
 def test_the_memory_of_a_cohort_is_about_what_was_forecast(cuda: str) -> None:
     loaded, train = load(LargePictures(), cuda), TrainSpec(steps=6, batch_size=64, precision="float32")
-    space, n_students, state = make_space(loaded), 4, WorkerState()
+    space, n_students = make_space(loaded), 4
+    batch = next(train_batches(loaded, train.batch_size, 0, 1))
     recipes = [Recipe(logit_weight=1.0, temperature=1.0 + i) for i in range(n_students)]
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     results = [
-        e for e in distill(loaded, space, train, make_plans(*recipes, n_steps=6), state) if isinstance(e, RunResult)
+        e
+        for e in distill(loaded, space, train, make_plans(*recipes, n_steps=6), WorkerState())
+        if isinstance(e, RunResult)
     ]
     taken = torch.cuda.max_memory_allocated() - before
     assert [run.state for run in results] == ["complete"] * n_students
-    forecast = n_students * state_bytes((loaded.new_student(0),), train.optimizer) + state.step_bytes
-    assert 0.6 < taken / forecast < 1.7
+    with open_steps(loaded, SPEC.model_copy(update={"train": train}), space, recipes[0], batch, ()) as steps:
+        steps.train()
+        networks = steps.training.student, steps.training.loss
+        with step_memory(loaded.device, *networks) as step:
+            steps.train()
+        forecast = n_students * state_bytes(networks, train.optimizer) + step.n_bytes
+    assert 0.6 < taken / forecast < 1.5

@@ -65,7 +65,9 @@ def test_a_lone_run_trains_in_parts_and_says_so():
     events = list(distill(loaded, space, TRAIN, [plan]))
     (run,) = (event for event in events if isinstance(event, RunResult))
     assert run.state == "complete"
-    assert run.notes == ("each batch in 4 parts for want of memory: what is computed over a batch sees less of it",)
+    (note,) = run.notes
+    assert "memory" in note
+    assert "4 parts" in note
     assert [event.step for event in events if isinstance(event, Progress)] == [10, 12]
     assert run.first_loss == pytest.approx(whole.first_loss, rel=0.3)
 
@@ -160,7 +162,7 @@ print(run.state, *run.notes, run.error)
 @pytest.mark.parametrize(
     ("megabytes", "said"),
     [
-        (300, "complete each batch in 2 parts for want"),
+        (300, "complete too little memory for whole batches"),
         pytest.param(1500, "complete", marks=pytest.mark.slow),
         pytest.param(16, "oom out of mem", marks=pytest.mark.slow),
     ],

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mapsearch.tasks.memory import free_bytes, is_out_of_memory, kept_for_backward, state_bytes
+from mapsearch.training.memory import free_bytes, is_out_of_memory, kept_for_backward, state_bytes
 
 
 def test_what_a_forward_pass_keeps_is_counted_once_and_without_weights():

@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-COPIES = {"adamw": 4, "sgd": 3}
-"""Numbers kept per trained parameter: weight, gradient and the optimizer's moments."""
+from mapsearch.core.spec import OptimizerName
+from mapsearch.training.optimizer import OPTIMIZERS
+
+PEAK_OVER_KEPT = 1.5
+"""The peak of a step over what its forward pass keeps for the backward pass: gradients on their way come on top."""
 
 OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",
@@ -32,23 +35,44 @@ def free_bytes(device: torch.device) -> int | None:
     return min(known, default=None)
 
 
-def state_bytes(networks: tuple[nn.Module, ...], optimizer: str) -> int:
+def state_bytes(networks: tuple[nn.Module, ...], optimizer: OptimizerName) -> int:
     """What training keeps from step to step: weights, gradients, the optimizer's moments, buffers."""
-    tensors = [(p, COPIES[optimizer] if p.requires_grad else 1) for n in networks for p in n.parameters()]
-    return sum(t.nbytes * copies for t, copies in tensors) + sum(b.nbytes for n in networks for b in n.buffers())
+    per_weight = OPTIMIZERS[optimizer].numbers_per_weight
+    weights = sum(p.nbytes * (per_weight if p.requires_grad else 1) for n in networks for p in n.parameters())
+    return weights + sum(buffer.nbytes for network in networks for buffer in network.buffers())
 
 
 @dataclass
-class Kept:
-    """How many bytes of distinct memory the forward pass kept, weights left out."""
+class MeasuredBytes:
+    """How many bytes were taken."""
 
     n_bytes: int = 0
 
 
 @contextmanager
-def kept_for_backward(*networks: nn.Module) -> Iterator[Kept]:
-    """Count what the forward passes within keep for their backward pass: most of the peak of a step."""
-    kept, seen = Kept(), {p.untyped_storage().data_ptr() for network in networks for p in network.parameters()}
+def step_memory(device: torch.device, *networks: nn.Module) -> Iterator[MeasuredBytes]:
+    """Measure what a training step within takes beside the state of training.
+
+    On a GPU that is the allocator's peak, work space of convolutions included. Elsewhere it is estimated from what
+    the forward pass keeps, with something for the gradients on their way.
+    """
+    measured = MeasuredBytes()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield measured
+        measured.n_bytes = torch.cuda.max_memory_allocated(device) - before
+    else:
+        with kept_for_backward(*networks) as kept:
+            yield measured
+        measured.n_bytes = round(PEAK_OVER_KEPT * kept.n_bytes)
+
+
+@contextmanager
+def kept_for_backward(*networks: nn.Module) -> Iterator[MeasuredBytes]:
+    """Count distinct memory that forward passes within keep for their backward pass, weights left out."""
+    kept = MeasuredBytes()
+    seen = {p.untyped_storage().data_ptr() for network in networks for p in network.parameters()}
 
     def count(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

@@ -1,0 +1,55 @@
+"""The optimizers of a study: how each is made, what it keeps per weight, how it takes a smaller loss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.spec import OptimizerName, TrainSpec
+
+MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class OptimizerTraits:
+    """How an optimizer is made, and what must be known of it.
+
+    `numbers_per_weight` counts the weight, its gradient and what the optimizer keeps of it. A step that
+    `follows_gradient_size` is larger where the loss is.
+    """
+
+    make: Callable[[Sequence[nn.Parameter], TrainSpec], Optimizer]
+    numbers_per_weight: int
+    follows_gradient_size: bool
+
+
+def _adamw(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
+    return AdamW(parameters, train.lr, weight_decay=train.weight_decay, fused=True)
+
+
+def _sgd(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
+    return SGD(parameters, train.lr, momentum=MOMENTUM, nesterov=True, weight_decay=train.weight_decay, fused=True)
+
+
+OPTIMIZERS: dict[OptimizerName, OptimizerTraits] = {
+    "adamw": OptimizerTraits(_adamw, numbers_per_weight=4, follows_gradient_size=False),
+    "sgd": OptimizerTraits(_sgd, numbers_per_weight=3, follows_gradient_size=True),
+}
+
+
+def open_optimizer(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
+    """The study's optimizer of these weights."""
+    return OPTIMIZERS[train.optimizer].make(parameters, train)
+
+
+def loss_divisor(recipe: Recipe, train: TrainSpec) -> float:
+    """What the total loss is divided by before its gradient is taken.
+
+    Where steps follow the gradient's size it is the task's part of the loss, or a feature share would act
+    as a learning rate.
+    """
+    if OPTIMIZERS[train.optimizer].follows_gradient_size and recipe.feature_share < 1:
+        return 1 - recipe.feature_share
+    return 1.0
