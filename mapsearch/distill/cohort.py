@@ -16,7 +16,8 @@ from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.loading import LoadedTask
-from mapsearch.training.memory import free_bytes, is_out_of_memory, state_bytes
+from mapsearch.tasks.memory import free_bytes, is_out_of_memory
+from mapsearch.training.memory import state_bytes
 from mapsearch.training.student import StudentTraining, failed, open_student
 
 

@@ -17,7 +17,7 @@ from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import DOMINATING, INERT, check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loading import LoadedTask, describe
-from mapsearch.training.memory import is_out_of_memory
+from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.training.optimizer import open_optimizer
 from mapsearch.training.stopwatch import Stopwatch
 

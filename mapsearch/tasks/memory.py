@@ -1,0 +1,47 @@
+"""Memory of a device: what is free, and errors that mean too little."""
+
+import resource
+from pathlib import Path
+
+import torch
+
+OUT_OF_MEMORY_TEXTS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN, cuSPARSE and cuSOLVER, each behind its own prefix
+    "ALLOCATION_FAILED",  # cuDNN 9
+)
+"""What the text of a RuntimeError says when memory is what is missing."""
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that this process could still get on the device; None where the system does not say."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + unused
+    known = [n for n in (_available_bytes(), _allowed_bytes()) if n is not None]
+    return min(known, default=None)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means too little memory: on a CPU PyTorch has no type of its own for it."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)
+
+
+def _available_bytes() -> int | None:
+    """What Linux could hand out without swapping."""
+    path = Path("/proc/meminfo")
+    lines = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _allowed_bytes() -> int | None:
+    """What a limit on the address space of this process leaves of it."""
+    limit, path = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not path.exists():
+        return None
+    return max(0, limit - int(path.read_text(encoding="ascii").split()[0]) * resource.getpagesize())

@@ -1,0 +1,34 @@
+import pytest
+import torch
+
+from mapsearch.tasks.memory import free_bytes, is_out_of_memory
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("x"), True),
+        (MemoryError(), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"), False),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_errors_that_mean_too_little_memory(error, is_memory):
+    assert is_out_of_memory(error) == is_memory
+
+
+def test_a_cpu_allocation_that_fails_is_recognised():
+    with pytest.raises(RuntimeError, match="allocate memory") as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+def test_memory_that_is_taken_is_not_free():
+    free = free_bytes(torch.device("cpu"))
+    assert free is None or 0 < free < 2**60
