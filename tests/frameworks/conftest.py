@@ -113,8 +113,10 @@ MAPPINGS |= {
 def verified(tmp_path: Path) -> Callable[..., VerifyReport]:
     """Write a study's export, run it in its framework, and compare: loss, gradient, and one step of training."""
 
-    def run(target: str, study: Distilled, edit: Callable[[Path], None] | None = None, **options: Any) -> VerifyReport:
-        path = tmp_path / f"export_{target.replace('-', '_')}{SUFFIXES.get(target, '.py')}"
+    def run(
+        target: str, study: Distilled, edit: Callable[[Path], None] | None = None, name: str = "", **options: Any
+    ) -> VerifyReport:
+        path = tmp_path / f"{name or f'export_{target}'}{SUFFIXES.get(target, '.py')}"
         write(target, study.source, path, **options)
         if edit is not None:
             edit(path)

@@ -12,6 +12,7 @@ from mapsearch.core.errors import ExportError
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.exports.frameworks.execute import executed
+from mapsearch.exports.frameworks.modelopt import load
 from mapsearch.exports.write import write
 from mapsearch.tasks.batches import train_batches
 
@@ -95,3 +96,35 @@ def test_a_student_that_would_run_its_new_children_is_refused_and_the_way_out_wo
     model, x = build(Held(student), teacher), torch.randn(8, 3, 9, 9)
     model.compute_kd_loss(student_loss=model(x).square().mean()).backward()
     assert finish(model).module is student
+
+
+def test_files_are_verified_in_one_process_however_often_the_networks_are_defined_anew(
+    distilled, verified, monkeypatch
+):
+    """Each time a task file is loaded, its classes are new ones of the same name."""
+    study = distilled("images")
+    student = study.loaded.task.student
+
+    def anew():
+        network = student()
+        old = type(network)
+        forward = {"forward": lambda self, x: old.forward(self, x), "__module__": "mapsearch_task_task"}
+        network.__class__ = type(old.__name__, (old,), forward)
+        return network
+
+    monkeypatch.setattr(study.loaded.task, "student", anew)
+    for n in range(4):
+        assert verified("modelopt", study, name=f"export_{n}").differences == ()
+
+
+def test_a_class_that_modelopt_knew_before_stays_known(distilled, tmp_path):
+    from modelopt.torch.distill import DistillationDMRegistry
+
+    study = distilled("tags")
+    write("modelopt", study.source, tmp_path / "kd.py")
+    teacher = study.loaded.teacher
+    names = executed(tmp_path / "kd.py")
+    names["build"](study.loaded.new_student(0), copy.deepcopy(teacher))
+    student = study.loaded.new_student(0)
+    load(tmp_path / "kd.py", study.space, student, copy.deepcopy(teacher)).close()
+    assert type(student) in DistillationDMRegistry

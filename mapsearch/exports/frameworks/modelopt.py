@@ -1,7 +1,8 @@
 """The ModelOpt builder, run: ModelOpt itself computes the loss."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,15 +17,35 @@ from mapsearch.exports.frameworks.execute import executed
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
     """The student converted by the file."""
     names = executed(path)
-    return _Converted(names["build"](student, teacher), names["finish"])
+    with ExitStack() as stack:
+        stack.enter_context(_registered_anew(type(student)))
+        model = names["build"](student, teacher)
+        stack.callback(names["finish"], model)
+        stack.enter_context(model.only_student_forward())
+        return _Converted(model, stack.pop_all())
+
+
+@contextmanager
+def _registered_anew(network: type[nn.Module]) -> Iterator[None]:
+    """ModelOpt knows the class of the student no longer than this lasts, unless it knew it before.
+
+    It remembers every class it has converted, for the whole process, and refuses the third one of one name and
+    module: each time a task file is loaded, it defines its networks again.
+    """
+    registry = import_module("modelopt.torch.distill").DistillationDMRegistry
+    was_known = network in registry
+    try:
+        yield
+    finally:
+        if network in registry and not was_known:
+            registry.unregister(network)
 
 
 class _Converted:
     """A distillation model as an `AttachedLoss`: the teacher is run by whoever runs the student."""
 
-    def __init__(self, model: Any, finish: Any) -> None:
-        self.model, self.finish, self.alone = model, finish, ExitStack()
-        self.alone.enter_context(model.only_student_forward())
+    def __init__(self, model: Any, attached: ExitStack) -> None:
+        self.model, self.attached = model, attached
 
     def __call__(self, batch: ExportedBatch) -> Tensor:
         total: Tensor = self.model.compute_kd_loss(
@@ -40,5 +61,4 @@ class _Converted:
         return self
 
     def close(self) -> None:
-        self.alone.close()
-        self.finish(self.model)
+        self.attached.close()
