@@ -1,6 +1,5 @@
-"""Checks of the two networks on their own: weights, modes, metrics and logits."""
+"""Checks of the two networks on their own: weights, modes and outputs."""
 
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -9,10 +8,8 @@ from torch import Tensor, nn
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.vocabularies import check_vocabularies
 from mapsearch.core.findings import Level
-from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
-from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
@@ -80,42 +77,6 @@ def check_teacher(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
         log.add("warning", "teacher.half_precision", f"{problem}; {HALF_PRECISION_WAY_OUT}")
     if not (free or learning or blank):
         log.add("ok", "teacher.ready", f"frozen, in eval mode, no blank weights, {n:,} parameters")
-
-
-def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module | None) -> None:
-    """Measure both networks on the validation data and compare them."""
-    name = spec.metric
-    with log.guard("teacher", "measuring it on the validation data"):
-        log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
-        log.add("ok", "teacher.metrics", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
-        if problem := metric_problem(metrics, name):
-            log.add("error", "teacher.metric", problem)
-    if student is None:
-        return
-    with log.guard("student", "measuring it on the validation data"):
-        started = perf_counter()
-        log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
-        log.seconds["evaluation"] = perf_counter() - started
-        log.add("ok", "student.metrics", f"{_said(metrics)} before any training")
-        known = log.measured.get("teacher_metrics", {})
-        if problem := metric_problem(metrics, name):
-            log.add("warning", "student.metric", f"before any training: {problem}")
-        elif not metric_problem(known, name):
-            _compare(log, name, known[name], metrics[name], 1.0 if spec.direction == "maximize" else -1.0)
-
-
-def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: float) -> None:
-    both = f"`{name}` {teacher:.4g} of the teacher, {student:.4g} of the untrained student"
-    if sign * teacher < sign * student:
-        problem = f"must be better than the student, but got {both}; check weights and preprocessing"
-        log.add("error", "teacher.worse_than_student", problem)
-    elif teacher == student:
-        problem = f"no better than the untrained student: {both}; check weights and preprocessing"
-        log.add("warning", "teacher.as_good_as_student", problem)
-
-
-def _said(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
 def check_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any) -> None:

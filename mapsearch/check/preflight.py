@@ -9,7 +9,8 @@ from mapsearch.check.data import check_data, check_padding
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
-from mapsearch.check.networks import check_metrics, check_outputs, check_student, check_teacher
+from mapsearch.check.metrics import check_batching, check_guessing, check_metrics
+from mapsearch.check.networks import check_outputs, check_student, check_teacher
 from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.space import RecipeSpace
@@ -29,6 +30,10 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     student = check_student(log, loaded, spec)
     check_teacher(log, loaded, spec)
     check_metrics(log, loaded, spec, student)
+    with log.guard("teacher", "measuring it at another batch size"):
+        check_batching(log, loaded, spec)
+    with log.guard("teacher", "comparing it with guessing"):
+        check_guessing(log, loaded, spec)
     space = None
     with log.guard("data", "reading a training batch"):
         batch = next(train_batches(loaded, spec.train.batch_size, spec.seed, 1))

@@ -53,6 +53,11 @@ def choose_layers(
     Raises:
         LayerNotFound: a name matches nothing or only layers that cannot be used; all problems at once.
     """
+    if isinstance(unwrapped(model), torch.jit.ScriptModule):
+        raise LayerNotFound(
+            f"{network}: a TorchScript network (scripted or traced) runs its layers without hooks, so that none can "
+            "be used; give the nn.Module it was made from"
+        )
     if isinstance(wanted, str):
         return _trunk(network, model, layers)
     problems, chosen, others = [], set(), other_names(model)
@@ -90,6 +95,8 @@ def _outputs(
         stack.enter_context(watchable(model, modules))
         stack.callback(model.train, mode)
         for path, module in modules.items():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # which takes no hooks
             stack.callback(module.register_forward_hook(watch(path)).remove)
         forward(model.eval())
     return outputs
@@ -106,6 +113,8 @@ def _layer(
 
 
 def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int, said: Kind | None) -> str:
+    if isinstance(module, torch.jit.ScriptModule):
+        return "TorchScript, which runs without hooks; give the nn.Module it was made from"
     if not outputs and isinstance(module, _CONTAINERS):
         children = [f"`{path}.{name}`" for name, _ in module.named_children()]
         offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
@@ -139,7 +148,8 @@ def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Lay
                 return tuple(family)
     if usable:
         return (usable[-1],)
-    raise LayerNotFound(f"{network}: no usable layer found; `mapsearch layers STUDY.yaml` says why for each")
+    why = next((f"; `{layer.path}`, for one: {layer.problem}" for layer in layers if layer.problem), "")
+    raise LayerNotFound(f"{network}: no usable layer found{why}; `mapsearch layers STUDY.yaml` says why for each")
 
 
 def _without_head(usable: list[Layer]) -> list[Layer]:

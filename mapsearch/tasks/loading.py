@@ -89,7 +89,9 @@ def open_task(task: Task, device: str) -> LoadedTask:
         valid, test = EverySecond(valid, range(0, n, 2)), EverySecond(valid, range(1, n, 2))
         notes = (f"no test_data: every second of the {n} validation samples is set aside for the verdict",)
     where = choose_device(device)
-    teacher = teacher.to(where).eval().requires_grad_(False)
+    teacher = teacher.to(where).eval()
+    for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
+        parameter.requires_grad_(False)
     _check_data("test_data", test, 4)
     return LoadedTask(task, teacher, train, valid, test, where, notes)
 

@@ -188,7 +188,18 @@ def in_float32(output: Any) -> Any:
     """The output with float32 for half precision, which NumPy does not know; as it is where there is none."""
     if not any(tensor.dtype in (torch.bfloat16, torch.float16) for tensor in tensors_of(output)):
         return output
-    changed = _mapped(output, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+    return _mapped_output(output, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+
+
+def with_rows(output: Any, n: int, change: Callable[[Tensor], Tensor]) -> Any:
+    """A network's output with every tensor of `n` rows of floats changed."""
+    return _mapped_output(
+        output, lambda tensor: change(tensor) if tensor.is_floating_point() and tensor.shape[:1] == (n,) else tensor
+    )
+
+
+def _mapped_output(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    changed = _mapped(output, change)
     return type(output)(changed) if isinstance(output, OrderedDict) else changed  # Hugging Face's outputs are such
 
 

@@ -146,6 +146,22 @@ def test_a_network_of_one_layer_has_nothing_to_choose():
         choose_layers("student", model, listed(model, IMAGES[:, 0, 0]), "auto")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TorchScript itself
+@pytest.mark.parametrize("make", [torch.jit.script, lambda model: torch.jit.trace(model, IMAGES)])
+def test_a_torchscript_network_is_refused_with_the_way_out(make):
+    model = make(nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Tanh(), nn.Linear(8, 5)))
+    with pytest.raises(LayerNotFound, match=r"teacher.*TorchScript.*nn\.Module"):
+        choose_layers("teacher", model, listed(model, IMAGES), "auto")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_torchscript_part_of_a_network_is_a_layer_that_cannot_be_used():
+    model = nn.Sequential(nn.Flatten(), torch.jit.script(nn.Linear(192, 8)), nn.Linear(8, 8), nn.Linear(8, 5))
+    layers = {layer.path: layer for layer in listed(model, IMAGES)}
+    assert "TorchScript" in layers["1"].problem
+    assert list(auto(model, IMAGES)) == ["2"]
+
+
 def test_layers_come_in_the_order_of_the_forward_pass_and_those_that_never_ran_last():
     paths = [layer.path for layer in listed(Bert(), IDS)]
     order = ["embeddings", "encoder.layer.0", "encoder.layer.2", "pooler", "classifier", "encoder.layer"]

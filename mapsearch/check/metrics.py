@@ -1,0 +1,126 @@
+"""Checks of what the task measures: both networks, against each other, against guessing, at two batch sizes."""
+
+from functools import partial
+from math import isclose, isfinite, nan
+from statistics import mean, stdev
+from time import perf_counter
+
+import torch
+from torch import nn
+from torch.utils.data import Subset
+
+from mapsearch.check.finding_log import FindingLog
+from mapsearch.core.metrics import metric_problem
+from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.evaluation import checked, evaluate, open_accumulator
+from mapsearch.tasks.loading import LoadedTask, describe
+from mapsearch.tasks.precision import forward_in
+from mapsearch.tasks.task import batch_size, in_float32, with_rows
+
+GUESSES = 8
+"""Times that the teacher's outputs are held against the labels of other samples."""
+
+CHANCE_SPREADS = 3.0
+"""A teacher is better than guessing when it lies this many standard deviations of the guesses above their mean."""
+
+FEW_SAMPLES = 512
+"""Validation samples on which the teacher is compared with guessing, and measured at two batch sizes."""
+
+BATCHING_TOLERANCE = 0.01
+"""Relative difference of a metric that rounding may make between two batch sizes, in bfloat16 too."""
+
+
+def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module | None) -> None:
+    """Measure both networks on the validation data and compare them."""
+    name = spec.metric
+    with log.guard("teacher", "measuring it on the validation data"):
+        log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
+        log.add("ok", "teacher.metrics", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
+        if problem := metric_problem(metrics, name):
+            log.add("error", "teacher.metric", problem)
+    if student is None:
+        return
+    with log.guard("student", "measuring it on the validation data"):
+        started = perf_counter()
+        log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
+        log.seconds["evaluation"] = perf_counter() - started
+        log.add("ok", "student.metrics", f"{_said(metrics)} before any training")
+        known = log.measured.get("teacher_metrics", {})
+        if problem := metric_problem(metrics, name):
+            log.add("warning", "student.metric", f"before any training: {problem}")
+        elif not metric_problem(known, name):
+            _compare(log, name, known[name], metrics[name], 1.0 if spec.direction == "maximize" else -1.0)
+
+
+def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: float) -> None:
+    both = f"`{name}` {teacher:.4g} of the teacher, {student:.4g} of the untrained student"
+    if sign * teacher < sign * student:
+        problem = f"must be better than the student, but got {both}; check weights and preprocessing"
+        log.add("error", "teacher.worse_than_student", problem)
+    elif teacher == student:
+        problem = f"no better than the untrained student: {both}; check weights and preprocessing"
+        log.add("warning", "teacher.as_good_as_student", problem)
+
+
+def _said(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
+    """Whether the metrics are those of the whole set, or change with the size of its batches."""
+    if metric_problem(log.measured.get("teacher_metrics", {}), spec.metric):
+        return  # told already
+    few = Subset(loaded.valid, range(min(FEW_SAMPLES, len(loaded.valid))))
+    half = max(1, spec.train.batch_size // 2)
+    sizes = [spec.train, spec.train.model_copy(update={"batch_size": half})]
+    one, other = (evaluate(loaded, [loaded.teacher], few, train)[0] for train in sizes)
+    differing = [name for name in one.keys() & other.keys() if _differ(one[name], other[name])]
+    for name in sorted(differing):
+        values = f"{one[name]:.4g} in batches of {spec.train.batch_size}, {other[name]:.4g} in batches of {half}"
+        way_out = "return a tensor with one value per sample, or define `accumulator()`"
+        log.add(
+            "error" if name == spec.metric else "warning",
+            "teacher.metric_of_batches",
+            f"metric `{name}` changes with the batch size: {values}; {way_out}",
+        )
+
+
+def _differ(one: float, other: float) -> bool:
+    return isfinite(one) and isfinite(other) and not isclose(one, other, rel_tol=BATCHING_TOLERANCE, abs_tol=1e-6)
+
+
+def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
+    """Whether the teacher is better than its own outputs shuffled among the samples, and than a constant one."""
+    known = log.measured.get("teacher_metrics", {})
+    if metric_problem(known, spec.metric):
+        return  # told already
+    sign, teacher = (1.0 if spec.direction == "maximize" else -1.0), known[spec.metric]
+    try:
+        *shuffled, constant = _guesses(loaded, spec)
+    except Exception as error:  # metrics of a task's own may well refuse outputs that no network gave
+        log.add("ok", "teacher.guesses_unknown", f"not compared with guessing: {describe(error)}")
+        return
+    spread = stdev(shuffled)
+    is_better = sign * (teacher - mean(shuffled)) > CHANCE_SPREADS * spread and sign * (teacher - constant) > 0
+    if is_better or not isfinite(spread):
+        return
+    guesses = f"{mean(shuffled):.4g} +- {spread:.2g} with its outputs shuffled, {constant:.4g} with a constant output"
+    problem = f"its `{spec.metric}` {teacher:.4g} is no better than guessing ({guesses})"
+    log.add("warning", "teacher.guesses", f"{problem}; check its weights and how its inputs are prepared")
+
+
+@torch.no_grad()
+def _guesses(loaded: LoadedTask, spec: StudySpec) -> list[float]:
+    """The study's metric for each shuffle of the teacher's outputs within a batch, and last for their mean."""
+    forward = forward_in(spec.train.precision, loaded)
+    shuffled, constant = [open_accumulator(loaded) for _ in range(GUESSES)], open_accumulator(loaded)
+    for batch in ordered_batches(loaded, loaded.valid, spec.train.batch_size, FEW_SAMPLES, spec.seed):
+        n = batch_size(batch)
+        if n < 2:
+            continue  # nothing to shuffle
+        output = in_float32(forward(loaded.teacher, batch))
+        for i, accumulator in enumerate(shuffled):
+            accumulator.update(with_rows(output, n, partial(torch.roll, shifts=1 + i % (n - 1), dims=0)), batch)
+        constant.update(with_rows(output, n, lambda rows: rows.mean(0, keepdim=True).expand_as(rows)), batch)
+    return [checked(accumulator.compute()).get(spec.metric, nan) for accumulator in (*shuffled, constant)]
