@@ -2,10 +2,8 @@
 
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import random
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from torch.utils.data import Subset
 from mapsearch.core.errors import MapsearchError, TaskError, did_you_mean
 from mapsearch.core.runs import Split
 from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.isolation import import_file
 from mapsearch.tasks.task import Task
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -228,16 +227,8 @@ def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.py")])
         raise TaskError(f"the task file `{path}` does not exist{near}")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location(f"mapsearch_task_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     with user_code(f"importing the task file `{path}`"):
-        spec.loader.exec_module(module)
-    return module
+        return import_file(path)
 
 
 def _import_module(name: str) -> ModuleType:
