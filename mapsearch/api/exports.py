@@ -44,7 +44,8 @@ def export(
     source = export_source(study, trials, runs, trial)
     path = Path(path)
     files, left_out = write(to, source, path, lossy=lossy, schema=schema)
-    said = f"trial {source.trial} of {name} written to {' and '.join(str(file) for file in files)}"
+    places = " and ".join(str(file) for file in files)
+    said = f"trial {source.trial} of {name} written to {places}"
     if trial is None and "verdict" not in study.facts:
         said += "; the study has no verdict yet: this is its best trial so far"
     said += "".join(f"; unsupported: {sentence}" for sentence in left_out)
@@ -52,10 +53,10 @@ def export(
         return said
     try:
         return f"{said}; {_verify(study, to, path, source, storage)}"
-    except WrongExport:
-        for file in files:  # a wrong file is not left to be used
+    except WrongExport as error:
+        for file in files:  # a wrong file must not be left to be used
             file.unlink(missing_ok=True)
-        raise
+        raise WrongExport(*error.problems, f"{places} must give the trial's loss; deleted again") from None
     except MapsearchError as error:
         first, *others = error.problems
         raise type(error)(f"{said}; not verified: {first}", *others) from None
@@ -103,4 +104,6 @@ def _verify(study: Study, to: str, path: Path, source: ExportSource, storage: st
     space = RecipeSpace(*(tuple(Layer.from_json(x) for x in layers[n]) for n in ("student", "teacher")))
     report = verify(path, to, source, loaded, space, spec.train)
     said = f"verified, one batch: loss {report.loss_exported:.6g} in the file, {report.loss_in_trial:.6g} in the trial"
+    if report.is_restricted:
+        said += ", which has what the target cannot express"
     return f"{said}; warning: {report.warning}" if report.warning else said

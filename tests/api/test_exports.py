@@ -41,6 +41,7 @@ def test_what_is_unsupported_is_said_and_the_file_compared_with_what_is_left(fin
     said = exports.export("tiny", "torch", tmp_path / "x.py", lossy=True, verify=True, **asked)
     assert "; unsupported: the task's loss has the multiplier " in said
     assert "; verified, one batch: loss " in said
+    assert said.endswith(" in the trial, which has what the target cannot express")
     assert exports.verify_export("tiny", "torch", tmp_path / "x.py", storage=finished[1]).startswith(f"{tmp_path}")
 
 
@@ -77,7 +78,7 @@ def test_a_file_stays_when_the_trial_cannot_be_repeated(moved, tmp_path):
     task = folder / "task.py"
     task.write_text(task.read_text() + CHANGED)
     path = tmp_path / "x.py"
-    with pytest.raises(ExportError, match=r"not verified: .*task, its data or teacher has changed") as caught:
+    with pytest.raises(ExportError, match=r"not verified: .*its data or .*teacher has changed") as caught:
         exports.export("tiny", "torch", path, verify=True, storage=url)
     assert not isinstance(caught.value, WrongExport)
     assert path.exists()
@@ -110,7 +111,7 @@ def two_wrong_files(monkeypatch):
 
 def test_wrong_files_are_deleted_and_nothing_else(two_wrong_files, finished, tmp_path):
     (tmp_path / "mine.py").write_text("mine")
-    with pytest.raises(WrongExport, match="the loss of the recipe and of the file must be equal"):
+    with pytest.raises(WrongExport, match=r"the loss of the recipe and of the file must be equal[^|]*deleted again"):
         exports.export("tiny", "torch", tmp_path / "x.py", verify=True, storage=finished[1])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 

@@ -150,7 +150,7 @@ def _check_taps(path: Path, names: Sequence[Sequence[str]]) -> None:
 
 
 def _layer(path: Path, network: str, name: str, layers: Sequence[Layer]) -> Layer:
-    """The study's layer that Megatron goes by this name, with or without a tap."""
+    """The study's layer that has this name in Megatron, with or without a tap."""
     known = {megatron_path(layer.path): layer for layer in layers}
     bare = _TAP.sub("", name)
     if bare not in known:

@@ -18,7 +18,7 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
     """The student converted by the file."""
     names = executed(path)
     with ExitStack() as stack:
-        stack.enter_context(_registered_anew(type(student)))
+        stack.enter_context(_registered_meanwhile(type(student)))
         model = names["build"](student, teacher)
         stack.callback(names["finish"], model)
         stack.enter_context(model.only_student_forward())
@@ -26,11 +26,11 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
 
 
 @contextmanager
-def _registered_anew(network: type[nn.Module]) -> Iterator[None]:
-    """ModelOpt knows the class of the student no longer than this lasts, unless it knew it before.
+def _registered_meanwhile(network: type[nn.Module]) -> Iterator[None]:
+    """Makes ModelOpt forget the student's class afterwards, unless it was registered before.
 
-    It remembers every class it has converted, for the whole process, and refuses the third one of one name and
-    module: each time a task file is loaded, it defines its networks again.
+    It remembers every converted class for the whole process and refuses a third one of the same name and module;
+    every load of a task file defines its networks anew.
     """
     registry = import_module("modelopt.torch.distill").DistillationDMRegistry
     was_known = network in registry

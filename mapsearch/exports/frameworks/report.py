@@ -33,6 +33,11 @@ class VerifyReport:
         return self.file[0]
 
     @property
+    def is_restricted(self) -> bool:
+        """Whether the target expresses less than the trial's recipe, so that the file gives another loss."""
+        return not math.isclose(self.here[0], self.loss_of_trial_here, rel_tol=self.tolerance, abs_tol=1e-9)
+
+    @property
     def differences(self) -> tuple[str, ...]:
         """What the file computes differently from its recipe."""
         names = ("loss", "student gradient norm", "half-faded loss")

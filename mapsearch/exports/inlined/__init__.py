@@ -1,1 +1,1 @@
-"""Source that exported files contain: it may use torch and `losses/`, never a noun of ours."""
+"""Source that exported files contain: it may use torch, `features/` and `losses/`, but nothing of `core/`."""

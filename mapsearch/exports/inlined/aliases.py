@@ -28,7 +28,7 @@ class Aliases(nn.Module):
             alias([features[path] for path in group])
 
     def forward(self, x: Any) -> Any:
-        """`x` as it is, should the network be one that runs its children one after the other."""
+        """`x` unchanged, in case the network runs its children one after the other."""
         return x
 
     def remove(self) -> None:

@@ -28,7 +28,7 @@ def laid_out(value: object, indent: int, used: int = 0) -> str:
 
     Args:
         indent: of the line the value ends in.
-        used: what else stands in the line the value begins in.
+        used: what else is in the line the value begins in.
     """
     line = literal(value)
     if indent + used + len(line) < 120 or not isinstance(value, (dict, list, tuple)):

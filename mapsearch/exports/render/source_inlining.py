@@ -1,4 +1,4 @@
-"""Files that need nothing of ours: what a module imports from mapsearch is replaced by its source text.
+"""Self-contained files: what a module imports from mapsearch is replaced by its source text.
 
 The source is read from files with `ast`; no module is imported for it, so no torch either.
 """
