@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mapsearch.core.text import shortened
+
 MOVED = {
     "train.device": "execution.devices",
     "train.threads": "execution.threads",
@@ -47,10 +49,8 @@ def with_moved_keys(data: dict[str, Any]) -> MovedKeys:
         value = source.pop(old_key)
         moves[old] = new
         if new_key in target and _as_list(target[new_key]) != _as_list(value):
-            problems.append(
-                f"`{old}` has moved to `{new}`, but both are given, as {value!r} and {target[new_key]!r}; "
-                f"delete `{old}`"
-            )
+            given = f"{shortened(value)} and {shortened(target[new_key])}"
+            problems.append(f"`{old}` has moved to `{new}`, but both are given, as {given}; delete `{old}`")
         result[new_section] = {new_key: value, **target}
     return MovedKeys(result, moves, tuple(problems))
 

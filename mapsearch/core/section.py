@@ -11,6 +11,8 @@ from pydantic import (
     field_validator,
 )
 
+from mapsearch.core.text import shortened
+
 
 class Section(BaseModel):
     """A frozen section of a study file; keys it does not know are refused."""
@@ -32,6 +34,6 @@ def auto_or(what: str) -> WrapValidator:
         try:
             return handler(value)
         except ValidationError:
-            raise ValueError(f"`auto` or {what} must be given, but got {value!r}") from None
+            raise ValueError(f"`auto` or {what} must be given, but got {shortened(value)}") from None
 
     return WrapValidator(check)

@@ -1,5 +1,6 @@
 """The study file as frozen data: every key, its default and its range stand here once."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,9 +10,11 @@ from pydantic.json_schema import SkipJsonSchema
 
 from mapsearch.core.execution import Execution
 from mapsearch.core.layers import Kind
+from mapsearch.core.metric_direction import direction_problem, must_be_stated
 from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
 from mapsearch.core.section import Section, auto_or
 from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
+from mapsearch.core.text import shortened
 
 Range = tuple[float, float]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -149,6 +152,10 @@ class ConfirmSpec(Section):
     )
 
 
+UNSTATED = "unstated"
+"""The direction of a study that does not state it, though the name of its metric rules a default out."""
+
+
 class StudySpec(Section):
     """One study file: what is compared, and in `execution` where it runs.
 
@@ -159,7 +166,11 @@ class StudySpec(Section):
     task: str = Field(description="task.py:Class relative to this file, or package.module:Class")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the task")
     metric: str = "accuracy"
-    direction: Literal["maximize", "minimize"] = Field("maximize", validate_default=True)
+    direction: Literal["maximize", "minimize"] = Field(
+        "maximize",
+        validate_default=True,
+        description="whether more or less of the metric is better",
+    )
     seed: int = Field(0, ge=0, lt=2**31)
     train: TrainSpec = TrainSpec()  # type: ignore[call-arg]  # every field has a default
     layers: LayersSpec = LayersSpec()
@@ -175,17 +186,40 @@ class StudySpec(Section):
     @classmethod
     def _names_a_class(cls, value: str) -> str:
         if not re.fullmatch(r"[^:]+:[A-Za-z_]\w*", value):
-            raise ValueError(f"`file.py:Class` or `package.module:Class` must be given, but got {value!r}")
+            raise ValueError(f"`file.py:Class` or `package.module:Class` must be given, but got {shortened(value)}")
+        return value
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_stored(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            said = f"plain data with finite numbers must be given, but got {shortened(value)}"
+            raise ValueError(said) from None
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_default_direction(cls, data: Any) -> Any:
+        metric = data.get("metric") if isinstance(data, dict) else None
+        if isinstance(metric, str) and "direction" not in data and must_be_stated(metric):
+            return {**data, "direction": UNSTATED}
+        return data
+
+    @field_validator("direction", mode="before")
+    @classmethod
+    def _is_stated(cls, value: Any, info: ValidationInfo) -> Any:
+        if value == UNSTATED:
+            metric = info.data["metric"]
+            raise ValueError(f"must be stated for the metric `{metric}`: minimize, or maximize if more of it is better")
         return value
 
     @field_validator("direction")
     @classmethod
-    def _points_the_right_way(cls, value: str, info: ValidationInfo) -> str:
-        metric = info.data.get("metric", "")
-        if re.search(r"loss|error|perplexity|nll|mse|mae", metric) and value == "maximize":
-            raise ValueError(f"metric `{metric}` looks like a loss, but direction is maximize; set `minimize`")
-        if metric == "accuracy" and value == "minimize":
-            raise ValueError("metric `accuracy` with direction minimize searches for the worst student; set `maximize`")
+    def _can_be_meant(cls, value: str, info: ValidationInfo) -> str:
+        if problem := direction_problem(info.data.get("metric", ""), value):
+            raise ValueError(problem)
         return value
 
     def n_steps(self, rung: int) -> int:

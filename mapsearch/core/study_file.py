@@ -1,16 +1,19 @@
 """The text of a study file -> a `StudySpec`, or every problem of it in words."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from mapsearch.core.errors import SpecError, did_you_mean
+from mapsearch.core.metric_direction import direction_notice
 from mapsearch.core.moved_keys import with_moved_keys
 from mapsearch.core.spec import StudySpec
+from mapsearch.core.text import MAX_SHOWN, shortened
+from mapsearch.core.yaml_text import MAX_BYTES, decode, parse_yaml
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -58,9 +61,13 @@ def load_study(path: Path | str) -> StudySpec:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path}: the study file cannot be read: {error}; `mapsearch init DIR` writes one") from None
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SpecError(f"{path}: the study file cannot be read: {reason}; `mapsearch init DIR` writes one") from None
+    with _problems_of(path):
+        text = decode(content)
     return parse_study(text, path)
 
 
@@ -70,38 +77,32 @@ def parse_study(text: str, path: Path) -> StudySpec:
     Raises:
         SpecError: the text breaks the schema; all problems at once.
     """
+    with _problems_of(path):
+        data, problems = parse_yaml(text)
+        if data is None:
+            raise SpecError("the study file is empty; `mapsearch init DIR` writes one to begin with")
+        if not isinstance(data, dict):
+            raise SpecError(f"a study file is a mapping of keys to values, but got {type(data).__name__}")
+        problems += [f"`{key}` is not a key of a study file; remove it" for key in data if key in NOT_IN_FILE]
+        moved = with_moved_keys(data)
+        problems += moved.problems
+        try:
+            study = StudySpec.model_validate({**moved.data, "folder": path.resolve().parent})
+        except ValidationError as error:
+            problems += _problems(error, moved.moves)
+        if problems:
+            raise SpecError(*problems)
+    notice = direction_notice(study.metric, study.direction, stated="direction" in data)
+    return study.model_copy(update={"notices": (*moved.notices, *([notice] if notice else []))})
+
+
+@contextmanager
+def _problems_of(path: Path) -> Iterator[None]:
+    """Puts the file's name before every problem."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise SpecError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if data is None:
-        raise SpecError(f"{path}: the study file is empty; `mapsearch init DIR` writes one to begin with")
-    if not isinstance(data, dict):
-        raise SpecError(f"{path}: a study file is a mapping of keys to values, but got {type(data).__name__}")
-    problems = [f"`{key}` is not a key of a study file; remove it" for key in data if key in NOT_IN_FILE]
-    moved = with_moved_keys(data)
-    problems += moved.problems
-    try:
-        own = {"folder": path.resolve().parent, "notices": moved.notices}
-        study = StudySpec.model_validate({**moved.data, **own})
-    except ValidationError as error:
-        problems += _problems(error, moved.moves)
-    if problems:
-        raise SpecError(*(f"{path}: {problem}" for problem in problems))
-    return study
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where PyYAML would silently keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = str(self.construct_object(key_node, deep=True))
-            if key in seen:
-                raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key `{key}` is given twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        yield
+    except SpecError as error:
+        raise SpecError(*(f"{path}: {problem}" for problem in error.problems)) from None
 
 
 def _problems(error: ValidationError, moves: dict[str, str]) -> list[str]:
@@ -116,7 +117,7 @@ def _problems(error: ValidationError, moves: dict[str, str]) -> list[str]:
 
 def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
     """One line: dotted path, what must hold, what was given, and close matches of a misspelt name."""
-    location = [str(part) for part in error["loc"]]
+    location = [str(part)[:MAX_SHOWN] for part in error["loc"]]
     path = ".".join(location) or "study"
     if error["type"] == "extra_forbidden":
         known = _keys_at(location[:-1])
@@ -124,14 +125,14 @@ def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
     if error["type"] == "missing":
         return f"`{path}` is missing"
     if error["type"] == "model_type":
-        return f"`{path}`: a section of keys and values must be given, but got {error['input']!r}"
+        return f"`{path}`: a section of keys and values must be given, but got {shortened(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")
     message = (message[0].lower() + message[1:]).replace("tuple", "list")
-    given = "" if "but got" in message or error["type"] == "value_error" else f", but got {error['input']!r}"
+    given = "" if "but got" in message or error["type"] == "value_error" else f", but got {shortened(error['input'])}"
     names = re.findall(r"'([^']+)'", error["ctx"]["expected"]) if error["type"] == "literal_error" else []
     old = given_as.get(".".join(location[:2]))
     place = f"`{path}`" if old is None else f"`{old}` (now `{path}`)"
-    return f"{place}: {message}{given}{did_you_mean(str(error['input']), names)}"
+    return f"{place}: {message}{given}{did_you_mean(str(error['input'])[:MAX_SHOWN], names)}"
 
 
 def _keys_at(location: list[str]) -> list[str]:

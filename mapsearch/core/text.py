@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+MAX_SHOWN = 100
+"""Characters of a wrong value that a message repeats."""
+
 
 def printable(text: str) -> str:
     r"""The text on one line, with every character that is not seen as itself written out.
@@ -11,6 +14,12 @@ def printable(text: str) -> str:
     scripts, accents and symbols stay; printing twice changes nothing more.
     """
     return "".join(letter if letter.isprintable() else _escape(letter) for letter in text)
+
+
+def shortened(value: Any) -> str:
+    """A wrong value as a message repeats it: of something long only the beginning."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def printable_json(data: Any) -> str:

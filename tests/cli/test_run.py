@@ -24,7 +24,7 @@ def test_run_prints_the_verdict_and_the_next_step(do, finished, tmp_path):
         ("name: a\ntask: t.py:T\nspace: {temperature: [0]}", "`space.temperature.0`"),
         ("name: a\ntask: t.py:T\nspace: {temperature: [hot]}", "`space.temperature.0`"),
         ("name: a\ntask: t.py:T\nspace: {temperature: [.nan]}", "`space.temperature.0`"),
-        ("name: a\ntask: t.py:T\nmetric: loss", "metric `loss` looks like a loss, but direction is maximize"),
+        ("name: a\ntask: t.py:T\nmetric: loss", "`direction`: must be stated for the metric `loss`"),
         ("name: a\ntask: t.py:T\nsimilarity: {samples: 8}", "`similarity.samples`"),
     ],
 )

@@ -93,7 +93,7 @@ search: {rungs: [0.5, 0.4, 1.0]}
         ("train: {optimizer: adam}", "but got 'adam'; did you mean `adamw`?"),
         ("space: {loss: [cosin]}", "but got 'cosin'; did you mean `cosine`?"),
         ("folder: /tmp", "`folder` is not a key of a study file"),
-        ("1: 2", "`1`: keys should be strings, but got 1"),
+        ("1: 2", "line 3: key `1` is read as a number"),
     ],
 )
 def test_a_key_or_name_that_is_not_known(line, problem):
@@ -138,8 +138,9 @@ def test_a_value_of_the_wrong_type_is_one_problem(line, problem):
         ("search: {rungs: [0.1, 0.2, 0.3]}", "`search.rungs`: three rising fractions that end with 1.0"),
         ("task: Digits", "`task`: `file.py:Class` or `package.module:Class` must be given, but got 'Digits'"),
         ("name: my study", "`name`: string should match pattern"),
-        ("metric: val_loss", "`direction`: metric `val_loss` looks like a loss, but direction is maximize"),
-        ("direction: minimize", "`direction`: metric `accuracy` with direction minimize searches for the worst"),
+        ("metric: val_loss", "`direction`: must be stated for the metric `val_loss`"),
+        ("metric: loss\ndirection: maximize", "`direction`: `maximize` would search for the student with the largest"),
+        ("direction: minimize", "`direction`: `minimize` would search for the student with the smallest `accuracy`"),
     ],
 )
 def test_a_value_out_of_its_range(line, problem):
@@ -156,10 +157,10 @@ def test_numbers_that_yaml_takes_for_words_are_numbers():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name: a\nname: b\n", "not valid YAML: line 2: key `name` is given twice"),
-        ("train:\n  lr: 1\n  lr: 2\n", "not valid YAML: line 3: key `lr` is given twice"),
+        (SMALLEST + "name: b\n", "line 3: key `name` is given twice, first on line 1"),
+        (SMALLEST + "train:\n  lr: 1\n  lr: 2\n", "line 5: key `lr` is given twice, first on line 4"),
         ("name: [", "not valid YAML: "),
-        ("name: !!python/object:os.system x", "not valid YAML: could not determine a constructor"),
+        ("name: !!python/object:os.system x", "line 1: the tag `!!python/object:os.system` is not allowed"),
         ("", "the study file is empty; `mapsearch init DIR` writes one"),
         ("- name", "a study file is a mapping of keys to values, but got list"),
     ],
@@ -170,13 +171,30 @@ def test_text_that_is_no_study(text, problem):
     assert "\n" not in found
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe name"])
-def test_a_file_that_cannot_be_read_says_how_to_get_one(tmp_path, content):
-    path = tmp_path / "study.yaml"
-    if content is not None:
-        path.write_bytes(content)
+@pytest.mark.parametrize("name", ["study.yaml", "."])
+def test_a_file_that_cannot_be_read_says_how_to_get_one(tmp_path, name):
     with pytest.raises(SpecError, match=r"cannot be read: .*; `mapsearch init DIR` writes one"):
-        load_study(path)
+        load_study(tmp_path / name)
+
+
+def test_a_file_without_an_end_is_not_read_to_its_end():
+    with pytest.raises(SpecError, match="/dev/zero: the file is larger than"):
+        load_study("/dev/zero")
+
+
+def test_keys_given_twice_and_all_other_problems_are_told_at_once():
+    text = SMALLEST + "seed: 1\nseed: 2\n5: x\ntrain: {lr: -1, device: cpu}\nexecution: {devices: cuda}\n"
+    assert len(problems(text)) == 4
+
+
+def test_a_long_wrong_value_is_not_repeated_whole():
+    (found,) = problems(SMALLEST + f"seed: {'x' * 5000}\n")
+    assert len(found) < 300
+
+
+def test_options_are_plain_data_and_finite():
+    (found,) = problems(SMALLEST + "options: {a: [1, .nan], b: {c: -.inf}}\n")
+    assert found.startswith("`options`: plain data with finite numbers")
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(300, [45, 120, 300]), (5, [2, 2, 5])])
