@@ -1,4 +1,4 @@
-"""STEP: a loaded and a study -> a CheckReport: everything that must hold before budget is spent.
+"""STEP: a loaded task and a study -> a CheckReport: everything that must hold before budget is spent.
 
 Looked at on one real training batch; what is wrong is reported, all at once, and never raised.
 """

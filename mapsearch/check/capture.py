@@ -13,7 +13,7 @@ from mapsearch.tasks.task import tensors_of
 
 Forward = Callable[[nn.Module], Any]
 
-TOLERANCE = 1e-2
+COMPILED_TOLERANCE = 1e-2
 """Relative difference of norms that a compiler may make; it reorders sums and may use TF32 or bfloat16."""
 
 REENTRANT = "uses a re-entrant checkpoint, which prevents measuring the gradient of each term"
@@ -27,9 +27,7 @@ def check_compiled(log: FindingLog, network: str, model: nn.Module, paths: list[
     inside = inside_compiled(model, paths)
     if inside:
         names, way = ", ".join(f"`{path}`" for path in inside), "compile the blocks one by one to keep its speed"
-        problem = (
-            "inside a compiled graph, which runs no hooks: the network runs uncompiled while its features are read"
-        )
+        problem = "inside a compiled graph, where hooks do not run: the network runs uncompiled while it is observed"
         log.add("warning", "layers.compiled_whole", f"{network}: {names} {problem}; {way}")
         return
     compiled = _features(model, paths, forward)
@@ -37,9 +35,7 @@ def check_compiled(log: FindingLog, network: str, model: nn.Module, paths: list[
         eager = _features(model, paths, forward)
     differing = [path for path in paths if not _is_close(compiled[path], eager[path])]
     if differing:
-        problem = (
-            "outputs different values with and without compilation on this batch; remove `torch.compile` from the task"
-        )
+        problem = "outputs different values with and without compilation; remove `torch.compile` from the task"
         log.add("error", "layers.compiled_differs", f"{network}: `{differing[0]}` {problem}")
     else:
         log.add("ok", "layers.compiled", f"{network}: compiled; its layers output the same as without compilation")
@@ -86,4 +82,4 @@ def _features(model: nn.Module, paths: list[str], forward: Forward) -> dict[str,
 
 
 def _is_close(one: Tensor, other: Tensor) -> bool:
-    return float((one - other).norm()) <= TOLERANCE * float(other.norm())
+    return float((one - other).norm()) <= COMPILED_TOLERANCE * float(other.norm())

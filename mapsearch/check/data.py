@@ -8,6 +8,7 @@ import torch
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
 from mapsearch.core.findings import Level
+from mapsearch.core.similarity import LEAST_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.labels import integer_labels
@@ -22,11 +23,14 @@ OVERLAP = 0.01
 
 
 def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
-    """Sizes, samples that are in two data sets, values that are not finite, labels that are no class."""
+    """Sizes, samples that are in two data sets, values that are not finite, labels that are not classes."""
     n, size = len(loaded.train), spec.train.batch_size
     if size > n:
         problem = f"`train.batch_size: {size}` is more than the {n} training samples; every batch will hold all {n}"
         log.add("warning", "data.few_samples", problem)
+    if n < LEAST_SAMPLES and spec.similarity.tokens != "samples":
+        problem = f"similarity of layers needs at least {LEAST_SAMPLES} training samples, but got {n}"
+        log.add("error", "data.too_few_samples", f"{problem}; unlabelled ones ({UNLABELLED}) count too")
     scores = class_scores(loaded, spec)
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
@@ -83,7 +87,7 @@ def _check_overlap(log: FindingLog, digests: dict[str, list[bytes]]) -> None:
 
 def _report_labels(log: FindingLog, seen: SamplesRead) -> None:
     if not seen.n_labels:
-        log.add("ok", "data.own_targets", "targets of the task's own: the share without a label is not known")
+        log.add("ok", "data.own_targets", "the task has targets of its own: the share of unlabelled samples is unknown")
         return
     level: Level = "warning" if seen.n_unlabelled == seen.n_labels else "ok"
     share = f"{seen.n_unlabelled / seen.n_labels:.1%} of the training labels"
@@ -108,16 +112,14 @@ def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: R
         if share:
             log.add("error", "padding.unmasked", f"{problem}; {where}")
         else:
-            log.add("ok", "padding.none", "none found")
+            log.add("ok", "padding.none", "no padding found")
         return
     positions = positions or {"the positions": tuple(mask.shape[1:])}
-    strange = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
-    if mask.dtype != torch.bool or strange:
-        what, shape = next(iter((strange or positions).items()))
-        wanted = f"bool {[n, *shape]} as {what}"
-        log.add(
-            "error", "padding.mask_shape", f"`mask(batch)` must be {wanted}, but got {mask.dtype} {list(mask.shape)}"
-        )
+    differing = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
+    if mask.dtype != torch.bool or differing:
+        what, shape = next(iter((differing or positions).items()))
+        wanted, given = f"bool {[n, *shape]} as {what}", f"{mask.dtype} {list(mask.shape)}"
+        log.add("error", "padding.mask_shape", f"`mask(batch)` must be {wanted}, but got {given}")
     else:
         log.add("ok", "padding.masked", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
 
@@ -128,5 +130,5 @@ def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:
     if labels is None or labels.ndim != 2:
         return 0.0
     lengths = (labels == UNLABELLED).flip(1).long().cumprod(1).sum(1)  # [B]
-    lengths = lengths[lengths < labels.shape[1]]  # a wholly unlabelled sequence is no padding
+    lengths = lengths[lengths < labels.shape[1]]  # a wholly unlabelled sequence is not padding
     return float(lengths.sum() / labels.numel()) if len(lengths) and lengths.min() < lengths.max() else 0.0

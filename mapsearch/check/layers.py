@@ -65,9 +65,8 @@ def _overwritten(
         overwritten = taps.overwritten()
     if overwritten:
         names = ", ".join(f"`{path}`" for path in overwritten)
-        log.add(
-            "ok", "layers.overwritten", f"{network}: {names} overwritten in place by a later layer: captured as copies"
-        )
+        how = "overwritten in place by a later layer: captured as copies"
+        log.add("ok", "layers.overwritten", f"{network}: {names} {how}")
     return overwritten
 
 
@@ -77,12 +76,11 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
     for loss, projector in product(spec.space.loss, spec.space.projector):
         legal, traits = space.legal(loss, projector), LOSS_TRAITS[loss]
         if not traits.projected and projector != spec.space.projector[0]:
-            continue  # the same once more
+            continue  # without a projector all are the same
         if spec.train.batch_size < traits.least_samples:
-            given = (
-                f"{traits.least_samples} samples for its relations, but got `train.batch_size: {spec.train.batch_size}`"
-            )
-            log.add("error", "pairs.small_batches", f"{loss} needs batches of at least {given}")
+            needed = f"batches of at least {traits.least_samples} samples for its relations"
+            given = f"`train.batch_size: {spec.train.batch_size}`"
+            log.add("error", "pairs.small_batches", f"{loss} needs {needed}, but got {given}")
             continue
         if not any(map(any, legal)):
             why = pair_problem(space.student[0], space.teacher[0], loss, projector)
@@ -121,18 +119,19 @@ def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName,
     every = product(enumerate(space.student), enumerate(space.teacher))
     pairs = [(student, teacher) for (s, student), (t, teacher) in every if legal[s][t]]
     traits = LOSS_TRAITS[loss]
-    n_resampled = sum(s.kind == t.kind == "map" and s.positions != t.positions for s, t in pairs) * traits.aligned
-    n_laid_out = sum({s.kind, t.kind} == {"tokens", "map"} for s, t in pairs) * traits.aligned
-    said = f"{loss}: {len(pairs)} of {len(space.student) * len(space.teacher)} pairs can be matched"
-    said += f", {n_resampled} of maps resampled to the smaller grid" if n_resampled else ""
-    said += f", {n_laid_out} of patch tokens laid out as maps" if n_laid_out else ""
+    aligned = pairs if traits.aligned else []  # other losses compare layers of any two grids
+    n_resampled = sum(s.kind == t.kind == "map" and s.positions != t.positions for s, t in aligned)
+    n_laid_out = sum({s.kind, t.kind} == {"tokens", "map"} for s, t in aligned)
+    summary = f"{loss}: {len(pairs)} of {len(space.student) * len(space.teacher)} pairs can be matched"
+    summary += f", {n_resampled} of maps resampled to the smaller grid" if n_resampled else ""
+    summary += f", {n_laid_out} of patch tokens laid out as maps" if n_laid_out else ""
     if projector == "none" or not traits.projected:
-        return f"{said}, without a projector"
+        return f"{summary}, without a projector"
     n_wider = sum(s.width != t.width for s, t in pairs)
     hidden = [t.width if projector == "mlp" else 0 for _, t in pairs]
     sizes = sorted((s.width + 1) * t.width + h * (t.width + 1) for (s, t), h in zip(pairs, hidden, strict=True))
     kind = "an mlp" if projector == "mlp" else f"a {projector}"
-    return f"{said}, {n_wider} of other width; {kind} projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
+    return f"{summary}, {n_wider} of different width; {kind} projector each, {sizes[0]:,} to {sizes[-1]:,} parameters"
 
 
 def _spaced(space: RecipeSpace, legal: list[list[bool]]) -> LayerMapping:

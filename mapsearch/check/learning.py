@@ -42,14 +42,11 @@ def check_gradients(
     for problem in dead:
         log.add("error", "gradients.dead_term", f"{recipe.loss}: {problem}")
     if not gradients["task"].student > 0:
-        log.add(
-            "warning",
-            "gradients.no_task_gradient",
-            "term `task` sends no gradient to the student on this batch: unlabelled?",
-        )
+        problem = "term `task` sends no gradient to the student on this batch: is all of it unlabelled?"
+        log.add("warning", "gradients.no_task_gradient", problem)
     if not dead:
-        said = f"logits and {len(loss.names)} feature terms reach the student and their projectors"
-        log.add("ok", "gradients.alive", f"{recipe.loss}: {said}")
+        reach = "reach the student and their projectors"
+        log.add("ok", "gradients.alive", f"{recipe.loss}: logits and {len(loss.names)} feature terms {reach}")
 
 
 def _require_scalar(task: Tensor) -> None:
@@ -77,12 +74,9 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
     same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
     constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > SELF_TEST_TOLERANCE]
     if constant:
-        problem = "gives the same output for every sample, or another one each time; leave it out of `layers.teacher`"
-        log.add(
-            "error",
-            "self-test.constant_layer",
-            f"similarity of `{constant[0]}` with itself must be 1; the layer {problem}",
-        )
+        rule = f"similarity of `{constant[0]}` with itself must be 1"
+        cause = "its output is the same for every sample, or differs between two passes"
+        log.add("error", "self-test.constant_layer", f"{rule}: {cause}; leave it out of `layers.teacher`")
 
 
 def _similarity(passes: list[list[Tensor]]) -> Tensor:
@@ -104,10 +98,8 @@ def _write_itself(log: FindingLog, name: str, wrong: dict[str, float]) -> None:
         return
     pair, value = max(wrong.items(), key=lambda item: item[1])
     if name == "nmse":
-        problem = f"must be zero, but `{pair}` gives {value:.3g}: the teacher is not the same twice"
-        log.add(
-            "error", "self-test.random_teacher", f"teacher against itself: {name} {problem}; switch its randomness off"
-        )
+        problem = f"must be zero, but is {value:.3g} for `{pair}`: two passes of the teacher differ"
+        log.add("error", "self-test.random_teacher", f"teacher against itself: {name} {problem}; make it deterministic")
     else:  # the cosine of a zero vector is zero
-        problem = f"stays at {value:.3g} even when the student is equal: that part of its positions is all zero"
+        problem = f"stays at {value:.3g} even for an equal student: that share of its positions is all zero"
         log.add("warning", "self-test.zero_positions", f"{name} of `{pair}` {problem}")

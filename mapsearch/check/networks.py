@@ -30,9 +30,8 @@ def _is_sound(log: FindingLog, loaded: LoadedTask, first: nn.Module, second: nn.
     """Whether two students of one seed are ones to go on with."""
     if second is loaded.teacher:
         loaded.teacher.eval()
-        log.add(
-            "error", "student.is_teacher", "`student()` must return a network of its own, but it returns the teacher"
-        )
+        problem = "`student()` must return a network of its own, but it returns the teacher"
+        log.add("error", "student.is_teacher", problem)
         return False
     parameters = list(second.parameters())
     n_all, n_learn = sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)

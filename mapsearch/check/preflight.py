@@ -1,4 +1,4 @@
-"""All checks in the order in which one builds on another: a loaded and a study in, a CheckReport out."""
+"""All checks in the order in which one builds on another: a loaded task and a study in, a CheckReport out."""
 
 from typing import Any
 
@@ -28,7 +28,8 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     log = FindingLog()
     check_data(log, loaded, spec)
     student = check_student(log, loaded, spec)
-    check_teacher(log, loaded, spec)
+    with log.guard("teacher", "looking at its weights"):
+        check_teacher(log, loaded, spec)
     check_metrics(log, loaded, spec, student)
     with log.guard("teacher", "measuring it at another batch size"):
         check_batching(log, loaded, spec)

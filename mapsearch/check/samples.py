@@ -1,4 +1,4 @@
-"""One look at every sample: what it shows to the networks, values that are not finite, labels that are no class."""
+"""One look at every sample: what it shows to the networks, values that are not finite, labels that are not classes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

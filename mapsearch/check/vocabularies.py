@@ -29,17 +29,14 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
     if small == large:
         log.add("ok", "logits.same_shape", f"{list(student)} from both networks")
     elif padded:
-        said = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
-        log.add(
-            "ok",
-            "logits.padded_vocabulary",
-            f"{said}; the last {large - small} of {large} are left out of the logit loss",
-        )
+        shapes = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
+        left_out = f"the last {large - small} of {large} are left out of the logit loss"
+        log.add("ok", "logits.padded_vocabulary", f"{shapes}; {left_out}")
     else:
         shapes = f"student {list(student)}, teacher {list(teacher)}"
         way_out = "select classes in `logits(output)`"
         if tokenizers is None:
-            way_out += ", or show that the vocabularies are one in `tokenizers()`"
+            way_out += ", or show by `tokenizers()` that the vocabularies are the same"
         log.add("error", "logits.shape", f"must have one shape, but got {shapes}; {way_out}")
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
-from mapsearch.core.similarity import Block, EstimatorName, MeasureName, Similarity
+from mapsearch.core.similarity import LEAST_SAMPLES, Block, EstimatorName, MeasureName, Similarity
 from mapsearch.core.spec import SimilaritySpec, StudySpec
 from mapsearch.core.study_file import parse_section
 from mapsearch.features.layers import choose_layers, list_layers
@@ -32,7 +32,6 @@ Mask = Callable[[Any], Tensor | None]
 
 FEW = 8
 """Samples that show which layers there are."""
-LEAST_SAMPLES = 64
 SURE_SAMPLES = 512
 """Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""
 SPARSE = 8

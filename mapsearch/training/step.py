@@ -11,7 +11,7 @@ from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import TrainSpec
 from mapsearch.losses.gradients import dead_terms, shares, term_gradients
 from mapsearch.tasks.batches import step_seed
-from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.tasks.loading import LoadedTask, no_exit, seed_everything
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 from mapsearch.training.optimizer import loss_divisor
@@ -47,7 +47,7 @@ def loss_terms(
     loaded: LoadedTask, train: TrainSpec, training: StudentTraining, teacher_batch: TeacherBatch, progress: float
 ) -> dict[str, Tensor]:
     """The weighted terms of the student's loss on a batch, by name, with their graph."""
-    with forward_precision(train.precision, loaded.device):
+    with no_exit("`forward` or `loss`"), forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(training.student, teacher_batch.batch)
         task = loaded.task.loss(output, teacher_batch.batch)
         logits = matched_outputs(loaded.task, output) if training.plan.recipe.uses_logits else None

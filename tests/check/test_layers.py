@@ -68,7 +68,7 @@ def test_a_student_layer_that_suits_no_teacher_layer_is_a_warning(vision, study)
 def test_projectors_are_told_with_their_size(vision, study):
     first = message(check(vision(), study()), "pairs.possible").splitlines()[0]
     assert first.startswith("nmse: 8 of 8 pairs")
-    assert "8 of other width" in first
+    assert "8 of different width" in first
     assert "40 to 40 parameters" in first
 
 
@@ -101,7 +101,7 @@ def test_resampling_is_told(vision, study):
 
     first = message(check(vision(student=Smaller), study()), "pairs.possible").splitlines()[0]
     assert "8 of maps resampled" in first
-    assert "4 of other width" in first
+    assert "4 of different width" in first
 
 
 def test_batch_second_is_refused(vision, study):

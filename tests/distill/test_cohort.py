@@ -15,6 +15,7 @@ from small_tasks import (
     Recording,
     SecondTires,
     SideLayers,
+    Tired,
     load,
     make_plans,
     make_space,
@@ -155,6 +156,14 @@ def test_a_run_that_crashes_ends_alone_with_the_users_line():
     found = results(SecondTires(), NONE, LOGITS, MANY_TO_ONE)  # the first student is looked at, the second tires
     assert [run.state for _, run in sorted(found.items())] == ["crashed", "complete", "complete"]
     assert found[0].error.startswith("ValueError: no more, please (small_tasks.py:")
+
+
+def test_a_run_whose_student_calls_sys_exit_ends_alone(monkeypatch):
+    monkeypatch.setattr(Tired, "error", SystemExit(0))
+    found = results(SecondTires(), NONE, LOGITS)
+    assert [run.state for _, run in sorted(found.items())] == ["crashed", "complete"]
+    assert "sys.exit(0)" in found[0].error
+    assert "small_tasks.py:" in found[0].error
 
 
 def test_metrics_that_raise_end_the_runs():
