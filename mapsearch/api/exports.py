@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mapsearch.api.queries import read
 from mapsearch.core.errors import ExportError, MapsearchError, WrongExport
-from mapsearch.core.layers import Layer
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.studies import DEFAULT_STORAGE, Study
 from mapsearch.core.study_file import stored_study
@@ -46,7 +45,7 @@ def export(
     files, left_out = write(to, source, path, lossy=lossy, schema=schema)
     places = " and ".join(str(file) for file in files)
     said = f"trial {source.trial} of {name} written to {places}"
-    if trial is None and "verdict" not in study.facts:
+    if trial is None and study.facts.verdict is None:
         said += "; the study has no verdict yet: this is its best trial so far"
     said += "".join(f"; unsupported: {sentence}" for sentence in left_out)
     if not verify:
@@ -100,8 +99,7 @@ def _verify(study: Study, to: str, path: Path, source: ExportSource, storage: st
 
     spec = stored_study(study.spec, study.folder)
     loaded = load_task(spec, cache_folder(storage, spec.name))
-    layers = study.facts["layers"]
-    space = RecipeSpace(*(tuple(Layer.from_json(x) for x in layers[n]) for n in ("student", "teacher")))
+    space = RecipeSpace(study.facts.layers["student"], study.facts.layers["teacher"])
     report = verify(path, to, source, loaded, space, spec.train)
     said = f"verified, one batch: loss {report.loss_exported:.6g} in the file, {report.loss_in_trial:.6g} in the trial"
     if report.is_restricted:

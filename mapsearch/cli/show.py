@@ -11,25 +11,22 @@ from mapsearch.core.verdict import Verdict
 @click.argument("name")
 @storage_option
 @json_option
-def show(name: str, storage: str, as_json: bool) -> None:
+@click.option("--limit", type=click.IntRange(min=1), help="Of --json: at most so many trials, by number.")
+@click.option("--after", type=int, default=-1, help="Of --json: only trials with greater numbers, for the next page.")
+def show(name: str, storage: str, as_json: bool, limit: int | None, after: int) -> None:
     """Show a study: verdict, best mappings, controls, cost."""
     from mapsearch import report
     from mapsearch.api import queries
 
-    study, trials, runs = queries.read(name, storage)
-    data = report.study_json(study, trials, runs)
     if as_json:
-        print_json(data)
+        print_json(queries.show(name, storage, after=after, limit=limit))
         return
-    print_table(report.trials_table(trials, runs, data["metric"], data["direction"]))
-    if data["verdict"]:
-        print_verdict(Verdict.from_json(data["verdict"]), data["metric"])
-    cost = data["cost"]
-    n_done = sum(run.state == "complete" for run in runs)
-    print_line(
-        f"{study.state}: {n_done} of the {len(runs)} runs planned so far are done, "
-        f"{cost['device_seconds']:.0f} device seconds, {cost['full_run_equivalents']:.1f} full-run equivalents"
-    )
+    found = queries.overview(name, storage, report.SHOWN_TRIALS)
+    study, metric = found.study, found.study.spec["metric"]
+    print_table(report.trials_table(found.trials, found.runs, metric, study.spec["direction"]))
+    if study.facts.verdict is not None:
+        print_verdict(study.facts.verdict, metric)
+    print_line(report.progress_sentence(study, found.cost))
     done = study.state == "complete"
     print_next(
         f"mapsearch export {name} --to torch -o distill.py --verify" if done else "mapsearch run STUDY.yaml", storage

@@ -62,10 +62,12 @@ def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
     """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
     spec, study = context.spec, context.study
     known = [t for t in context.trials if t.proposer != "matched"]
-    numbers = study.study().facts.get("finalists")
+    facts = study.facts()
+    numbers = facts.finalists
     if numbers is None:  # chosen once, before any run of this stage is seen
         chosen = search.finalists(known, context.runs, spec.confirm.finalists, spec.direction)
-        study.record_facts(finalists=(numbers := [t.number for t in chosen]))
+        numbers = tuple(t.number for t in chosen)
+        study.record_facts(replace(facts, finalists=numbers))
     best = [known[number] for number in numbers]
     if best and not any(t.proposer == "matched" for t in context.trials):
         study.add_trials(search.matched_trials(best[0].recipe, known, context.space, len(known)))
@@ -88,7 +90,8 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     study, spec = context.study, context.spec
     trials, runs = context.trials, context.runs
     controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
-    teacher = study.study().facts["teacher"][spec.metric]
+    teacher = study.facts().teacher[spec.metric]
+    assert teacher is not None, "the check refuses a teacher whose metric is not finite"
     cautions = weak_teacher(teacher, trials, runs, spec.direction)
     absent = {t.control for t in trials if t.control} - set(controls) - set(own)
     if absent and nominee is not None:
@@ -96,6 +99,6 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     if own:
         cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
     verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)
-    study.record_facts(verdict=verdict.to_json())
+    study.record_facts(replace(study.facts(), verdict=verdict))
     study.set_state("complete")
     return verdict

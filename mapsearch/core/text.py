@@ -29,7 +29,11 @@ def printable_json(data: Any) -> str:
         ValueError: a number is not finite.
     """
     lines = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False).split("\n")
-    return "\n".join("".join(x if x.isprintable() else json.dumps(x)[1:-1] for x in line) for line in lines)
+    return "\n".join(line if line.isprintable() else _printable(line) for line in lines)
+
+
+def _printable(line: str) -> str:
+    return "".join(x if x.isprintable() else json.dumps(x)[1:-1] for x in line)
 
 
 def _escape(letter: str) -> str:

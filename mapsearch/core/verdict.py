@@ -57,7 +57,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal verdict back."""
-        return asdict(self)
+        return {**asdict(self), "against": [asdict(row) for row in self.against], "warnings": list(self.warnings)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Verdict":

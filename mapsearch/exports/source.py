@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from mapsearch.core.errors import ExportError
+from mapsearch.core.facts import Network
 from mapsearch.core.layers import Layer
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run
@@ -79,22 +80,23 @@ def export_source(
     Raises:
         ExportError: the study has no such trial, or it has no complete run.
     """
-    verdict = study.facts.get("verdict") or {"sentence": "none yet, the study is not finished", "recommended": None}
-    if number is None:
-        number = verdict["recommended"]
+    verdict = study.facts.verdict
+    if number is None and verdict is not None:
+        number = verdict.recommended
     if number is None:
         number = _best(study, runs)
+    sentence = verdict.sentence if verdict else "none yet, the study is not finished"
     trial = _trial(study, trials, number)
     peers = _reference_runs(study, runs, number)
     reference, result = peers[0], peers[0].result
     assert result is not None
     assert result.first_loss is not None, "a complete run has made a first step"
-    mapping, environment = trial.recipe.mapping, study.facts["environment"]
+    mapping, environment = trial.recipe.mapping, study.facts.environment
     return ExportSource(
         study.name, number, trial.recipe,
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
-        verdict["sentence"], study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
+        sentence, study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
         environment["mapsearch"], environment["torch"], _paths(study, "student"), _paths(study, "teacher"),
     )  # fmt: skip
 
@@ -140,10 +142,10 @@ def _complete(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.state == "complete" and run.value is not None]
 
 
-def _layers(study: Study, network: str, paths: Sequence[str]) -> tuple[Layer, ...]:
-    layers = {data["path"]: Layer.from_json(data) for data in study.facts["layers"][network]}
+def _layers(study: Study, network: Network, paths: Sequence[str]) -> tuple[Layer, ...]:
+    layers = {layer.path: layer for layer in study.facts.layers[network]}
     return tuple(layers[path] for path in paths)
 
 
-def _paths(study: Study, network: str) -> tuple[str, ...]:
-    return tuple(layer["path"] for layer in study.facts["layers"][network])
+def _paths(study: Study, network: Network) -> tuple[str, ...]:
+    return tuple(layer.path for layer in study.facts.layers[network])

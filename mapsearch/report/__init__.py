@@ -7,10 +7,12 @@ from mapsearch.report.comparison import comparison_lines, comparison_sentence, c
 from mapsearch.report.pictures import plot_comparison, plot_similarity, require_picture_path
 from mapsearch.report.similarity import similarity_csv, similarity_lines, similarity_sentence
 from mapsearch.report.study import (
+    SHOWN_TRIALS,
     findings_table,
     layers_table,
     noise_sentence,
     overheads,
+    progress_sentence,
     studies_table,
     study_json,
     study_summary,
@@ -21,6 +23,7 @@ from mapsearch.report.study import (
 from mapsearch.report.terminal import similarity_table
 
 __all__ = [
+    "SHOWN_TRIALS",
     "comparison_lines",
     "comparison_sentence",
     "comparison_table",
@@ -30,6 +33,7 @@ __all__ = [
     "overheads",
     "plot_comparison",
     "plot_similarity",
+    "progress_sentence",
     "require_picture_path",
     "similarity_csv",
     "similarity_lines",

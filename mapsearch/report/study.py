@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import fmean, median
 from typing import Any
 
@@ -9,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mapsearch.core.layers import Layer
-from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
+from mapsearch.core.summaries import RunSummary, StudyCost, StudySummary
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
 from mapsearch.report.cell_text import cell_text
@@ -18,35 +19,66 @@ from mapsearch.report.cell_text import cell_text
 SHOWN_TRIALS = 8
 
 
-def study_json(study: Study, trials: Sequence[Trial], runs: Sequence[Run]) -> dict[str, Any]:
-    """All that `show --json` prints."""
-    overhead, confirmed = overheads(trials, runs), confirmed_values(runs)
-    verdict = study.facts.get("verdict")
-    n_full = study.spec["train"]["steps"]
+def study_json(
+    study: Study, trials: Sequence[Trial], runs: Sequence[RunSummary], cost: StudyCost, logits: int | None
+) -> dict[str, Any]:
+    """All that `show --json` prints.
+
+    Args:
+        trials: all of them or one page.
+        runs: those of the trials, and of trial `logits`, with whose training time theirs is compared.
+    """
+    by_trial, overhead = runs_by_trial(runs), overheads(runs, logits)
     return {
         "name": study.name,
         "state": study.state,
         "metric": study.spec["metric"],
         "direction": study.spec["direction"],
-        "n_trials": len(trials),
-        "n_runs": len(runs),
-        "teacher": study.facts.get("teacher"),
-        "verdict": verdict,
-        "trials": [
-            {**_trial_json(trial, runs), "confirmed": confirmed[trial.number], "overhead": overhead.get(trial.number)}
-            for trial in trials
-        ],
+        "n_trials": study.n_trials,
+        "n_runs": study.n_runs,
+        "n_complete": study.n_complete,
+        "n_expected": study.n_expected,
+        "teacher": dict(study.facts.teacher) or None,
+        "verdict": study.facts.verdict.to_json() if study.facts.verdict else None,
+        "trials": [_trial_json(trial, by_trial[trial.number], overhead.get(trial.number)) for trial in trials],
         "cost": {
-            "device_seconds": sum(run.result.seconds for run in runs if run.result),
-            "full_run_equivalents": sum(run.n_steps for run in runs if run.state == "complete") / n_full,
+            "device_seconds": cost.device_seconds,
+            "full_run_equivalents": cost.n_steps / study.spec["train"]["steps"],
         },
     }
 
 
-def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
-    """Training time of each trial over that of the control `logits`: the median over runs of the same rung and seed."""
-    logits = next((trial.number for trial in trials if trial.control == "logits"), None)
-    seconds = {run.key: run.result.seconds for run in runs if run.state == "complete" and run.result}
+def progress_sentence(study: Study, cost: StudyCost) -> str:
+    """How far the study is, and what it took."""
+    n_steps = study.spec["train"]["steps"]
+    return (
+        f"{study.state}: {_progress(study)} runs done, {cost.device_seconds:.0f} device seconds, "
+        f"{cost.n_steps / n_steps:.1f} full-run equivalents"
+    )
+
+
+def _progress(study: Study | StudySummary) -> str:
+    """Runs done of all that the study will take: runs are planned stage by stage, so that few are known early on."""
+    if study.state == "complete" or study.n_expected is None:
+        return f"{study.n_complete} of {study.n_runs}"
+    return f"{study.n_complete} of about {max(study.n_expected, study.n_runs)}"
+
+
+def runs_by_trial(runs: Sequence[RunSummary]) -> dict[int, list[RunSummary]]:
+    """The runs of each trial, in their order; none for a trial without runs."""
+    grouped: dict[int, list[RunSummary]] = defaultdict(list)
+    for run in runs:
+        grouped[run.trial].append(run)
+    return grouped
+
+
+def _logits(trials: Sequence[Trial]) -> int | None:
+    return next((trial.number for trial in trials if trial.control == "logits"), None)
+
+
+def overheads(runs: Sequence[RunSummary], logits: int | None) -> dict[int, float]:
+    """Training time of each trial over that of trial `logits`: the median over runs of the same rung and seed."""
+    seconds = {run.key: run.seconds for run in runs if run.state == "complete" and run.seconds is not None}
     ratios: dict[int, list[float]] = {}
     for (trial, rung, seed), value in seconds.items():
         reference = seconds.get((logits, rung, seed), 0.0) if logits is not None else 0.0
@@ -55,13 +87,10 @@ def overheads(trials: Sequence[Trial], runs: Sequence[Run]) -> dict[int, float]:
     return {trial: median(values) for trial, values in ratios.items()}
 
 
-def confirmed_values(runs: Sequence[Run]) -> dict[int, list[float]]:
-    """What each trial measured on the seeds of the confirm stage, in their order; empty for one that is not in it."""
-    found: dict[int, list[float]] = defaultdict(list)
-    for run in sorted(runs, key=lambda run: run.seed):
-        if run.stage == "confirm" and run.value is not None:
-            found[run.trial].append(run.value)
-    return found
+def confirmed_values(runs: Sequence[RunSummary]) -> list[float]:
+    """What a trial's runs measured on the seeds of the confirm stage, in their order; empty if it is not in it."""
+    confirmed = [run for run in runs if run.stage == "confirm" and run.value is not None]
+    return [run.value for run in sorted(confirmed, key=lambda run: run.seed) if run.value is not None]
 
 
 def noise_sentence(noise: Noise, when_flat: str) -> str:
@@ -94,10 +123,14 @@ def verdict_table(verdict: Verdict, metric: str) -> Table:
     return table
 
 
-def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, direction: str) -> Table:
+def trials_table(trials: Sequence[Trial], runs: Sequence[RunSummary], metric: str, direction: str) -> Table:
     """The best recipes of the search, the controls below them."""
     arrow, sign = ("↑", -1.0) if direction == "maximize" else ("↓", 1.0)
-    overhead, confirmed = overheads(trials, runs), confirmed_values(runs)
+    by_trial, overhead = (
+        runs_by_trial(runs),
+        overheads(runs, _logits(trials)),
+    )
+    confirmed = {trial.number: confirmed_values(by_trial[trial.number]) for trial in trials}
     table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("from")
@@ -118,15 +151,15 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[Run], metric: str, dire
             f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
             f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
             f"{overhead[trial.number]:.2f}x" if trial.number in overhead else "-",
-            _recipe_text(trial, runs),
+            _recipe_text(trial, by_trial[trial.number]),
         )
     return table
 
 
-def _recipe_text(trial: Trial, runs: Sequence[Run]) -> Text:
+def _recipe_text(trial: Trial, runs: Sequence[RunSummary]) -> Text:
     """The recipe, and on a line of its own the first thing that went wrong."""
     kind = "note" if trial.state == "complete" else trial.state
-    troubled = [cell_text(f"{kind}: {text}") for text in troubles(trial, runs)[:1]]
+    troubled = [cell_text(f"{kind}: {text}") for text in troubles(runs)[:1]]
     return Text("\n").join([cell_text(str(trial.recipe)), *troubled])
 
 
@@ -159,53 +192,42 @@ def findings_table(findings: Sequence[tuple[str, str, str]]) -> Table:
     return table
 
 
-def studies_table(studies: Sequence[Study]) -> Table:
+def studies_table(studies: Sequence[StudySummary]) -> Table:
     """One line per study."""
     table = Table()
     for name in ("study", "state"):
         table.add_column(name)
-    for name in ("trials", "runs done of queued"):
+    for name in ("trials", "runs done"):
         table.add_column(name, justify="right")
     table.add_column("verdict", overflow="fold")
     for study in studies:
-        verdict = (study.facts.get("verdict") or {}).get("sentence", "-")
-        done = f"{study.n_complete}/{study.n_runs}"
-        table.add_row(cell_text(study.name), study.state, str(study.n_trials), done, cell_text(verdict))
+        sentence = cell_text(study.sentence or "-")
+        table.add_row(cell_text(study.name), study.state, str(study.n_trials), _progress(study), sentence)
     return table
 
 
-def study_summary(study: Study) -> dict[str, Any]:
+def study_summary(study: StudySummary) -> dict[str, Any]:
     """One study of `studies --json`."""
-    verdict = study.facts.get("verdict")
-    return {
-        "name": study.name,
-        "state": study.state,
-        "n_trials": study.n_trials,
-        "n_runs": study.n_runs,
-        "n_complete": study.n_complete,
-        "created_at": study.created_at,
-        "updated_at": study.updated_at,
-        "verdict": verdict["sentence"] if verdict else None,
-    }
+    fields = asdict(study)
+    return {**fields, "verdict": fields.pop("sentence")}
 
 
-def troubles(trial: Trial, runs: Sequence[Run]) -> list[str]:
+def troubles(runs: Sequence[RunSummary]) -> list[str]:
     """What went wrong in a trial's runs, and the terms that teach next to nothing or drown the rest; each once."""
-    results = [run.result for run in runs if run.trial == trial.number and run.result]
-    return list(dict.fromkeys(text for result in results for text in (result.error, *result.notes) if text))
+    return list(dict.fromkeys(text for run in runs for text in (run.error, *run.notes) if text))
 
 
-def mixed_weights(trial: Trial, runs: Sequence[Run]) -> list[float] | None:
-    """What `mix` has learned, in the order of `recipe.pairs`: the mean over the longest complete runs; else None."""
-    complete = [run for run in runs if run.trial == trial.number and run.state == "complete"]
+def mixed_weights(runs: Sequence[RunSummary]) -> list[float] | None:
+    """What `mix` has learned in a trial's runs, pair by pair: the mean over the longest ones; else None."""
+    complete = [run for run in runs if run.state == "complete"]
     longest = max((run.n_steps for run in complete), default=0)
-    learned = [run.result.mixed_weights for run in complete if run.result and run.n_steps == longest]
+    learned = [run.mixed_weights for run in complete if run.n_steps == longest]
     if not any(learned):
         return None
     return [fmean(column) for column in zip(*learned, strict=True)]
 
 
-def _trial_json(trial: Trial, runs: Sequence[Run]) -> dict[str, Any]:
+def _trial_json(trial: Trial, runs: Sequence[RunSummary], overhead: float | None) -> dict[str, Any]:
     return {
         "number": trial.number,
         "proposer": trial.proposer,
@@ -213,7 +235,9 @@ def _trial_json(trial: Trial, runs: Sequence[Run]) -> dict[str, Any]:
         "state": trial.state,
         "value": trial.value,
         "recipe": trial.recipe.to_json(),
-        "mixed_weights": mixed_weights(trial, runs),
+        "mixed_weights": mixed_weights(runs),
         "params": trial.params,
-        "troubles": troubles(trial, runs),
+        "troubles": troubles(runs),
+        "confirmed": confirmed_values(runs),
+        "overhead": overhead,
     }

@@ -4,16 +4,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, insert, update
 
 from mapsearch.core.errors import StudyChanged
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.growth import forbidden_changes
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
 from mapsearch.core.trials import Trial, TrialState
 from mapsearch.store import run_rows
 from mapsearch.store.database import Database
-from mapsearch.store.reading import read_runs, read_studies, read_trials
+from mapsearch.store.reading import read_runs, read_study, read_trials
 from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now, trial_row
 from mapsearch.store.schema import events, studies, trials
@@ -31,6 +32,7 @@ class StudyHandle:
         self.url = url
         self._database = database
         self._lease = lease
+        self._execution: dict[str, Any] | None = None
 
     @property
     def stop_requested(self) -> bool:
@@ -42,35 +44,44 @@ class StudyHandle:
     def study(self) -> Study:
         """The study as it stands."""
         with self._database.reading() as db:
-            return read_studies(db, studies.c.id == self.id)[0]
+            return read_study(db, self.id)
 
-    def update_spec(self, spec: dict[str, Any], *, folder: str) -> None:
-        """Stores what of the spec and its folder may change: a study may move and grow.
+    def facts(self) -> StudyFacts:
+        """What its stages found so far."""
+        return self.study().facts
+
+    def update_spec(self, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
+        """Takes over the study file as it is now: a study may move and grow, and before its check become another.
+
+        `study_file` is its text, empty where there is none.
 
         Raises:
-            StudyChanged: it would become another study (`growth.forbidden_changes`); names every key.
+            StudyChanged: a study that was checked would become another one (`growth.forbidden_changes`).
         """
         # slow to import, and those who only read never come here
         from mapsearch.core.study_file import with_defaults
 
-        changes = forbidden_changes(with_defaults(self.study().spec), json.loads(json.dumps(spec)))
-        if changes:
+        known = self.study()
+        changes = forbidden_changes(with_defaults(known.spec), json.loads(json.dumps(spec)))
+        if changes and known.facts.is_checked:
             raise StudyChanged(
                 f"study `{self.name}` is in the database with other settings: {', '.join(changes)}; "
                 "give this study file a new `name`, or restore the old values"
             )
-        self._update_study(spec=spec, folder=folder)
+        self._execution = spec.get("execution")
+        self._update_study(spec=spec, folder=folder, **({"study_file": study_file} if study_file else {}))
+
+    def expect_runs(self, n_expected: int) -> None:
+        """Says how many runs the whole study will take, at most."""
+        self._update_study(n_expected=n_expected)
 
     def set_state(self, state: StudyState) -> None:
         """Says how the study as a whole goes."""
         self._update_study(state=state)
 
-    def record_facts(self, **facts: Any) -> None:
-        """Adds what a stage found, as plain data; a fact of the same name is replaced."""
-        with self._lease.writing() as db:
-            this = studies.c.id == self.id
-            known = db.execute(select(studies.c.facts).where(this)).scalar_one()
-            db.execute(update(studies).where(this).values(facts={**known, **facts}))
+    def record_facts(self, facts: StudyFacts) -> None:
+        """Replaces what the stages found."""
+        self._update_study(facts=facts.to_json(), sentence=facts.verdict.sentence if facts.verdict else None)
 
     def add_event(self, kind: str, message: str) -> None:
         """Notes that something happened, now."""
@@ -122,13 +133,13 @@ class StudyHandle:
             return read_runs(db, self.id)
 
     def start_runs(self, plans: Sequence[RunPlan], worker: str) -> None:
-        """Records that a worker began with these attempts; an earlier one still under way is lost.
+        """Records that a worker began with these attempts, and where; an earlier one still under way is lost.
 
         A late report changes nothing: of an attempt that is not newer than the run's, or of a run that is complete.
         """
         with self._lease.writing() as db:
             for plan in plans:
-                run_rows.start(db, self.id, plan, worker)
+                run_rows.start(db, self.id, plan, worker, self._execution)
 
     def finish_run(self, result: RunResult, value: float | None) -> bool:
         """Records how an attempt ended; `value` is the study's metric, if the run has one.

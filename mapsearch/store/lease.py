@@ -17,6 +17,8 @@ from mapsearch.store.process import Process, is_dead, this_process
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 
+LEASE_COLUMNS = [column for column in studies.c if column.name.startswith("lease_")]
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -30,7 +32,7 @@ class Lease:
 
 
 def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
-    """Makes this process the controller of the study for so many seconds from now.
+    """Makes this process the controller of the study for so many seconds from now; an old request to stop is void.
 
     Raises:
         StudyBusy: the last lease has not expired, and nothing proves its process dead.
@@ -49,6 +51,7 @@ def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
         "lease_boot_id": process.boot_id,
         "lease_pid_namespace": process.pid_namespace,
         "lease_process_started": process.started,
+        "stop_requested": False,
     }
     db.execute(update(studies).where(studies.c.id == study_id).values(**taken))
     return lease

@@ -1,42 +1,109 @@
-"""What is read of a study inside a transaction."""
+"""What is read of studies inside a transaction: whole nouns for those who compute, summaries and pages for lists."""
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
-from sqlalchemy.sql.expression import FromClause
+from collections.abc import Collection
+from typing import Any
 
-from mapsearch.core.runs import Run
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+
+from mapsearch.core.runs import Run, RunState
 from mapsearch.core.studies import Study
+from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
-from mapsearch.store.lease import is_held
-from mapsearch.store.rows import Row, run_of, study_of, trial_of
-from mapsearch.store.schema import runs, studies, trials
+from mapsearch.store.lease import LEASE_COLUMNS, is_held
+from mapsearch.store.rows import run_of, run_summary_of, study_of, study_summary_of, trial_of
+from mapsearch.store.schema import events, runs, studies, trials
+
+SUMMARY_COLUMNS = [runs.c[field] for field in RunSummary.__dataclass_fields__]
 
 
-def read_studies(db: Connection, *conditions: ColumnElement[bool]) -> list[Study]:
-    """The studies that the conditions hold for, newest first."""
-    ordered = _studies().where(*conditions).order_by(studies.c.created_at.desc(), studies.c.name)
-    return [study_of(row, held=is_held(row)) for row in db.execute(ordered).mappings()]
+def read_study(db: Connection, study_id: str) -> Study:
+    """The study of that id, with all that its stages found."""
+    row = db.execute(_with_counts(*studies.c).where(studies.c.id == study_id)).mappings().one()
+    return study_of(row, held=is_held(row))
 
 
-def read_trials(db: Connection, study_id: str, *conditions: ColumnElement[bool]) -> list[Trial]:
-    """The study's trials that the conditions hold for, by number."""
+def read_study_summaries(db: Connection) -> list[StudySummary]:
+    """Every study, newest first."""
+    c = studies.c
+    shown = _with_counts(c.name, c.state, c.created_at, c.updated_at, c.n_expected, c.sentence, *LEASE_COLUMNS)
+    rows = db.execute(shown.order_by(c.created_at.desc(), c.name)).mappings()
+    return [study_summary_of(row, held=is_held(row)) for row in rows]
+
+
+def read_trials(
+    db: Connection, study_id: str, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[Trial]:
+    """The study's trials that the conditions hold for, by number; the first `limit` of them."""
     rows = select(trials).where(trials.c.study_id == study_id, *conditions)
-    return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number)).mappings()]
+    return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number).limit(limit)).mappings()]
+
+
+def read_best_trials(db: Connection, study_id: str, direction: str, limit: int) -> list[Trial]:
+    """The best proposals: confirmed ones first, then by value; ties by number."""
+    confirmed = select(runs.c.trial).where(
+        runs.c.study_id == study_id, runs.c.stage == "confirm", runs.c.value.is_not(None)
+    )
+    value = trials.c.value.desc() if direction == "maximize" else trials.c.value.asc()
+    rows = (
+        select(trials)
+        .where(trials.c.study_id == study_id, trials.c.proposer.in_(("curve", "free")), trials.c.value.is_not(None))
+        .order_by(trials.c.number.not_in(confirmed), value, trials.c.number)
+        .limit(limit)
+    )
+    return [trial_of(row) for row in db.execute(rows).mappings()]
 
 
 def read_runs(db: Connection, study_id: str) -> list[Run]:
-    """The study's runs, by trial, rung and seed."""
+    """The study's runs with all of their results, by trial, rung and seed."""
     rows = select(runs).where(runs.c.study_id == study_id)
     return [run_of(row) for row in db.execute(rows.order_by(runs.c.trial, runs.c.rung, runs.c.seed)).mappings()]
 
 
-def _studies() -> Select[Row]:
+def read_run_summaries(
+    db: Connection, study_id: str, *, of_trials: Collection[int] | None = None,
+    after: tuple[int, int, int] | None = None, limit: int | None = None,
+) -> list[RunSummary]:  # fmt: skip
+    """The study's runs without their results, by trial, rung and seed; `after` is the key of the page before."""
+    c = runs.c
+    rows = select(*SUMMARY_COLUMNS).where(c.study_id == study_id)
+    if of_trials is not None:
+        rows = rows.where(c.trial.in_(of_trials))
+    if after is not None:
+        trial, rung, seed = after
+        later_seed = and_(c.rung == rung, c.seed > seed)
+        rows = rows.where(or_(c.trial > trial, and_(c.trial == trial, or_(c.rung > rung, later_seed))))
+    ordered = rows.order_by(c.trial, c.rung, c.seed).limit(limit)
+    return [run_summary_of(row) for row in db.execute(ordered).mappings()]
+
+
+def count_runs(db: Connection, study_id: str) -> dict[RunState, int]:
+    """How many runs of the study are in each state."""
+    counted = select(runs.c.state, func.count()).where(runs.c.study_id == study_id).group_by(runs.c.state)
+    return dict(db.execute(counted).tuples().all())
+
+
+def read_cost(db: Connection, study_id: str) -> StudyCost:
+    """What the study has taken so far."""
+    steps = func.sum(runs.c.n_steps).filter(runs.c.state == "complete")
+    seconds, n_steps = db.execute(select(func.sum(runs.c.seconds), steps).where(runs.c.study_id == study_id)).one()
+    return StudyCost(seconds or 0.0, n_steps or 0)
+
+
+def read_events(db: Connection, study_id: str, *, after: int = 0, limit: int | None = None) -> list[StudyEvent]:
+    """The study's events whose id is greater than `after`, oldest first; the first `limit` of them."""
+    c = events.c
+    rows = select(c.id, c.at, c.kind, c.message).where(c.study_id == study_id, c.id > after)
+    return [StudyEvent(*row) for row in db.execute(rows.order_by(c.id).limit(limit))]
+
+
+def _with_counts(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(
-        studies,
+        *columns,
         _count(trials).label("n_trials"),
         _count(runs).label("n_runs"),
         _count(runs, runs.c.state == "complete").label("n_complete"),
     )
 
 
-def _count(table: FromClause, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+def _count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
     return select(func.count()).where(table.c.study_id == studies.c.id, *conditions).scalar_subquery()

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
-from mapsearch.core.studies import Study
+from mapsearch.core.studies import UNDER_WAY, Study, StudyState
+from mapsearch.core.summaries import RunSummary, StudySummary
 from mapsearch.core.trials import Trial
 
 Row = Mapping[Any, Any]
@@ -20,9 +22,21 @@ def now() -> str:
 
 
 def study_of(row: Row, *, held: bool) -> Study:
-    """The study of a row that carries its counts; one that says running and is held by nobody was stopped."""
+    """The study of a row that carries its counts."""
     fields = {field: row[field] for field in Study.__dataclass_fields__}
-    return Study(**{**fields, "state": "stopped"} if row["state"] == "running" and not held else fields)
+    return Study(**{**fields, "state": _state(row, held=held), "facts": StudyFacts.from_json(row["facts"])})
+
+
+def study_summary_of(row: Row, *, held: bool) -> StudySummary:
+    """The summary of a row that carries its counts."""
+    fields = {field: row[field] for field in StudySummary.__dataclass_fields__}
+    return StudySummary(**{**fields, "state": _state(row, held=held)})
+
+
+def _state(row: Row, *, held: bool) -> StudyState:
+    """A study that says it is under way and is held by nobody was stopped."""
+    state: StudyState = row["state"]
+    return "stopped" if state in UNDER_WAY and not held else state
 
 
 def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:
@@ -50,6 +64,29 @@ def run_row(study_id: str, plan: RunPlan) -> dict[str, Any]:
         "state": "waiting",
         "attempt": 0,
     }
+
+
+def result_columns(result: RunResult) -> dict[str, Any]:
+    """What a run's row holds of its result: the whole, and apart from it what lists show."""
+    whole = result_json(result)
+    return {
+        "result": whole,
+        "seconds": whole["seconds"],
+        "error": result.error,
+        "notes": whole["notes"] or None,
+        "mixed_weights": whole["mixed_weights"] or None,
+    }
+
+
+NO_RESULT: dict[str, Any] = {"result": None, "seconds": None, "error": "", "notes": None, "mixed_weights": None}
+"""The same of a run that has none."""
+
+
+def run_summary_of(row: Row) -> RunSummary:
+    """The run of a row without its result."""
+    fields = {field: row[field] for field in RunSummary.__dataclass_fields__}
+    lists = {field: tuple(row[field] or ()) for field in ("notes", "mixed_weights")}
+    return RunSummary(**{**fields, **lists})
 
 
 def run_of(row: Row) -> Run:

@@ -1,11 +1,12 @@
 """Runs and their attempts, written inside a transaction that holds the study's lease."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from mapsearch.core.runs import RunKey, RunPlan, RunResult
-from mapsearch.store.rows import now, result_json, run_row
+from mapsearch.store.rows import NO_RESULT, now, result_columns, run_row
 from mapsearch.store.schema import attempts, runs
 
 
@@ -18,23 +19,27 @@ def plan(db: Connection, study_id: str, plans: Sequence[RunPlan]) -> None:
         db.execute(insert(runs), list(new.values()))
 
 
-def start(db: Connection, study_id: str, plan: RunPlan, worker: str) -> None:
-    """Begins the plan's attempt if it is newer than the run's; an attempt still under way is lost."""
+def start(db: Connection, study_id: str, plan: RunPlan, worker: str, execution: dict[str, Any] | None) -> None:
+    """Begins the plan's attempt if it is newer than the run's; an attempt still under way is lost.
+
+    `execution` is where it runs: devices, threads and what else `Execution` holds.
+    """
     # A complete run is never begun again: its result would be gone.
     waits = _run(study_id, plan.key) & (runs.c.attempt < plan.attempt) & (runs.c.state != "complete")
-    begun = update(runs).where(waits).values(state="running", attempt=plan.attempt, value=None, result=None)
+    begun = update(runs).where(waits).values(state="running", attempt=plan.attempt, value=None, **NO_RESULT)
     if db.execute(begun).rowcount == 0:
         return
     _lose(db, _attempts(study_id, plan.key))
     trial, rung, seed = plan.key
-    fields = {"study_id": study_id, "trial": trial, "rung": rung, "seed": seed, "attempt": plan.attempt}
-    db.execute(insert(attempts).values(**fields, worker=worker, state="running", started_at=now(), error=""))
+    key = {"study_id": study_id, "trial": trial, "rung": rung, "seed": seed, "attempt": plan.attempt}
+    new = {"worker": worker, "execution": execution, "state": "running", "started_at": now(), "error": ""}
+    db.execute(insert(attempts).values(**key, **new))
 
 
 def finish(db: Connection, study_id: str, result: RunResult, value: float | None) -> bool:
     """Records how the attempt ended; False, and no change, if it is not the one under way."""
     current = _run(study_id, result.key) & (runs.c.attempt == result.attempt) & (runs.c.state == "running")
-    finished = update(runs).where(current).values(state=result.state, value=value, result=result_json(result))
+    finished = update(runs).where(current).values(state=result.state, value=value, **result_columns(result))
     if db.execute(finished).rowcount == 0:
         return False
     ended = update(attempts).where(_attempts(study_id, result.key) & (attempts.c.attempt == result.attempt))
@@ -53,7 +58,7 @@ def release(db: Connection, study_id: str) -> int:
 def reopen(db: Connection, study_id: str, key: RunKey) -> None:
     """Lets a run that ended wait for another attempt; one that is complete stays so."""
     ended = _run(study_id, key) & (runs.c.state != "complete")
-    db.execute(update(runs).where(ended).values(state="waiting", value=None, result=None))
+    db.execute(update(runs).where(ended).values(state="waiting", value=None, **NO_RESULT))
 
 
 def _lose(db: Connection, whose: ColumnElement[bool]) -> None:

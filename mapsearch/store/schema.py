@@ -51,6 +51,8 @@ studies = Table(
     Column("study_file", Text, nullable=False),
     Column("folder", Text, nullable=False),
     Column("facts", JSON, nullable=False),
+    Column("sentence", Text),
+    Column("n_expected", Integer),
     Column("stop_requested", Boolean, nullable=False, server_default=false()),
     Column("lease_owner", Text),
     Column("lease_epoch", BigInteger, nullable=False, server_default="0"),
@@ -93,6 +95,10 @@ runs = Table(
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("value", Double),
+    Column("seconds", Double),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("notes", JSON(none_as_null=True)),
+    Column("mixed_weights", JSON(none_as_null=True)),
     Column("result", JSON(none_as_null=True)),
 )
 Index(None, runs.c.study_id, runs.c.state)
@@ -110,6 +116,7 @@ attempts = Table(
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("error", Text, nullable=False),
+    Column("execution", JSON(none_as_null=True)),
 )
 Index(None, attempts.c.study_id, attempts.c.state)
 

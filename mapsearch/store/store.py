@@ -1,24 +1,35 @@
 """`Store` opens, creates and reads; who wants to write takes control of a study."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from mapsearch.core.runs import Run
+from mapsearch.core.runs import Run, RunKey, RunState
 from mapsearch.core.studies import Study
+from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
 from mapsearch.store.connect import connect
 from mapsearch.store.database import Database
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.lease import take_lease
-from mapsearch.store.reading import read_runs, read_studies, read_trials
+from mapsearch.store.reading import (
+    count_runs,
+    read_best_trials,
+    read_cost,
+    read_events,
+    read_run_summaries,
+    read_runs,
+    read_study,
+    read_study_summaries,
+    read_trials,
+)
 from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now
-from mapsearch.store.schema import events, studies
+from mapsearch.store.schema import studies, trials
 
 LEASE_SECONDS = 60.0
 
@@ -54,11 +65,11 @@ class Store:
         self.close()
 
     def create_study(self, name: str, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
-        """Adds a study in state `running`; one of that name that is there stays as it is.
+        """Adds a study in state `queued`; one of that name that is there stays as it is.
 
         `folder` is where its task lies, `study_file` the text of the file as it was written.
         """
-        row = {"name": name, "spec": spec, "folder": folder, "study_file": study_file, "state": "running", "facts": {}}
+        row = {"name": name, "spec": spec, "folder": folder, "study_file": study_file, "state": "queued", "facts": {}}
         try:
             with self._database.writing() as db:
                 db.execute(insert(studies).values(**row, id=uuid4().hex, created_at=now(), updated_at=now()))
@@ -88,27 +99,66 @@ class Store:
 
     def study(self, name: str) -> Study:
         """The study of that name."""
-        with self._database.reading() as db:
-            return read_studies(db, studies.c.id == self._database.id_of(db, name))[0]
+        with self._reading(name) as (db, study_id):
+            return read_study(db, study_id)
 
-    def studies(self) -> list[Study]:
+    def studies(self) -> list[StudySummary]:
         """Every study, newest first."""
         with self._database.reading() as db:
-            return read_studies(db)
+            return read_study_summaries(db)
 
-    def trials(self, name: str) -> list[Trial]:
-        """Every trial of the study, by number."""
-        with self._database.reading() as db:
-            return read_trials(db, self._database.id_of(db, name))
+    def trials(self, name: str, *, after: int = -1, limit: int | None = None) -> list[Trial]:
+        """The study's trials with numbers above `after`, by number; the first `limit` of them."""
+        with self._reading(name) as (db, study_id):
+            return read_trials(db, study_id, trials.c.number > after, limit=limit)
+
+    def shown_trials(self, name: str, n_best: int) -> list[Trial]:
+        """The best proposals, the tuned recipes and every control."""
+        with self._reading(name) as (db, study_id):
+            direction = db.scalar(select(studies.c.spec["direction"].as_string()).where(studies.c.id == study_id))
+            best = read_best_trials(db, study_id, str(direction), n_best)
+            return best + read_trials(db, study_id, or_(trials.c.control != "", trials.c.proposer == "tune"))
+
+    def logits(self, name: str) -> int | None:
+        """The number of the control `logits`, with whose training time others are compared; None before it is there."""
+        with self._reading(name) as (db, study_id):
+            these = (trials.c.study_id == study_id) & (trials.c.control == "logits")
+            number: int | None = db.scalar(select(func.min(trials.c.number)).where(these))
+            return number
 
     def runs(self, name: str) -> list[Run]:
-        """Every run of the study, by trial, rung and seed."""
-        with self._database.reading() as db:
-            return read_runs(db, self._database.id_of(db, name))
+        """Every run of the study with all of its result, by trial, rung and seed."""
+        with self._reading(name) as (db, study_id):
+            return read_runs(db, study_id)
 
-    def events(self, name: str) -> list[tuple[str, str, str]]:
-        """(UTC time, kind, message) of every event, oldest first."""
+    def run_summaries(
+        self, name: str, *, of_trials: Collection[int] | None = None, after: RunKey | None = None,
+        limit: int | None = None,
+    ) -> list[RunSummary]:  # fmt: skip
+        """The study's runs without their results, by trial, rung and seed; `after` is the last key of the page before.
+
+        Args:
+            of_trials: the runs of these trials only.
+        """
+        with self._reading(name) as (db, study_id):
+            return read_run_summaries(db, study_id, of_trials=of_trials, after=after, limit=limit)
+
+    def run_counts(self, name: str) -> dict[RunState, int]:
+        """How many runs of the study are in each state."""
+        with self._reading(name) as (db, study_id):
+            return count_runs(db, study_id)
+
+    def cost(self, name: str) -> StudyCost:
+        """What the study has taken so far."""
+        with self._reading(name) as (db, study_id):
+            return read_cost(db, study_id)
+
+    def events(self, name: str, *, after: int = 0, limit: int | None = None) -> list[StudyEvent]:
+        """The study's events with ids above `after`, oldest first; the first `limit` of them."""
+        with self._reading(name) as (db, study_id):
+            return read_events(db, study_id, after=after, limit=limit)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[tuple[Connection, str]]:
         with self._database.reading() as db:
-            rows = select(events.c.at, events.c.kind, events.c.message)
-            ordered = rows.where(events.c.study_id == self._database.id_of(db, name)).order_by(events.c.id)
-            return [(at, kind, message) for at, kind, message in db.execute(ordered)]
+            yield db, self._database.id_of(db, name)

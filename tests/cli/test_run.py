@@ -3,6 +3,8 @@ import shutil
 
 import pytest
 
+from mapsearch.store.store import Store
+
 
 def test_run_prints_the_verdict_and_the_next_step(do, finished, tmp_path):
     url = f"sqlite:///{shutil.copy(finished[1].removeprefix('sqlite:///'), tmp_path / 'copy.db')}"
@@ -68,7 +70,11 @@ def test_a_study_that_cannot_run(do, write_study, tmp_path, command, changes, me
     assert code == 2
     assert any(message in line for line in errors), errors
     assert "Traceback" not in err
-    assert not list(tmp_path.glob("*.db")), "nothing is stored"
+    if command == "check":
+        assert not list(tmp_path.glob("*.db")), "a check stores nothing"
+    else:
+        with Store.open(f"sqlite:///{tmp_path / 'mapsearch.db'}", create=False) as store:
+            assert store.study("tiny").state == "failed"
 
 
 def test_changed_settings_are_listed(refused, finished, write_study, tmp_path):

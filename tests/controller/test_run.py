@@ -3,18 +3,19 @@
 import os
 import shutil
 import signal
+import threading
 from dataclasses import replace
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import create_engine, text
 
 from mapsearch.controller.run import run, run_study
-from mapsearch.core.errors import StudyChanged, StudyFailed
+from mapsearch.core.errors import StudyBusy, StudyChanged, StudyFailed, TaskError
 from mapsearch.core.events import Message, Progress
 from mapsearch.core.study_file import load_study
 from mapsearch.core.trials import Trial
-from mapsearch.core.verdict import Verdict
 from mapsearch.store.store import Store
 
 QUICK = {"confirm": {"seeds": 2}}  # where the verdict does not matter
@@ -62,8 +63,8 @@ def test_the_same_command_again_does_nothing_and_says_the_same(copied, results):
     study, url = copied
     before = results(url)
     with Store.open(url) as store:
-        said = store.study("tiny").facts["verdict"]
-    assert run_study(load_study(study), url) == Verdict.from_json(said)
+        said = store.study("tiny").facts.verdict
+    assert run_study(load_study(study), url) == said
     assert results(url) == before
 
 
@@ -137,7 +138,7 @@ def test_a_loss_is_minimized(spec, url, results):
         if r.stage == "shortlist":
             means.setdefault(r.trial, []).append(r.value)
     with Store.open(url) as store:
-        assert store.study("tiny").facts["verdict"]["nominee"] == min(means, key=lambda n: sum(means[n]))
+        assert store.study("tiny").facts.verdict.nominee == min(means, key=lambda n: sum(means[n]))
     mapped = sorted(t.value for t in trials if t.recipe.mapping.pairs and t.proposer != "matched")
     assert sorted(t.value for t in trials if t.number in means) == mapped[: len(means)]
     assert optuna.load_study(study_name="tiny", storage=url).direction.name == "MINIMIZE"
@@ -183,6 +184,85 @@ def test_when_every_run_diverges_the_study_fails_and_its_runs_are_tried_again(sp
     assert {r.state for r in runs} == {"complete"}
     assert {r.attempt for r in runs if r.stage == "tune"} == {2}
     assert {t.state for t in trials} == {"complete"}
+
+
+def test_a_study_whose_check_fails_says_why_and_may_be_run_again_with_another_file(spec, url):
+    with pytest.raises(TaskError, match="Missing"):
+        run_study(spec(task="task.py:Missing"), url, inline=True)
+    with Store.open(url) as store:
+        failed = store.study("tiny")
+        assert (failed.state, failed.n_trials, failed.facts.is_checked) == ("failed", 0, False)
+        assert any(event.kind == "failed" and "Missing" in event.message for event in store.events("tiny"))
+    updates = run(spec(search={"trials": 5}), url, inline=True)
+    next(item for item in updates if isinstance(item, Trial))
+    updates.close()
+    with Store.open(url) as store:
+        study = store.study("tiny")
+    assert (study.state, study.spec["task"], study.spec["search"]["trials"]) == ("stopped", "task.py:Clusters", 5)
+
+
+def test_a_study_is_checking_and_then_running(spec, url):
+    seen = {}
+    updates = run(spec(), url, inline=True)
+    with Store.open(url) as store:
+        for item in updates:
+            stage = item.stage if isinstance(item, Message) else "train"
+            seen.setdefault(stage, store.study("tiny").state)
+            if stage == "train":
+                break
+    updates.close()
+    assert seen == {"load": "checking", "check": "checking", "compare": "checking", "train": "running"}
+
+
+def test_a_study_that_is_asked_to_stop_stops_softly_and_goes_on_when_run_again(spec, url):
+    with Store.open(url) as store:
+        updates = run(spec(**QUICK), url, inline=True)
+        next(item for item in updates if isinstance(item, Trial))
+        store.request_stop("tiny")
+        with pytest.raises(KeyboardInterrupt):
+            list(updates)
+        stopped = store.study("tiny")
+        assert stopped.state == "stopped"
+        assert stopped.n_complete > 0
+        updates = run(spec(**QUICK), url, inline=True)
+        next(item for item in updates if isinstance(item, Trial) and item.proposer == "control")
+        updates.close()
+
+
+SLOW_TEACHER = """
+
+class Waiting(Clusters):
+    def teacher(self):
+        import pathlib, time
+        while not pathlib.Path(__file__).with_name("go").exists():
+            time.sleep(0.01)
+        return super().teacher()
+"""
+
+
+def test_a_second_run_is_refused_while_the_teacher_of_the_first_trains_for_many_leases(spec, url, eventually):
+    study = spec(task="task.py:Waiting", **QUICK)
+    with (study.folder / "task.py").open("a") as task:
+        task.write(SLOW_TEACHER)
+    updates = run(study, url, inline=True, lease_seconds=0.2)
+    next(updates)  # the row and the lease exist before the task is loaded
+    loading = threading.Thread(target=next, args=(updates,))
+    loading.start()
+    end = lease_end(url)
+    eventually(lambda: lease_end(url) > end + 1.0)  # by now five leases have passed
+    with pytest.raises(StudyBusy, match="`tiny` is run by process"):
+        run_study(study, url, inline=True)
+    (study.folder / "go").touch()
+    loading.join()
+    updates.close()
+
+
+def lease_end(url):
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        end = connection.execute(text("SELECT lease_until FROM mapsearch_studies")).scalar_one()
+    engine.dispose()
+    return end
 
 
 def test_a_recipe_that_diverges_is_infeasible_and_the_study_goes_on(spec, url, results):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
@@ -16,6 +17,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
 from mapsearch.core.studies import Study
 from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
 from mapsearch.distill import distill
 from mapsearch.exports.source import ExportSource, export_source
 from mapsearch.features.layers import choose_layers, list_layers
@@ -171,11 +173,11 @@ def _distilled(loaded: LoadedTask, recipe: Recipe) -> Distilled:
         layers[network] = choose_layers(network, model, found, "auto")
     space = RecipeSpace(layers["student"], layers["teacher"])
     runs = [_run(loaded, space, recipe, seed) for seed in (5, 4)]
-    facts = {
-        "layers": {network: [layer.to_json() for layer in found] for network, found in layers.items()},
-        "environment": {"mapsearch": "0.1.0", "torch": torch.__version__},
-        "verdict": {"sentence": "TIES logits (+0.001)", "recommended": 0},
-    }
+    facts = StudyFacts(
+        layers={network: tuple(found) for network, found in layers.items()},
+        environment={"mapsearch": "0.1.0", "torch": torch.__version__},
+        verdict=Verdict("TIES logits (+0.001)", None, 0, None, ()),
+    )
     spec = {"name": "small", "metric": "accuracy", "direction": "maximize"}
     study = Study("small", "complete", spec, "", facts, "", "", 1, 2, 2)
     return Distilled(loaded, space, TRAIN, study, [Trial(0, "curve", recipe, state="complete")], runs)

@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 
 from mapsearch.core.errors import ExportError
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunResult
 from mapsearch.core.studies import Study
 from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
 from mapsearch.exports.source import export_source, multipliers
 
-FACTS = {"layers": {"student": [], "teacher": []}, "environment": {"mapsearch": "0.1.0", "torch": "2.13.0"}}
+FACTS = StudyFacts(layers={"student": (), "teacher": ()}, environment={"mapsearch": "0.1.0", "torch": "2.13.0"})
 SPEC = {"name": "digits", "metric": "accuracy", "direction": "maximize"}
-VERDICT = {"sentence": "TIES logits", "recommended": 1}
+VERDICT = Verdict("TIES logits", None, 1, None, ())
 TRIALS = [Trial(number, "control", Recipe(logit_weight=float(number))) for number in range(3)]
 
 
@@ -38,16 +40,16 @@ def test_the_reference_run_has_the_highest_rung_and_then_the_lowest_seed():
 
 def test_the_verdict_recommends_and_without_one_the_best_trial_is_taken():
     runs = [run(0, 0, 0, 0.99), run(0, 2, 0, 0.5), run(1, 2, 0, 0.4), run(2, 2, 0, 0.6)]
-    assert export_source(study(facts={**FACTS, "verdict": VERDICT}), TRIALS, runs).trial == 1
+    assert export_source(study(facts=replace(FACTS, verdict=VERDICT)), TRIALS, runs).trial == 1
     assert export_source(study(), TRIALS, runs).trial == 2
     assert export_source(study(spec={**SPEC, "direction": "minimize"}), TRIALS, runs).trial == 1
-    undecided = {**FACTS, "verdict": {"sentence": "INCONCLUSIVE", "recommended": None}}
+    undecided = replace(FACTS, verdict=Verdict("INCONCLUSIVE", None, None, None, ()))
     assert export_source(study(facts=undecided), TRIALS, runs).verdict == "INCONCLUSIVE"
 
 
 def test_a_header_says_where_the_numbers_come_from():
     runs = [run(1, 2, 0, 0.4), run(1, 2, 1, 0.6)]
-    source = export_source(study(facts={**FACTS, "verdict": VERDICT}), TRIALS, runs)
+    source = export_source(study(facts=replace(FACTS, verdict=VERDICT)), TRIALS, runs)
     assert source.provenance == (
         "study: digits, trial 1, reference seed 0",
         "recipe: logits 1 at temperature 1",

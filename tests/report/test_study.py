@@ -12,8 +12,8 @@ from mapsearch.api import queries
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.runs import Run, RunResult
 from mapsearch.core.similarity import Similarity
+from mapsearch.core.summaries import RunSummary
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Against, Noise, Verdict
 
@@ -42,7 +42,7 @@ def trial(number, control="", value=0.5, **fields):
 
 def run(number, seconds, seed=0, stage="search", value=0.5, rung=0):
     key = (number, rung, seed)
-    return Run(*key, stage, "valid", 10, "complete", 1, value, RunResult(key, "complete", seconds=seconds))
+    return RunSummary(*key, stage, 10, "complete", value, seconds)
 
 
 def test_it_needs_no_torch():
@@ -54,7 +54,8 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     data = queries.show("tiny", finished[1])
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert set(data) == {
-        "name", "state", "metric", "direction", "n_trials", "n_runs", "teacher", "verdict", "trials", "cost",
+        "name", "state", "metric", "direction", "n_trials", "n_runs", "n_complete", "n_expected", "teacher",
+        "verdict", "trials", "cost",
     }  # fmt: skip
     assert (data["name"], data["state"], data["metric"], data["direction"]) == (
         "tiny",
@@ -87,17 +88,16 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
 
 
 def test_full_runs_are_counted_in_steps(finished):
-    study, trials, runs = queries.read("tiny", finished[1])
-    data = report.study_json(study, trials, runs)
+    study, _, runs = queries.read("tiny", finished[1])
+    data = queries.show("tiny", finished[1])
     assert data["cost"]["full_run_equivalents"] == sum(r.n_steps for r in runs) / 12
     assert data["n_runs"] == len(runs) == study.n_complete
 
 
 def test_overhead_is_time_over_that_of_logits_at_equal_rung_and_seed():
-    trials = [trial(0, "logits"), trial(1)]
     runs = [run(0, 2.0, seed=0), run(0, 4.0, seed=1), run(1, 3.0, seed=0), run(1, 10.0, seed=1), run(1, 99.0, seed=2)]
-    assert report.overheads(trials, runs) == {0: 1.0, 1: 2.0}
-    assert report.overheads(trials[1:], runs) == {}
+    assert report.overheads(runs, 0) == {0: 1.0, 1: 2.0}
+    assert report.overheads(runs, None) == {}
 
 
 def test_the_sentence_on_similarity():
@@ -175,8 +175,7 @@ SHOWN = r"a\x1b[31m\u202e[bold]\n"
 
 def test_hostile_names_are_shown_as_text(shown):
     recipe = Recipe(LayerMapping((Pair(HOSTILE, "t", 1.0),)), feature_share=0.5)
-    key = (0, 0, 0)
-    crashed = Run(*key, "search", "valid", 10, "crashed", 1, None, RunResult(key, "crashed", error=HOSTILE))
+    crashed = RunSummary(0, 0, 0, "search", 10, "crashed", None, error=HOSTILE)
     tables = [
         report.verdict_table(Verdict("so", 3, 7, None, (Against("uniform", 7, "TIES", 0, 0, 0, 1, 6),)), HOSTILE),
         report.trials_table([Trial(0, "tune", recipe, state="infeasible")], [crashed], HOSTILE, "maximize"),

@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, delete, event, select
 
 from mapsearch.core.errors import StudyBusy, StudyChanged, StudyNotFound
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunPlan, RunResult
+from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.rows import result_json, run_of
 from mapsearch.store.schema import attempts, studies
 from mapsearch.store.store import Store
 
+CHECKED = StudyFacts(similarity=Similarity(("s.0",), ("t.0",), ((0.9,),), 0.1, "cka", 64, "rows"))
 RECIPE = Recipe(
     mapping=LayerMapping((Pair("blocks.0", "layers.1", 0.1 + 0.2), Pair("blocks.0", "layers.10", 1 / 3))),
     loss="cosine",
@@ -67,23 +71,20 @@ def statements() -> Iterator[list[str]]:
 
 
 def test_state_and_facts(study: StudyHandle) -> None:
-    study.record_facts(noise={"seed_sd": 0.1 + 0.2, "flat": False}, finalists=[3, 1])
-    study.record_facts(finalists=[], name="a fact may have any name")
+    assert study.facts() == StudyFacts()
+    found = replace(CHECKED, finalists=(3, 1), verdict=Verdict("BEATS none", 3, None, None, ()))
+    study.record_facts(found)
     study.set_state("stopped")
-    found = study.study()
-    assert found.state == "stopped"
-    assert found.facts == {
-        "noise": {"seed_sd": 0.1 + 0.2, "flat": False},
-        "finalists": [],
-        "name": "a fact may have any name",
-    }
-    assert found.updated_at > found.created_at
+    study.expect_runs(156)
+    after = study.study()
+    assert (after.state, after.facts, after.n_expected) == ("stopped", found, 156)
+    assert after.updated_at > after.created_at
 
 
 def test_numbers_that_json_lacks_are_refused(study: StudyHandle) -> None:
     with pytest.raises(Exception, match="Out of range float values are not JSON compliant"):
-        study.record_facts(noise=float("nan"))
-    assert study.study().facts == {}
+        study.record_facts(StudyFacts(teacher={"accuracy": float("nan")}))
+    assert study.facts() == StudyFacts()
 
 
 def test_trials_come_back_equal_and_in_order(study: StudyHandle) -> None:
@@ -259,14 +260,14 @@ def test_ten_thousand_trials_are_listed_in_few_queries(sqlite_url: str) -> None:
 
 
 def test_events_are_kept_in_order(store: Store, study: StudyHandle) -> None:
-    study.add_event("stage", "search begins")
-    study.add_event("warning", "noise is large")
-    assert [(kind, message) for _, kind, message in store.events("digits")] == [
-        ("stage", "search begins"),
-        ("warning", "noise is large"),
-    ]
-    times = [at for at, _, _ in store.events("digits")]
-    assert times == sorted(times)
+    for message in ("search begins", "noise is large", "confirm begins"):
+        study.add_event("stage", message)
+    kept = store.events("digits")
+    assert [event.kind for event in kept] == ["stage"] * 3
+    assert [event.message for event in kept] == ["search begins", "noise is large", "confirm begins"]
+    assert [event.at for event in kept] == sorted(event.at for event in kept)
+    assert store.events("digits", limit=1) == kept[:1]
+    assert store.events("digits", after=kept[0].id) == kept[1:]
 
 
 def test_a_run_with_numbers_that_are_not_finite_is_written_down(study: StudyHandle) -> None:
@@ -292,7 +293,7 @@ def test_a_result_of_an_earlier_version_has_nothing_mixed() -> None:
 def test_the_same_spec_again_changes_only_where_it_lies(study: StudyHandle) -> None:
     study.set_state("complete")
     before = study.study()
-    study.update_spec({"name": "digits", "seed": 0}, folder="/elsewhere")
+    study.update_spec({"name": "digits", "seed": 0}, folder="/elsewhere", study_file="")
     after = study.study()
     assert replace(after, folder=before.folder, updated_at=before.updated_at) == before
     assert after.folder == "/elsewhere"
@@ -302,8 +303,10 @@ def test_a_changed_study_file_lists_every_changed_key(store: Store) -> None:
     spec = {"name": "text", "train": {"lr": 0.002, "steps": 300}, "options": {}, "rungs": [0.1, 1.0]}
     other = {"name": "text", "train": {"lr": 0.01, "steps": 300}, "options": {"depth": 3}, "rungs": [0.2, 1.0]}
     store.create_study("text", spec, folder="", study_file="")
-    with store.control("text") as study, pytest.raises(StudyChanged, match="new `name`, or restore") as caught:
-        study.update_spec(other, folder="")
+    with store.control("text") as study:
+        study.record_facts(CHECKED)
+        with pytest.raises(StudyChanged, match="new `name`, or restore") as caught:
+            study.update_spec(other, folder="", study_file="")
     assert "`train.lr`: 0.002 -> 0.01, `options.depth`: unset -> 3, `rungs`: [0.1, 1.0] -> [0.2, 1.0];" in str(
         caught.value
     )
@@ -315,20 +318,39 @@ def test_a_study_of_an_older_version_goes_on_when_new_keys_stand_at_their_defaul
     spec = StudySpec(name="old", task="task.py:T").to_json()
     store.create_study("old", {**spec, "similarity": {"measure": "cka", "samples": 2048}}, folder="", study_file="")
     with store.control("old") as study:
-        study.update_spec(spec, folder="there")
+        study.record_facts(CHECKED)
+        study.update_spec(spec, folder="there", study_file="")
         assert store.study("old").folder == "there"
         changed = {**spec, "similarity": {**spec["similarity"], "maps": "mean"}}
         with pytest.raises(StudyChanged, match=r'`similarity\.maps`: "flatten" -> "mean"'):
-            study.update_spec(changed, folder="there")
+            study.update_spec(changed, folder="there", study_file="")
+
+
+def test_a_study_that_was_never_checked_takes_any_study_file(study: StudyHandle) -> None:
+    study.update_spec({"name": "digits", "seed": 7}, folder="/there", study_file="seed: 7\n")
+    assert (study.study().spec["seed"], study.study().folder) == (7, "/there")
+
+
+def test_each_attempt_is_kept_with_where_it_ran(store: Store, study: StudyHandle) -> None:
+    study.plan_runs([plan(0)])
+    for attempt, threads in enumerate((1, 4), 1):
+        study.update_spec({"name": "digits", "execution": {"threads": threads}}, folder="", study_file="")
+        study.start_runs([plan(0, attempt=attempt)], worker="w0")
+    engine = create_engine(store.url)
+    with engine.connect() as connection:
+        kept = connection.execute(select(attempts.c.execution).order_by(attempts.c.attempt)).scalars().all()
+    engine.dispose()
+    assert kept == [{"threads": 1}, {"threads": 4}]
 
 
 # The fence
 
 
 WRITES: dict[str, Callable[[StudyHandle], object]] = {
-    "update_spec": lambda study: study.update_spec({"name": "digits", "seed": 0}, folder="/taken"),
+    "update_spec": lambda study: study.update_spec({"name": "digits", "seed": 0}, folder="/taken", study_file=""),
     "set_state": lambda study: study.set_state("failed"),
-    "record_facts": lambda study: study.record_facts(finalists=[1]),
+    "record_facts": lambda study: study.record_facts(StudyFacts(finalists=(1,))),
+    "expect_runs": lambda study: study.expect_runs(9),
     "add_event": lambda study: study.add_event("note", "too late"),
     "add_trials": lambda study: study.add_trials(TRIALS[1:]),
     "set_sampler_number": lambda study: study.set_sampler_number(0, 9),
@@ -343,7 +365,7 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
 
 
 def test_every_write_is_fenced() -> None:
-    reads = {"study", "trials", "runs", "untold", "stop_requested"}
+    reads = {"study", "facts", "trials", "runs", "untold", "stop_requested"}
     assert {name for name in vars(StudyHandle) if not name.startswith("_")} == {*WRITES, *reads}
 
 

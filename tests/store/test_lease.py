@@ -54,7 +54,8 @@ def test_a_study_is_free_after_an_error(store: Store, second: Store) -> None:
 def test_a_lease_is_renewed_while_nothing_is_written(
     store: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
 ) -> None:
-    with store.control("digits", lease_seconds=0.3):
+    with store.control("digits", lease_seconds=0.3) as study:
+        study.set_state("running")
         rewrite(lease_until=0.0)  # as if all of it had passed; what nobody holds has stopped
         eventually(lambda: store.study("digits").state == "running")
 

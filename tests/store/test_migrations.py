@@ -1,10 +1,12 @@
 """The migrations lead to the tables of schema.py, beside Optuna's own and in either order."""
 
+import json
+
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 
 from mapsearch.store.migrations import configuration
 from mapsearch.store.schema import HEAD, METADATA, VERSION_TABLE
@@ -60,3 +62,41 @@ def test_head_is_the_newest_migration(url: str) -> None:
     with engine.connect() as connection:
         assert ScriptDirectory.from_config(configuration(connection)).get_current_head() == HEAD
     engine.dispose()
+
+
+def test_a_study_of_version_0001_is_read_and_goes_on(url: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(text(OLD_STUDY), {"facts": json.dumps({"finalists": [0], "verdict": OLD_VERDICT})})
+        connection.execute(text(OLD_RUN), {"result": json.dumps(OLD_RESULT)})
+    engine.dispose()
+    with Store.open(url) as store:
+        (summary,) = store.studies()
+        assert (summary.state, summary.sentence, summary.n_complete) == ("stopped", "TIES none", 1)
+        assert store.study("old").facts.finalists == (0,)
+        (run,) = store.run_summaries("old")
+        assert (run.seconds, run.error, run.notes, run.mixed_weights) == (12.5, "", ("a note",), (0.25, 0.75))
+        assert store.runs("old")[0].seed == 0
+        with store.control("old") as study:
+            study.set_state("complete")
+        assert study.epoch == 1
+
+
+OLD_RESULT = {
+    "state": "complete", "metrics": {"accuracy": 0.5}, "seconds": 12.5, "curve": [], "scales": [], "norms": [],
+    "mixed_weights": [0.25, 0.75], "gradient_shares": [], "first_loss": 1.0, "error": "", "notes": ["a note"],
+}  # fmt: skip
+OLD_VERDICT = {
+    "sentence": "TIES none", "nominee": 0, "recommended": 0, "noise": None, "against": [], "warnings": [],
+}  # fmt: skip
+OLD_STUDY = """
+INSERT INTO mapsearch_studies
+(id, name, state, spec, study_file, folder, facts,
+ lease_owner, lease_host, lease_pid, lease_until, created_at, updated_at)
+VALUES ('1', 'old', 'running', '{}', '', '', :facts, 'me', 'there', 7, 1.0, '2026', '2026')
+"""
+OLD_RUN = """
+INSERT INTO mapsearch_runs (study_id, trial, rung, seed, stage, split, n_steps, state, attempt, value, result)
+VALUES ('1', 0, 0, 0, 'search', 'valid', 9, 'complete', 1, 0.5, :result)
+"""

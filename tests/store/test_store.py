@@ -3,17 +3,13 @@
 import pytest
 
 from mapsearch.core.errors import StudyNotFound
+from mapsearch.core.facts import StudyFacts
 from mapsearch.store.store import Store
 
 
 def test_a_study_comes_back_as_it_was_created(store: Store) -> None:
     study = store.study("digits")
-    assert (study.name, study.state, study.folder, study.facts) == (
-        "digits",
-        "stopped",
-        "/home/studies",
-        {},
-    )  # nobody holds it
+    assert (study.name, study.state, study.folder, study.facts) == ("digits", "queued", "/home/studies", StudyFacts())
     assert study.spec == {"name": "digits", "seed": 0}
     assert study.created_at.endswith("+00:00")
     assert (study.n_trials, study.n_runs, study.n_complete) == (0, 0, 0)

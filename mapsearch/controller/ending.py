@@ -1,0 +1,36 @@
+"""How a study ends when its controller does not come to the end of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mapsearch.core.errors import MapsearchError, StoreError
+from mapsearch.store.handle import StudyHandle
+
+
+@contextmanager
+def recorded_end(study: StudyHandle) -> Iterator[None]:
+    """Writes down how the study ended when an error or an interrupt leaves the `with` statement.
+
+    A database that fails, or a study that another process took over, is not written to.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except MapsearchError as error:
+        _end_failed(study, error.problems)
+        raise
+    except Exception as error:
+        _end_failed(study, (f"unexpected {type(error).__name__}: {error}",))
+        raise
+    except BaseException:  # Ctrl-C, a request to stop, or whoever iterates lost interest
+        study.release_runs()
+        study.set_state("stopped")
+        raise
+
+
+def _end_failed(study: StudyHandle, problems: tuple[str, ...]) -> None:
+    study.release_runs()
+    for problem in problems:
+        study.add_event("failed", problem)
+    study.set_state("failed")

@@ -1,0 +1,83 @@
+"""The first two stages of a study: its task is loaded and checked, its networks are compared."""
+
+import platform
+from collections.abc import Generator, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from mapsearch import __version__, search
+from mapsearch.check import check, raise_for_errors
+from mapsearch.controller.context import Update
+from mapsearch.core.events import Message
+from mapsearch.core.facts import StudyFacts
+from mapsearch.core.forecast import forecast_stages
+from mapsearch.core.metrics import storable
+from mapsearch.core.spec import StudySpec
+from mapsearch.report import similarity_sentence
+from mapsearch.similarity.measure import measure_similarity
+from mapsearch.store.handle import StudyHandle
+from mapsearch.tasks.loading import LoadedTask, load_task, task_digest
+
+CHANGED_TASK = (
+    "warning: the task file is not the one this study began with; if data or networks changed, give a new name"
+)
+
+
+def prepare(
+    study: StudyHandle, spec: StudySpec, cache_dir: Path, *, inline: bool
+) -> Generator[Update, None, LoadedTask | None]:
+    """Check and compare what was not yet, and give the loaded task if the students are trained in this process.
+
+    Workers load it themselves, and need the memory.
+    """
+    study.expect_runs(sum(stage.n_runs for stage in forecast_stages(spec)))
+    checked = None
+    if not study.facts().is_checked:
+        study.set_state("checking")
+        yield Message("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
+        checked = load_task(spec, cache_dir)
+        study.record_facts((yield from _check_and_compare(checked, spec)))
+    yield from _resume(study, spec)
+    if not inline:
+        return None
+    return checked or load_task(spec, cache_dir)
+
+
+def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
+    """Let runs that were cut off wait again, and say what is not as it was."""
+    again = study.release_runs()
+    if study.study().state == "failed":
+        finalists = study.facts().finalists or ()
+        again += study.reopen_runs(search.runs_to_redo(study.trials(), study.runs(), finalists))
+    if again:
+        yield Message("resume", f"{again} runs were cut off or failed, and start again")
+    if task_digest(spec) != study.facts().environment["task_sha256"]:
+        yield Message("resume", CHANGED_TASK)
+        study.add_event("warning", CHANGED_TASK)
+
+
+def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, StudyFacts]:
+    yield from (Message("check", note) for note in loaded.notes)
+    report = check(loaded, spec)
+    yield from (Message("check", f"{f.level}: {f.message}") for f in report.findings if f.level == "warning")
+    raise_for_errors(report)
+    teacher = ", ".join(f"{name} {value:.4g}" for name, value in report.teacher_metrics.items())
+    yield Message("check", f"teacher on the validation data: {teacher}")
+    yield Message("check", report.forecast)
+    similarity = measure_similarity(loaded, spec, report.student, report.teacher)
+    yield Message("compare", similarity_sentence(similarity))
+    return StudyFacts(
+        environment={**_environment(loaded), "task_sha256": task_digest(spec)},
+        teacher=storable(report.teacher_metrics),
+        layers={"student": report.student, "teacher": report.teacher},
+        similarity=similarity,
+    )
+
+
+def _environment(loaded: LoadedTask) -> dict[str, str]:
+    """What a later reader needs to know about this machine."""
+    device = torch.cuda.get_device_name(loaded.device) if loaded.device.type == "cuda" else platform.processor()
+    versions = {"mapsearch": __version__, "torch": torch.__version__, "optuna": version("optuna")}
+    return {"python": platform.python_version(), "system": platform.platform(), "device": device, **versions}

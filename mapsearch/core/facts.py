@@ -1,0 +1,58 @@
+"""What the stages of a study found, beside its trials and runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mapsearch.core.layers import Layer
+from mapsearch.core.similarity import Similarity
+from mapsearch.core.verdict import Verdict
+
+Network = Literal["student", "teacher"]
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """What is known of a study so far.
+
+    `environment` holds versions, the device and the digest of the task file (`task_sha256`); `teacher`
+    the teacher's metrics on the validation data, None where one is not finite; `layers` the mappable
+    layers of both networks; `finalists` the trial numbers that the confirm stage chose, best first.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    teacher: Mapping[str, float | None] = field(default_factory=dict)
+    layers: Mapping[Network, tuple[Layer, ...]] = field(default_factory=dict)
+    similarity: Similarity | None = None
+    finalists: tuple[int, ...] | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the networks were checked and compared, so that trials may be trained."""
+        return self.similarity is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data without what is not known yet; `from_json` gives equal facts back."""
+        data = {
+            "environment": dict(self.environment),
+            "teacher": dict(self.teacher),
+            "layers": {network: [layer.to_json() for layer in layers] for network, layers in self.layers.items()},
+            "similarity": self.similarity and self.similarity.to_json(),
+            "finalists": None if self.finalists is None else list(self.finalists),
+            "verdict": self.verdict and self.verdict.to_json(),
+        }
+        return {name: value for name, value in data.items() if value not in (None, {})}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "StudyFacts":
+        """The facts that `to_json` wrote, or an earlier version of mapsearch."""
+        layers = data.get("layers", {})
+        return cls(
+            environment=data.get("environment", {}),
+            teacher=data.get("teacher", {}),
+            layers={network: tuple(Layer.from_json(layer) for layer in found) for network, found in layers.items()},
+            similarity=Similarity.from_json(data["similarity"]) if "similarity" in data else None,
+            finalists=tuple(data["finalists"]) if "finalists" in data else None,
+            verdict=Verdict.from_json(data["verdict"]) if "verdict" in data else None,
+        )
