@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from mapsearch.core.forecast import StageForecast
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import LogitLossName, Recipe
 from mapsearch.core.runs import FINISHED, INFEASIBLE, Cohort, Run, RunKey, RunPlan, Split, Stage
@@ -12,7 +13,7 @@ from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Proposer, Trial, TrialState
-from mapsearch.proposers.controls import article, mapping_controls, plain_controls
+from mapsearch.proposers.controls import MAPPING_CONTROLS, article, mapping_controls, plain_controls
 
 SEARCH, TUNE, FULL = 0, 1, 2
 """The rungs: indices into `search.rungs`. The shortlist runs at the tune rung."""
@@ -189,6 +190,20 @@ def _stage_of(run: Run, trial: Trial, finalists: Sequence[int]) -> str:
     return "other finalists" if run.stage == "confirm" and run.trial in finalists[1:] else run.stage
 
 
+def forecast_stages(spec: StudySpec) -> tuple[StageForecast, ...]:
+    """The runs of every stage, at most: controls that are not legal here, or equal the nominee, fall away."""
+    n_seeds = len(search_seeds(spec))
+    n_controls, n_mapped = len(PLAIN) + 1 + len(MAPPING_CONTROLS), len(MAPPING_CONTROLS) + 1  # `article` is the one
+    counts: tuple[tuple[Stage, int, int], ...] = (
+        ("tune", len(tune_trials(spec)) * len(tune_seeds(spec)), TUNE),
+        ("noise", len(NOISE) * (len(noise_seeds(spec)) - n_seeds), SEARCH),
+        ("search", (spec.search.trials + n_controls) * n_seeds, SEARCH),
+        ("shortlist", n_shortlisted(spec.search.trials + n_mapped) * len(tune_seeds(spec)), TUNE),
+        ("confirm", (spec.confirm.finalists + n_controls) * len(confirm_seeds(spec)), FULL),
+    )
+    return tuple(StageForecast(stage, n_runs, spec.n_steps(rung)) for stage, n_runs, rung in counts)
+
+
 def cohorts(plans: Sequence[RunPlan], n_workers: int, largest: int) -> list[Cohort]:
     """Runs that may share batches, in groups that keep every worker busy.
 
@@ -231,7 +246,12 @@ def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
     """The best quarter of all recipes with features, at least three; of equal recipes the first."""
     found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs]
     best = sorted(found, key=lambda t: (-_good(t, direction), t.proposer == "control", t.number))
-    return _distinct(best)[: max(3, math.ceil(len(found) / 4))]
+    return _distinct(best)[: n_shortlisted(len(found))]
+
+
+def n_shortlisted(n_found: int) -> int:
+    """How many of so many recipes with features go on."""
+    return max(3, math.ceil(n_found / 4))
 
 
 def finalists(trials: Sequence[Trial], runs: Sequence[Run], n: int, direction: str) -> list[Trial]:

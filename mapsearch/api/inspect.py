@@ -1,6 +1,7 @@
 """What can be said of a study before anything is run: its layers, their similarity, and whether all is well."""
 
 from mapsearch.check import check
+from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
@@ -30,7 +31,7 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
 
 def check_of(spec: StudySpec, storage: str) -> CheckReport:
     """The preflight of a study: all findings, and a forecast of what it will cost."""
-    return check(load_task(spec, cache_folder(storage, spec.name)), spec)
+    return with_forecast(check(load_task(spec, cache_folder(storage, spec.name)), spec), spec)
 
 
 def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:

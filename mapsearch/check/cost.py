@@ -1,6 +1,5 @@
-"""What the study will cost: one step is timed and its memory measured, the rest is arithmetic."""
+"""What a step costs: it is timed, and its memory is measured."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from statistics import median
@@ -11,7 +10,6 @@ import torch
 
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.steps import open_steps
-from mapsearch.core.forecast import forecast_text
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -30,7 +28,7 @@ def forecast(
     log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Time a teacher pass and a student's step, and write down what the whole study will take."""
+    """Time a teacher pass and a student's step, and say what memory they take."""
     memory_format = choose_memory_format(loaded)
     with open_steps(loaded, spec, space, recipe, batch, overwritten, memory_format) as steps:
         steps.train()  # the first pays for memory and kernels
@@ -42,9 +40,7 @@ def forecast(
         each = state_bytes(networks, spec.train.optimizer)
     _write_memory(log, each, step.n_bytes, spec.execution.cohort, free_bytes(loaded.device))
     is_cached = _write_cache(log, loaded, spec, space, batch)
-    step_seconds = student + (0.0 if is_cached else teacher / spec.execution.cohort)
-    evaluation = log.seconds.get("evaluation", 0.0)
-    log.measured["forecast"] = forecast_text(spec, step_seconds, evaluation, _n_workers(spec, loaded.device))
+    log.seconds["step"] = student + (0.0 if is_cached else teacher / spec.execution.cohort)
 
 
 def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int | None) -> None:
@@ -96,15 +92,6 @@ def _median_seconds(act: Callable[[], None], device: torch.device) -> float:
             torch.cuda.synchronize(device)
         seconds.append(perf_counter() - started)
     return median(seconds)
-
-
-def _n_workers(spec: StudySpec, device: torch.device) -> int:
-    if spec.execution.workers != "auto":
-        return spec.execution.workers
-    if device.type == "cuda":
-        return torch.cuda.device_count() if spec.execution.devices == "auto" else len(spec.execution.devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // spec.execution.threads)
 
 
 def _size(n_bytes: float) -> str:

@@ -10,15 +10,16 @@ import torch
 from mapsearch import __version__, search
 from mapsearch.check import check, raise_for_errors
 from mapsearch.controller.context import Update
+from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.events import Message
 from mapsearch.core.facts import StudyFacts
-from mapsearch.core.forecast import forecast_stages
 from mapsearch.core.metrics import storable
 from mapsearch.core.spec import StudySpec
 from mapsearch.report import similarity_sentence
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
 from mapsearch.tasks.loading import LoadedTask, load_task, task_digest
+from mapsearch.tasks.memory import free_unused_memory
 
 CHANGED_TASK = (
     "warning: the task file is not the one this study began with; if data or networks changed, give a new name"
@@ -32,7 +33,7 @@ def prepare(
 
     Workers load it themselves, and need the memory.
     """
-    study.expect_runs(sum(stage.n_runs for stage in forecast_stages(spec)))
+    study.expect_runs(sum(stage.n_runs for stage in search.forecast_stages(spec)))
     checked = None
     if not study.facts().is_checked:
         study.set_state("checking")
@@ -40,9 +41,11 @@ def prepare(
         checked = load_task(spec, cache_dir)
         study.record_facts((yield from _check_and_compare(checked, spec)))
     yield from _resume(study, spec)
-    if not inline:
-        return None
-    return checked or load_task(spec, cache_dir)
+    if inline:
+        return checked or load_task(spec, cache_dir)
+    checked = None
+    free_unused_memory()
+    return None
 
 
 def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
@@ -60,7 +63,7 @@ def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
 
 def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, StudyFacts]:
     yield from (Message("check", note) for note in loaded.notes)
-    report = check(loaded, spec)
+    report = with_forecast(check(loaded, spec), spec)
     yield from (Message("check", f"{f.level}: {f.message}") for f in report.findings if f.level == "warning")
     raise_for_errors(report)
     teacher = ", ".join(f"{name} {value:.4g}" for name, value in report.teacher_metrics.items())

@@ -1,8 +1,8 @@
 """THE LOOP: a study from its file to its verdict.
 
-A study file is checked, its networks are compared, recipes are proposed, students are distilled,
-runs are stored; the best is confirmed and judged. Every stage first looks at what the database
-already holds and does the rest, so that the same command resumes after any end.
+A study file is loaded, its networks are checked and compared, recipes are proposed, students are
+distilled, runs are stored; the best is confirmed and judged. Every stage first looks at what the
+database already holds and does the rest, so that the same command resumes after any end.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import LEASE_SECONDS, Store
-from mapsearch.tasks.loading import LoadedTask, cache_folder
+from mapsearch.tasks.loading import LoadedTask, cache_folder, no_exit
 
 
 def run_study(spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False) -> Verdict:
@@ -62,7 +62,7 @@ def run(
         store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
         with store.control(spec.name, lease_seconds=lease_seconds) as study:
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)
-            with recorded_end(study):
+            with recorded_end(study), no_exit("the study"):
                 loaded = yield from prepare(study, spec, cache_dir, inline=inline)
                 study.set_state("running")
                 with _open_context(study, spec, cache_dir, loaded) as context:

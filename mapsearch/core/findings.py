@@ -35,7 +35,8 @@ class CheckReport:
     """All findings, and what was measured on the way; a part that could not be looked at is empty.
 
     Metrics are those of the validation data, the student's before any training. `seconds` holds
-    `teacher_pass` and `student_step` of one batch, and `evaluation` of a student over the validation data.
+    `teacher_pass` and `student_step` of one batch, `step` of one optimizer step with its part of the teacher pass,
+    and `evaluation` of a student over the validation data.
     """
 
     findings: tuple[Finding, ...]

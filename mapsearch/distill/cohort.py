@@ -1,11 +1,8 @@
 """A cohort: several students trained side by side on the same batches, split where memory does not suffice."""
 
-import gc
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-
-import torch
 
 from mapsearch.core.events import Message, Progress
 from mapsearch.core.runs import Cohort, RunPlan, RunResult
@@ -16,7 +13,7 @@ from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.loading import LoadedTask
-from mapsearch.tasks.memory import free_bytes, is_out_of_memory
+from mapsearch.tasks.memory import free_bytes, free_unused_memory, is_out_of_memory
 from mapsearch.training.memory import state_bytes
 from mapsearch.training.student import StudentTraining, failed, open_student
 
@@ -69,9 +66,7 @@ def train_cohort(
             raise
         parts = f" in {plans[0].n_parts} parts" if plans[0].n_parts > 1 else ""
         message = f"out of memory with batch size {train.batch_size}{parts}: {' '.join(str(error).split())[:200]}"
-    gc.collect()  # a student or optimizer in a reference cycle would keep its memory
-    if loaded.device.type == "cuda":
-        torch.cuda.empty_cache()
+    free_unused_memory()
     smaller = halves(left, train.batch_size) if left else ()
     if smaller:
         yield CohortSplit(smaller, message)

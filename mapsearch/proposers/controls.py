@@ -9,6 +9,9 @@ from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.proposers.assignment import best_assignment
 
+MAPPING_CONTROLS = ("uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo")
+"""Every control that `mapping_controls` may give: what a study takes is forecast from it."""
+
 
 def plain_controls(logits: Recipe, strong: Recipe) -> dict[str, Recipe]:
     """The controls without features: `none`, tuned `logits`, and tuned `logits_strong` (decoupled, Zhao 2022)."""
@@ -43,6 +46,7 @@ def mapping_controls(
     measured = [list(row) for row in similarity.values]
     mappings["similarity"] = best_assignment(measured, legal, *names)
     mappings["placebo"] = best_assignment(_shuffled(measured, rng), legal, *names)
+    assert set(mappings) == set(MAPPING_CONTROLS), "name a new control in MAPPING_CONTROLS"
     return {name: mapping for name, mapping in mappings.items() if mapping.pairs}
 
 

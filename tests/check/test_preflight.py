@@ -23,7 +23,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
     assert [layer.path for layer in report.teacher] == [f"blocks.{i}" for i in range(4)]
     assert report.teacher_metrics["accuracy"] == 1.0 > report.student_metrics["accuracy"]
     assert report.n_teacher_parameters > report.n_student_parameters > 0
-    assert set(report.seconds) == {"teacher_pass", "student_step", "evaluation"}
+    assert set(report.seconds) == {"teacher_pass", "student_step", "step", "evaluation"}
     topics = {finding.topic for finding in report.findings}
     assert topics == {
         "data",
@@ -37,9 +37,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
         "memory",
         "cache",
     }
-    assert re.match(
-        r"forecast: about \d+ runs \(tune 20, noise 10, .* at least \d+ (s|min|h) on \d+ worker", report.forecast
-    )
+    assert all(report.seconds[name] > 0 for name in ("teacher_pass", "student_step", "step", "evaluation"))
     assert json.loads(json.dumps(report.to_json()))["teacher"][0]["path"] == "blocks.0"
 
 
@@ -90,11 +88,6 @@ def test_a_task_loss_must_be_one_finite_number(vision, study):
         return nn.functional.cross_entropy(output, batch[1], reduction="none")
 
     assert "shape [16]" in errors(check(vision(loss=per_sample), study()))[0]
-
-
-def test_the_forecast_follows_the_workers(vision, study):
-    report = check(vision(), study(execution={"workers": 3}))
-    assert report.forecast.endswith("on 3 workers")
 
 
 def test_a_teacher_that_fails_in_the_middle_keeps_no_hooks(vision, study):
