@@ -118,6 +118,19 @@ def matched_trials(nominee: Recipe, trials: Sequence[Trial], space: RecipeSpace,
     return matched
 
 
+def missing_matched_trials(nominee: Recipe, trials: Sequence[Trial], space: RecipeSpace) -> list[Trial]:
+    """Those of `matched_trials` that the study does not have: all of them for a new nominee, none for the old one."""
+    have = {t.recipe for t in trials if t.proposer == "matched"}
+    missing = [t for t in matched_trials(nominee, trials, space, 0) if t.recipe not in have]
+    return [replace(trial, number=len(trials) + i) for i, trial in enumerate(missing)]
+
+
+def matched_to(nominee: Trial, trials: Sequence[Trial]) -> list[Trial]:
+    """The matched trials of that nominee; an earlier nominee's have other settings."""
+    matched = [t for t in trials if t.proposer == "matched"]
+    return [t for t in matched if t.recipe == replace(nominee.recipe, mapping=t.recipe.mapping)]
+
+
 def same_mapping(one: LayerMapping, other: LayerMapping) -> bool:
     """Whether two mappings teach alike: their weights differ by a common factor only."""
     a, b = one.normalised().pairs, other.normalised().pairs
@@ -127,7 +140,7 @@ def same_mapping(one: LayerMapping, other: LayerMapping) -> bool:
 def verdict_controls(trials: Sequence[Trial], nominee: Trial | None) -> tuple[dict[str, int], list[str]]:
     """Which trial stands for each control in the verdict, and the controls that are the nominee's own mapping."""
     controls = [t for t in trials if t.proposer == "control"]
-    matched = [t for t in trials if t.proposer == "matched"]
+    matched = matched_to(nominee, trials) if nominee is not None else []
     numbers = {t.control: t.number for t in controls if t.control in (*PLAIN, "article")}
     own = []
     for control in controls:

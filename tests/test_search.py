@@ -129,6 +129,23 @@ def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
         assert t.recipe.to_json() | {"pairs": 0} == nominee.to_json() | {"pairs": 0}
 
 
+def test_a_new_nominee_gets_matched_trials_of_its_own_and_is_judged_against_those():
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
+    first, second = (replace(mapped("t.2"), logit_weight=3.0, feature_share=share) for share in (0.3, 0.7))
+    trials.append(Trial(len(trials), "curve", first))
+    trials += search.missing_matched_trials(first, trials, SPACE)
+    assert search.missing_matched_trials(first, trials, SPACE) == []
+    trials.append(Trial(len(trials), "curve", second))
+    nominee = trials[-1]
+    new = search.missing_matched_trials(second, trials, SPACE)
+    assert [t.number for t in new] == list(range(len(trials), len(trials) + len(new)))
+    trials += new
+    assert search.matched_to(nominee, trials) == new
+    numbers, _ = search.verdict_controls(trials, nominee)
+    shares = {trials[n].recipe.feature_share for n in numbers.values() if trials[n].proposer == "matched"}
+    assert shares == {0.7}
+
+
 def test_mappings_are_the_same_up_to_a_common_factor():
     assert search.same_mapping(mapped(weight=1.0).mapping, mapped(weight=7.0).mapping)
     assert not search.same_mapping(mapped("t.0").mapping, mapped("t.1").mapping)

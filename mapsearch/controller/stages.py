@@ -9,6 +9,7 @@ from mapsearch.controller.failures import raise_if_nothing_came_through
 from mapsearch.controller.runner import run_plans
 from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
+from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
 from mapsearch.proposers.encoding import to_params
 from mapsearch.report import noise_sentence
@@ -61,17 +62,11 @@ def shortlist(context: StudyContext) -> Iterator[Update]:
 def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
     """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
     spec, study = context.spec, context.study
+    best = _finalists(context)
     known = [t for t in context.trials if t.proposer != "matched"]
-    facts = study.facts()
-    numbers = facts.finalists
-    if numbers is None:  # chosen once, before any run of this stage is seen
-        chosen = search.finalists(known, context.runs, spec.confirm.finalists, spec.direction)
-        numbers = tuple(t.number for t in chosen)
-        study.record_facts(replace(facts, finalists=numbers))
-    best = [known[number] for number in numbers]
-    if best and not any(t.proposer == "matched" for t in context.trials):
-        study.add_trials(search.matched_trials(best[0].recipe, known, context.space, len(known)))
-    matched = [t for t in context.trials if t.proposer == "matched"]
+    if best:
+        study.add_trials(search.missing_matched_trials(best[0].recipe, context.trials, context.space))
+    matched = search.matched_to(best[0], context.trials) if best else []
     plain = [t for t in known if t.control in (*search.PLAIN, "article") and t not in best]
     plans = search.plan(
         spec, [*best, *plain, *matched], search.FULL, search.confirm_seeds(spec), "confirm", split="test"
@@ -83,6 +78,21 @@ def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
     keys = {plan.key for plan in plans if plan.trial not in others}
     raise_if_nothing_came_through([run for run in context.runs if run.key in keys])
     return best[0].number if best else None
+
+
+def _finalists(context: StudyContext) -> list[Trial]:
+    """Chosen once, by runs of earlier stages only, and anew when the study has grown since."""
+    spec, trials, facts = context.spec, context.trials, context.study.facts()
+    known = [t for t in trials if t.proposer != "matched"]
+    choice = len(known), spec.confirm.finalists
+    first_matched = next((t.number for t in trials if t.proposer == "matched"), len(known))
+    unrecorded = first_matched, spec.confirm.finalists  # how an earlier version of mapsearch chose
+    if facts.finalists is not None and choice == (facts.finalists_chosen_from or unrecorded):
+        return [trials[number] for number in facts.finalists]
+    chosen = search.finalists(known, context.runs, spec.confirm.finalists, spec.direction)
+    numbers = tuple(t.number for t in chosen)
+    context.study.record_facts(replace(facts, finalists=numbers, finalists_chosen_from=choice))
+    return chosen
 
 
 def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None) -> Verdict:
@@ -98,7 +108,13 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
         cautions.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")
     if own:
         cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
+    judged_at = tuple(dict.fromkeys((*study.facts().judged_at_seeds, spec.confirm.seeds)))
+    if len(judged_at) > 1:
+        cautions.append(
+            f"judged at {' and then '.join(map(str, judged_at))} seeds: p-values and intervals are those of the last "
+            "look alone, and do not count the earlier ones"
+        )
     verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)
-    study.record_facts(replace(study.facts(), verdict=verdict))
+    study.record_facts(replace(study.facts(), verdict=verdict, judged_at_seeds=judged_at))
     study.set_state("complete")
     return verdict

@@ -17,7 +17,9 @@ class StudyFacts:
 
     `environment` holds versions, the device and the digest of the task file (`task_sha256`); `teacher`
     the teacher's metrics on the validation data, None where one is not finite; `layers` the mappable
-    layers of both networks; `finalists` the trial numbers that the confirm stage chose, best first.
+    layers of both networks; `finalists` the trial numbers that the confirm stage chose, best first, and
+    `finalists_chosen_from` out of how many trials how many were asked for; `judged_at_seeds` the numbers of
+    confirm seeds at which a verdict was given.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -25,7 +27,9 @@ class StudyFacts:
     layers: Mapping[Network, tuple[Layer, ...]] = field(default_factory=dict)
     similarity: Similarity | None = None
     finalists: tuple[int, ...] | None = None
+    finalists_chosen_from: tuple[int, int] | None = None
     verdict: Verdict | None = None
+    judged_at_seeds: tuple[int, ...] = ()
 
     @property
     def is_checked(self) -> bool:
@@ -40,19 +44,23 @@ class StudyFacts:
             "layers": {network: [layer.to_json() for layer in layers] for network, layers in self.layers.items()},
             "similarity": self.similarity and self.similarity.to_json(),
             "finalists": None if self.finalists is None else list(self.finalists),
+            "finalists_chosen_from": self.finalists_chosen_from and list(self.finalists_chosen_from),
             "verdict": self.verdict and self.verdict.to_json(),
+            "judged_at_seeds": list(self.judged_at_seeds) or None,
         }
         return {name: value for name, value in data.items() if value not in (None, {})}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "StudyFacts":
         """The facts that `to_json` wrote, or an earlier version of mapsearch."""
-        layers = data.get("layers", {})
+        layers, chosen_from = data.get("layers", {}), data.get("finalists_chosen_from")
         return cls(
             environment=data.get("environment", {}),
             teacher=data.get("teacher", {}),
             layers={network: tuple(Layer.from_json(layer) for layer in found) for network, found in layers.items()},
             similarity=Similarity.from_json(data["similarity"]) if "similarity" in data else None,
             finalists=tuple(data["finalists"]) if "finalists" in data else None,
+            finalists_chosen_from=(chosen_from[0], chosen_from[1]) if chosen_from else None,
             verdict=Verdict.from_json(data["verdict"]) if "verdict" in data else None,
+            judged_at_seeds=tuple(data.get("judged_at_seeds", ())),
         )

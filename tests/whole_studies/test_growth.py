@@ -1,0 +1,53 @@
+"""A finished study that grows: what was run stays, what is new comes on top, and the verdict is given anew."""
+
+import pytest
+
+from mapsearch.api.queries import read
+from mapsearch.controller.run import run_study
+from mapsearch.core.errors import StudyChanged
+
+SMALL = {"confirm": {"seeds": 2}, "search": {"trials": 2}}
+
+
+def confirmed(runs, trial):
+    return {run.seed for run in runs if run.stage == "confirm" and run.trial == trial}
+
+
+def test_a_finished_study_searches_on_with_more_trials_and_confirms_with_more_seeds(spec, url):
+    run_study(spec(**SMALL), url, inline=True)
+    _, first_trials, first_runs = read("tiny", url)
+
+    verdict = run_study(spec(confirm={"seeds": 3}, search={"trials": 8}), url, inline=True)
+    study, trials, runs = read("tiny", url)
+    assert study.state == "complete"
+    assert study.spec["search"]["trials"] == 8
+    assert [t.number for t in trials] == list(range(len(trials)))
+    assert sum(t.proposer in ("curve", "free") for t in trials) == 8
+    assert trials[: len(first_trials)] == first_trials
+    assert {run.key: run.value for run in first_runs}.items() <= {run.key: run.value for run in runs}.items()
+
+    nominee = trials[verdict.nominee]
+    assert study.facts.finalists_chosen_from[0] == sum(t.proposer != "matched" for t in trials)
+    assert len(confirmed(runs, nominee.number)) == 3
+    for against in verdict.against:
+        assert confirmed(runs, against.trial) == confirmed(runs, nominee.number)
+        recipe = trials[against.trial].recipe
+        if trials[against.trial].proposer == "matched":
+            assert (recipe.loss, recipe.feature_share) == (nominee.recipe.loss, nominee.recipe.feature_share)
+    assert any("judged at 2 and then 3 seeds" in warning for warning in verdict.warnings)
+
+    assert run_study(spec(confirm={"seeds": 3}, search={"trials": 8}), url, inline=True) == verdict
+    assert read("tiny", url)[2] == runs, "nothing is run again"
+
+
+def test_a_study_cannot_shrink(spec, url):
+    run_study(spec(**SMALL), url, inline=True)
+    with pytest.raises(StudyChanged, match=r"`confirm.seeds`: 3 -> 2|`search.trials`: 2 -> 1, but it may only grow"):
+        run_study(spec(confirm={"seeds": 2}, search={"trials": 1}), url, inline=True)
+
+
+def test_the_same_study_goes_on_elsewhere(spec, url):
+    verdict = run_study(spec(**SMALL), url, inline=True)
+    moved = spec(**SMALL, execution={"workers": 2, "cohort": 1, "cache_bytes": 0, "threads": 1})
+    assert run_study(moved, url, inline=True) == verdict
+    assert read("tiny", url)[0].spec["execution"]["cohort"] == 1
