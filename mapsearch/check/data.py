@@ -51,6 +51,8 @@ def _report_faults(
     log: FindingLog, loaded: LoadedTask, data: Any, seen: SamplesRead, scores: ClassScores | None
 ) -> None:
     for code, faults in seen.faults.items():
+        if code == "data.float_labels" and any(finding.code == code for finding in log.findings):
+            continue  # the same of another data set says nothing more
         index, problem = faults[0]
         n_wrong = len({i for i, _ in faults})
         count = f"{n_wrong} of {seen.n_read} samples read" if n_wrong > 1 else "the only one"

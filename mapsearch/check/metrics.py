@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from mapsearch.check.finding_log import FindingLog
+from mapsearch.core.findings import Level
 from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
@@ -75,15 +76,28 @@ def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
     half = max(1, spec.train.batch_size // 2)
     sizes = [spec.train, spec.train.model_copy(update={"batch_size": half})]
     one, other = (evaluate(loaded, [loaded.teacher], few, train)[0] for train in sizes)
-    differing = [name for name in one.keys() & other.keys() if _differ(one[name], other[name])]
-    for name in sorted(differing):
+    differing = sorted(name for name in one.keys() & other.keys() if _differ(one[name], other[name]))
+    plain = _plain_numbers(loaded, spec) if differing else set()
+    for name in differing:
         values = f"{one[name]:.4g} in batches of {spec.train.batch_size}, {other[name]:.4g} in batches of {half}"
-        way_out = "return a tensor with one value per sample, or define `accumulator()`"
-        log.add(
-            "error" if name == spec.metric else "warning",
-            "teacher.metric_of_batches",
-            f"metric `{name}` changes with the batch size: {values}; {way_out}",
-        )
+        problem = f"metric `{name}` changes with the batch size: {values}"
+        if name in plain:
+            level: Level = "error" if name == spec.metric else "warning"
+            way_out = "return a tensor with one value per sample, or define `accumulator()`"
+            log.add(level, "teacher.metric_of_batches", f"{problem}; {way_out}")
+        else:
+            cause = "outputs depend on the rest of their batch; it holds for this batch size only"
+            log.add("warning", "teacher.outputs_of_batches", f"{problem}: {cause}")
+
+
+@torch.no_grad()
+def _plain_numbers(loaded: LoadedTask, spec: StudySpec) -> set[str]:
+    """The metrics that `metrics` returns as one number per batch; none where the task has an accumulator."""
+    if loaded.task.accumulator() is not None:
+        return set()
+    batch = next(ordered_batches(loaded, loaded.valid, spec.train.batch_size))
+    output = in_float32(forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
+    return {name for name, value in loaded.task.metrics(output, batch).items() if not torch.as_tensor(value).ndim}
 
 
 def _differ(one: float, other: float) -> bool:

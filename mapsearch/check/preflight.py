@@ -65,11 +65,12 @@ def _check_together(
     with log.guard("layers", "`layers.kinds`"):
         demand_kinds(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
-    with log.guard("padding", "`mask(batch)`"):
-        check_padding(log, loaded, spec, space, batch)
+    if not log.has_errors("logits"):
+        with log.guard("padding", "`mask(batch)`"):
+            check_padding(log, loaded, spec, space, batch)
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
-    if log.has_errors("teacher", "layers"):
+    if log.has_errors("teacher", "layers", "logits"):
         return space  # what that does to gradients would say nothing more
     recipes = check_pairs(log, spec, space)
     check_mixtures(log, spec, space)

@@ -91,6 +91,15 @@ def test_a_metric_that_changes_with_the_batch_size_is_refused_when_it_is_the_stu
     assert "teacher.metric_of_batches" in codes(report, "warning")
 
 
+def test_outputs_that_depend_on_their_batch_are_a_warning(vision, study):
+    def logits(self, output):
+        return output - output.mean(0)
+
+    report = check(vision(valid=hard(vision()), logits=logits), study(metric="loss", direction="minimize"))
+    assert "teacher.outputs_of_batches" in codes(report, "warning")
+    assert "teacher.metric_of_batches" not in codes(report, "error")
+
+
 def test_the_same_metric_of_the_whole_set_passes(vision, study):
     report = check(vision(valid=hard(vision()), accumulator=lambda self: F1()), study(metric="f1"))
     assert codes(report, "error") == []
