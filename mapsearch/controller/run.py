@@ -25,6 +25,7 @@ from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session
+from mapsearch.proposers.sampler import create_tables
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import LEASE_SECONDS, Store
 from mapsearch.tasks.loading import LoadedTask, cache_folder, no_exit
@@ -58,7 +59,7 @@ def run(
         lease_seconds: how long others wait before they take over from a process that died out of their sight.
     """
     cache_dir = cache_folder(storage, spec.name)
-    with Store.open(storage) as store:
+    with Store.open(storage, create_more=create_tables) as store:
         store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
         with store.control(spec.name, lease_seconds=lease_seconds) as study:
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)

@@ -9,6 +9,7 @@ MapsearchError            exit code 2
 |- SimilarityError        a similarity file, or two similarities that cannot be compared
 |- StoreError             the database
 |  |- NoDatabase          there is none yet
+|  |- DatabaseFailed      exit code 1: it failed or vanished while it was in use
 |  |- StudyNotFound
 |  |- StudyChanged        a different study file under the name of an existing study
 |  `- StudyBusy           another process controls the study
@@ -72,6 +73,12 @@ class StoreError(MapsearchError):
 
 class NoDatabase(StoreError):
     """There is no study database at that URL."""
+
+
+class DatabaseFailed(StoreError):
+    """The study database failed or vanished while it was in use."""
+
+    exit_code = 1
 
 
 class StudyNotFound(StoreError):

@@ -134,6 +134,13 @@ class Sampler:
             )
 
 
+def create_tables(url: str) -> None:
+    """Makes Optuna's tables in the study database if they are not there; one process at a time may call it."""
+    storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Space, dict[str, BaseDistribution]]:
     """The parameters of both spaces with their ranges."""
     shared: dict[str, BaseDistribution] = {

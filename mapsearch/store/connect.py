@@ -2,7 +2,10 @@
 
 import json
 import os
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,12 +15,19 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from mapsearch.core.errors import NoDatabase, StoreError
 from mapsearch.store.schema import HEAD, VERSION_TABLE
 
+if sys.platform != "win32":
+    import fcntl
+
 _KNOWN = "`sqlite:///FILE.db` and `postgresql+psycopg://USER@HOST/DATABASE` are known"
-_MIGRATION_LOCK = 0x6D617073  # any number that other users of the same PostgreSQL database do not lock
+# any numbers that other users of the same PostgreSQL database do not lock
+_CREATION_LOCK, _MIGRATION_LOCK = 0x6D617072, 0x6D617073
 
 
-def connect(url: str, *, create: bool) -> Engine:
+def connect(url: str, *, create: bool, create_more: Callable[[str], None] | None = None) -> Engine:
     """An engine on the database at `url`, migrated to this version; `create` makes it if there is none.
+
+    `create_more` makes other tables in the same database, such as the sampler's. Only one process at a
+    time creates and migrates.
 
     A transaction of `engine.execution_options(writes=True)` holds SQLite's write lock from its
     start, so that nothing changes between its reads and its writes.
@@ -30,10 +40,15 @@ def connect(url: str, *, create: bool) -> Engine:
         raise _no_database(parsed)
     engine = _engine(parsed)
     try:
-        _migrate(engine, create=create)
+        if create_more is None:
+            _migrate(engine, create=create)
+        else:
+            with _creating_alone(engine):
+                _migrate(engine, create=create)
+                create_more(url)
     except DBAPIError as error:
         raise StoreError(
-            f"{parsed.render_as_string()}: the study database cannot be used: {reason(error)}; "
+            f"{shown(parsed)}: the study database cannot be used: {reason(error)}; "
             "check the URL given by --storage or MAPSEARCH_STORAGE"
         ) from None
     finally:
@@ -46,18 +61,28 @@ def reason(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())
 
 
+def shown(url: URL) -> str:
+    """The URL for messages: without its password and its parameters, which may hold another one."""
+    return url.set(query={}).render_as_string()
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the message must not show a password that could not be found
         raise StoreError(f"the storage must be a database URL; {_KNOWN}") from None
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{parsed.render_as_string()}: no such kind of study database; {_KNOWN}")
+        raise StoreError(f"{shown(parsed)}: no such kind of study database; {_KNOWN}")
+    if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
+        raise StoreError(
+            "the storage URL has more than one `@`: a password's own characters must be written as in a URL, "
+            "`@` as %40, `/` as %2F, `:` as %3A"
+        )
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise StoreError(f"{url}: a study must outlive its process; give a file: `sqlite:///mapsearch.db`")
+        raise StoreError(f"{shown(parsed)}: a study must outlive its process; give a file: `sqlite:///mapsearch.db`")
     folder = os.path.dirname(parsed.database or "")
     if parsed.get_backend_name() == "sqlite" and folder and not os.path.isdir(folder):
-        raise StoreError(f"{url}: the folder `{folder}` does not exist; make it, or give another file")
+        raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; make it, or give another file")
     return parsed
 
 
@@ -72,10 +97,10 @@ def _engine(url: URL) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise StoreError(
-            f"{url.render_as_string()}: the driver `{error.name}` is not installed; `pip install 'mapsearch[postgres]'`"
+            f"{shown(url)}: the driver `{error.name}` is not installed; `pip install 'mapsearch[postgres]'`"
         ) from None
     except NoSuchModuleError:
-        raise StoreError(f"{url.render_as_string()}: no such database driver; {_KNOWN}") from None
+        raise StoreError(f"{shown(url)}: no such database driver; {_KNOWN}") from None
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -128,6 +153,28 @@ def _migrate(engine: Engine, *, create: bool) -> None:
             upgrade(db)
 
 
+@contextmanager
+def _creating_alone(engine: Engine) -> Iterator[None]:
+    """Keeps other processes from creating tables meanwhile, those of other libraries too."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as db:
+            db.execute(select(func.pg_advisory_lock(_CREATION_LOCK)))
+            try:
+                yield
+            finally:
+                db.execute(select(func.pg_advisory_unlock(_CREATION_LOCK)))
+    elif sys.platform == "win32":  # it cannot lock a folder
+        yield
+    else:
+        # The lock is the folder's: a lock file would stay behind, and one on the database would undo SQLite's own.
+        folder = os.open(os.path.dirname(engine.url.database or "") or ".", os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+
+
 def _version(db: Connection) -> str | None:
     if not inspect(db).has_table(VERSION_TABLE):
         return None
@@ -136,4 +183,4 @@ def _version(db: Connection) -> str | None:
 
 
 def _no_database(url: URL) -> NoDatabase:
-    return NoDatabase(f"no study database at {url.render_as_string()}; `mapsearch run STUDY.yaml` creates it")
+    return NoDatabase(f"no study database at {shown(url)}; `mapsearch run STUDY.yaml` creates it")

@@ -1,22 +1,26 @@
 """Transactions on the study database; a database that fails is a `StoreError`."""
 
+import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
-from mapsearch.core.errors import StoreError, StudyNotFound, did_you_mean
-from mapsearch.store.connect import reason
+from mapsearch.core.errors import DatabaseFailed, StudyNotFound, did_you_mean
+from mapsearch.store.connect import reason, shown
 from mapsearch.store.schema import studies
 
 
 class Database:
-    """Owns the engine. Every transaction raises `StoreError` when the database fails in it."""
+    """Owns the engine. Every transaction raises `DatabaseFailed` when the database fails in it."""
 
     def __init__(self, engine: Engine) -> None:
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
+        self._file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._identity = self._file and file_identity(self._file)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -30,9 +34,19 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes; it is rolled back when an error leaves it."""
+        """A transaction that writes; it is rolled back when an error leaves it.
+
+        Raises:
+            DatabaseFailed: the database failed, or its file was deleted or replaced: what is written to a
+                deleted file is lost with the process.
+        """
         with self._failures(), self._writer.begin() as db:
             yield db
+            if self._file and file_identity(self._file) != self._identity:
+                raise DatabaseFailed(
+                    f"{self._shown}: the file of the study database was deleted or replaced while the study ran; "
+                    "put it back, and the same command goes on from what it holds"
+                )
 
     def id_of(self, db: Connection, name: str) -> str:
         """The id of the study of that name.
@@ -53,7 +67,7 @@ class Database:
 
     @property
     def _shown(self) -> str:
-        return self._reader.url.render_as_string()
+        return shown(self._reader.url)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -62,7 +76,29 @@ class Database:
         except (IntegrityError, ProgrammingError):
             raise  # ours to put right, not the user's
         except DBAPIError as error:
-            raise StoreError(
-                f"{self._shown}: the study database failed: {reason(error)}; "
-                "when it can be reached again, the same command goes on"
+            raise DatabaseFailed(
+                f"{self._shown}: the study database failed: {reason(error)}; {_way_out(error)}"
             ) from error
+        except json.JSONDecodeError as error:
+            raise DatabaseFailed(
+                f"{self._shown}: a row of the study database is damaged, it must hold JSON ({error}); {RESTORE}"
+            ) from error
+
+
+RESTORE = "restore a backup"
+
+
+def file_identity(path: str) -> tuple[int, int] | None:
+    """What tells a file from any other that had or gets its name; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino)
+
+
+def _way_out(error: DBAPIError) -> str:
+    damaged = ("malformed", "not a database", "corrupt")
+    return (
+        RESTORE if any(word in reason(error) for word in damaged) else "once it can be reached, run the command again"
+    )

@@ -1,6 +1,6 @@
 """`Store` opens, creates and reads; who wants to write takes control of a study."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
@@ -46,13 +46,15 @@ class Store:
         self._database = Database(engine)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Self:
+    def open(cls, url: str, *, create: bool = True, create_more: Callable[[str], None] | None = None) -> Self:
         """The database at that SQLAlchemy URL, brought to this version's form; made if `create` and missing.
+
+        `create_more` makes other tables in the same database; processes that open it at once take turns.
 
         Raises:
             StoreError: the URL or the database cannot be used, or a newer mapsearch wrote it.
         """
-        return cls(connect(url, create=create), url)
+        return cls(connect(url, create=create, create_more=create_more), url)
 
     def close(self) -> None:
         """Closes every connection."""

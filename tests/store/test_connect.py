@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from mapsearch.core.errors import StoreError
+from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.store.store import Store
 
 OPEN = """
@@ -36,6 +36,8 @@ with Store.open(sys.argv[1]) as store:
         ("mysql://localhost/x", "mysql://localhost/x: no such kind of study database"),
         ("sqlite+nothing:///x.db", "no such database driver"),
         ("postgresql+pg8000://me:secret@localhost/x", r"me:\*\*\*@.*driver `pg8000` is not installed"),
+        ("postgresql+psycopg://me:p@ss@localhost/x", "more than one `@`"),
+        ("mysql://localhost/x?user=me&password=secret", r"mysql://localhost/x: no such kind"),
         ("sqlite://", "a study must outlive its process"),
         ("sqlite:////nowhere/at/all/study.db", "the folder `/nowhere/at/all` does not exist"),
     ],
@@ -44,6 +46,7 @@ def test_an_unusable_url_is_refused(url: str, message: str) -> None:
     with pytest.raises(StoreError, match=message) as caught:
         Store.open(url)
     assert len(str(caught.value).splitlines()) == 1
+    assert not any(word in str(caught.value) for word in ("secret", "p@ss", "ss@"))
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_a_database_that_fails_later_is_reported_in_one_line(sqlite_url: str) ->
         store.create_study("digits", {}, folder="", study_file="")
         store.close()
         Path(sqlite_url.removeprefix("sqlite:///")).write_text("overwritten " * 1000)
-        with pytest.raises(StoreError, match=r"study\.db: the study database failed: .*; when it can be reached"):
+        with pytest.raises(StoreError, match=r"study\.db: the study database failed: .*; restore a backup"):
             store.studies()
 
 
@@ -122,3 +125,56 @@ def test_a_database_of_this_version_is_opened_without_loading_the_migrations(sql
     )
     done = subprocess.run([sys.executable, "-c", code, sqlite_url], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+FIRST_RUN = """
+import sys
+from mapsearch.proposers.sampler import create_tables
+from mapsearch.store.store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+with Store.open(sys.argv[1], create_more=create_tables) as store:
+    store.create_study(sys.argv[2], {"seed": 0}, folder="", study_file="")
+    create_tables(sys.argv[1])
+"""
+
+
+def test_eight_first_runs_at_once_create_ours_and_the_samplers_tables(url: str) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    started = [subprocess.Popen([sys.executable, "-c", FIRST_RUN, url, f"study{n}"], **pipes) for n in range(8)]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in started:
+        process.communicate()
+    assert [process.returncode for process in started] == [0] * 8
+    with Store.open(url, create=False) as store:
+        assert len(store.studies()) == 8
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_fails_the_next_write(sqlite_url: str, replaced: bool) -> None:
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with Store.open(sqlite_url) as store:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits") as study:
+            path.rename(path.with_suffix(".moved"))
+            if replaced:
+                path.touch()
+            with pytest.raises(DatabaseFailed, match="deleted or replaced") as caught:
+                study.set_state("complete")
+            assert caught.value.exit_code == 1
+
+
+def test_a_row_that_is_no_json_is_reported_in_one_line(store: Store) -> None:
+    engine = create_engine(store.url)
+    if engine.dialect.name == "sqlite":  # PostgreSQL refuses it itself
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE mapsearch_studies SET facts = '{broken'"))
+        with pytest.raises(DatabaseFailed, match="a row of the study database is damaged"):
+            store.study("digits")
+    engine.dispose()

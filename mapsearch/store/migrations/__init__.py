@@ -6,6 +6,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from mapsearch.core.errors import StoreError
+from mapsearch.store.connect import shown
 
 
 def upgrade(connection: Connection) -> None:
@@ -18,7 +19,7 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(configuration(connection), "head")
     except CommandError as error:
         raise StoreError(
-            f"{connection.engine.url.render_as_string()}: this mapsearch does not know the form of the study "
+            f"{shown(connection.engine.url)}: this mapsearch does not know the form of the study "
             f"database ({error}); a newer version wrote it: `pip install -U mapsearch`"
         ) from None
 
