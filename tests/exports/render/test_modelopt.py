@@ -14,9 +14,15 @@ from mapsearch.exports.write import write
 
 
 def constants(text):
-    body = [node for node in ast.parse(text).body if isinstance(node, (ast.Assign, ast.AnnAssign))]
-    names = [node.target if isinstance(node, ast.AnnAssign) else node.targets[0] for node in body]
-    return {name.id: ast.literal_eval(node.value) for name, node in zip(names, body, strict=True)}
+    """The constants at the head of a file, before its first function; others belong to the source that it contains."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            return found
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            name = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            found[name.id] = ast.literal_eval(node.value)
+    return found
 
 
 def test_the_mapping_stands_in_the_file_as_data(distilled, tmp_path):
