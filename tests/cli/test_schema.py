@@ -27,3 +27,19 @@ def assert_known(data, schema, whole):
     types = {"string": str, "integer": int, "number": (int, float), "array": list, "object": dict}
     if schema.get("type") in types:
         assert isinstance(data, types[schema["type"]])
+
+
+def test_every_key_is_described(do):
+    schema = json.loads(do("schema")[1])
+    sections = {"StudySpec": schema, **schema["$defs"]}
+    keys = {
+        f"{name}.{key}": value for name, section in sections.items() for key, value in section["properties"].items()
+    }
+    assert len(keys) >= 45
+    assert [key for key, value in keys.items() if not value.get("description") and "$ref" not in value] == []
+    assert all(section.get("description") for section in sections.values())
+
+
+def test_one_device_may_be_given_without_brackets(do):
+    devices = json.loads(do("schema")[1])["$defs"]["Execution"]["properties"]["devices"]
+    assert {"auto", "string", "array"} <= {choice.get("const") or choice["type"] for choice in devices["anyOf"]}
