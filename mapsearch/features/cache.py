@@ -11,7 +11,7 @@ from urllib.parse import quote
 import torch
 from torch import Tensor
 
-TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4}
+FILE_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4}
 """Relative difference up to which a file's features count as those of the network at hand; 1e-2 in half precision."""
 
 
@@ -117,7 +117,7 @@ class FeatureCache:
         where = same.to(self._device)
         kept, live = column.rows[ids[same].to(self._device)].double(), feature[where].double()
         column.trusted = True
-        if not bool((kept - live).norm() <= TOLERANCE.get(feature.dtype, 1e-2) * live.norm()):
+        if not bool((kept - live).norm() <= FILE_TOLERANCE.get(feature.dtype, 1e-2) * live.norm()):
             column.digests.zero_()
             column.from_file = False
             assert self._folder is not None

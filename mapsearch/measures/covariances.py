@@ -11,16 +11,16 @@ from mapsearch.measures import moments
 from mapsearch.measures.estimate import LEAST_GROUPS, Estimate, NotFinite, cosines, floors
 from mapsearch.measures.kernels import u_centred
 
-BUDGET = 2**30
+MAX_SUMS_BYTES = 2**30
 """Bytes that the sums of one comparison may take."""
-SMALL = 32 * 2**20
+CHEAP_SUMS_BYTES = 32 * 2**20
 """Bytes up to which sums of all pairs are chosen for being cheap."""
-AFFORDED = ((8, 8), (LEAST_GROUPS, 4), (1, 2))
+GROUPS_AND_SHUFFLES = ((8, 8), (LEAST_GROUPS, 4), (1, 2))
 """Groups of samples for the jackknife, and shuffles for the floors: the most that fit the budget."""
 NULL_ROWS, NULL_SHUFFLES = 64, 64
-LEAST_ROWS = 4
+MIN_ROWS = 4
 """Fewer samples carry no unbiased estimate."""
-FLOAT64 = 3.0
+FLOAT64_COST = 3.0
 """What an operation in float64 costs against one in float32 with products of this form (2 to 3.4 on a CPU)."""
 
 
@@ -111,7 +111,7 @@ class CovarianceSums:
         if not self._n_batches:
             return Estimate(torch.zeros(self._n_layers, dtype=torch.float64), None, 1.0, 1.0, words)
         groups = [group for group, size in enumerate(self._sizes) if size]
-        if len(groups) < LEAST_GROUPS or self.n_rows - max(self._sizes) < LEAST_ROWS:
+        if len(groups) < LEAST_GROUPS or self.n_rows - max(self._sizes) < MIN_ROWS:
             groups = []
         values = self._of_pairs(self._cross, lambda sums: _whole_and_without(sums, groups))
         errors = weighted_jackknife(values[0], values[1:], [self._sizes[group] for group in groups]) if groups else None
@@ -137,15 +137,16 @@ class CovarianceSums:
     def _affordable(self, pairs: int) -> tuple[int, int]:
         """How many groups and shuffles fit the budget, where sums of all pairs hold `pairs` numbers."""
         own = sum((width + 2) ** 2 for widths in self._widths for width in widths)
-        for n_groups, most_shuffles in AFFORDED:
+        for n_groups, most_shuffles in GROUPS_AND_SHUFFLES:
             n_shuffles = 0 if self._has_law else most_shuffles
             n_bytes = 8 * ((n_groups + n_shuffles) * pairs + n_groups * own)
-            if n_bytes <= BUDGET:
+            if n_bytes <= MAX_SUMS_BYTES:
                 return n_groups, n_shuffles
         s, t = (f"{len(widths)} layers of up to {max(widths)} channels" for widths in self._widths)
         raise SpecError(
-            f"similarity: the moments of all pairs must fit {BUDGET >> 20} MiB, but {s} (student) and {t} (teacher) "
-            f"take {n_bytes >> 20} MiB; pool the features (`maps: mean`, `tokens: mean`), name fewer layers, or use "
+            f"similarity: the moments of all pairs must fit {MAX_SUMS_BYTES >> 20} MiB, but {s} (student) "
+            f"and {t} (teacher) take {n_bytes >> 20} MiB; pool the features (`maps: mean`, `tokens: mean`), name fewer "
+            "layers, or use "
             "`measure: cka` with `block: auto`"
         )
 
@@ -182,7 +183,7 @@ class CovarianceSums:
 
     def _watch_chance(self, s: Tensor, t: Tensor) -> None:
         """Keep what the floors are worked out from."""
-        if len(s) >= LEAST_ROWS:
+        if len(s) >= MIN_ROWS:
             for sums in self._shuffled:
                 sums.addmm_(s.T, t[torch.randperm(len(t), generator=self._random).to(t.device)])
         n_missing = NULL_ROWS - sum(map(len, self._first[0]))
@@ -221,7 +222,7 @@ class CovarianceSums:
     def _floors_by_law(self) -> tuple[float, float]:
         s, t = (torch.cat(first) for first in self._first)
         n, m = self.n_rows, len(s)
-        if m < LEAST_ROWS:
+        if m < MIN_ROWS:
             return 1.0, 1.0
         return floors(self._shuffled_grams(s, t) * (m * (m - 3) / (n * (n - 3))) ** 0.5)
 
@@ -265,7 +266,10 @@ def cheaper_than_blocks(student_widths: Sequence[int], teacher_widths: Sequence[
     d_s, d_t = sum(student_widths), sum(teacher_widths)
     own = sum(width**2 for width in (*student_widths, *teacher_widths))
     in_blocks = block * (d_s + d_t + len(student_widths) * len(teacher_widths))
-    return FLOAT64 * (d_s * d_t + own) < in_blocks and 8 * AFFORDED[0][0] * (d_s * d_t + own) <= SMALL
+    return (
+        FLOAT64_COST * (d_s * d_t + own) < in_blocks
+        and 8 * GROUPS_AND_SHUFFLES[0][0] * (d_s * d_t + own) <= CHEAP_SUMS_BYTES
+    )
 
 
 def _name(network: int, layer: int) -> str:

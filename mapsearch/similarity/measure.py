@@ -30,16 +30,16 @@ from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_
 
 Mask = Callable[[Any], Tensor | None]
 
-FEW = 8
+N_LISTING_SAMPLES = 8
 """Samples that show which layers there are."""
-SURE_SAMPLES = 512
+MIN_SAMPLES_TO_STOP = 512
 """Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""
-SPARSE = 8
+OUTLIER_SAMPLE_STRIDE = 8
 """After the first batch, outlier tokens are looked for in every so many-th sample."""
 CPU_BLOCK, GPU_BLOCK = 64, 256
 """On a CPU small blocks halve the work at an error below the samples' own; on a GPU the work is next to nothing."""
-MOST_LOOKS = 4
-"""A batch is looked at again for layers that need more care, found one by one at worst."""
+MAX_PASSES_PER_BATCH = 4
+"""A batch is shown again where a layer turns out to need centring first; at worst they are found one by one."""
 
 
 def compare(
@@ -97,7 +97,8 @@ def compare(
     first = next(stream, None)
     if first is None:
         raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got no batch")
-    few = first_samples(first, FEW) if forward is forward_batch else first  # a user's own may know the batch
+    # a user's own `forward` may know the batch, which is not cut then
+    few = first_samples(first, N_LISTING_SAMPLES) if forward is forward_batch else first
     t_layers, s_layers = (
         choose_layers(name, model, list_layers(model, lambda m: forward(m, moved_to(m, few)), batch_size(few)), wanted)
         for name, model, wanted in (("teacher", teacher, teacher_layers), ("student", student, student_layers))
@@ -184,15 +185,15 @@ def _count(
     digest, n_seen, random = hashlib.sha256(), 0, torch.Generator().manual_seed(seed)
     for batch in batches:
         n = min(batch_size(batch), (options.samples or sys.maxsize) - n_seen)
-        view = BatchView(rule, mask(batch), n, SPARSE if n_seen else 1, random)
+        view = BatchView(rule, mask(batch), n, OUTLIER_SAMPLE_STRIDE if n_seen else 1, random)
         digest.update(_digest(batch))
         versions = [version(tensor) for tensor in tensors_of(batch)]
-        for _ in range(MOST_LOOKS):
-            taught = teacher.read(batch, view)
+        for _ in range(MAX_PASSES_PER_BATCH):
+            teacher_features = teacher.read(batch, view)
             if [version(tensor) for tensor in tensors_of(batch)] != versions:
                 raise TaskError("similarity: the teacher's forward pass changes its input; hand it a copy in `forward`")
             try:
-                if sums.add(student.read(batch, view), taught):
+                if sums.add(student.read(batch, view), teacher_features):
                     break
             except NotFinite as error:
                 raise TaskError(readers[error.network].not_finite(error.layer)) from None
@@ -203,7 +204,7 @@ def _count(
 
 
 def _is_sure(sums: Sums, n_seen: int, tolerance: float | None) -> bool:
-    if tolerance is None or n_seen < SURE_SAMPLES:
+    if tolerance is None or n_seen < MIN_SAMPLES_TO_STOP:
         return False
     errors = sums.estimate().standard_errors
     return errors is not None and 1.96 * float(errors.max()) <= tolerance

@@ -240,7 +240,7 @@ def test_pairs_too_wide_are_refused_with_the_way_out():
 def test_a_tight_budget_costs_the_standard_errors_only(monkeypatch):
     student, teacher = layers(90, (30, 1.0)), layers(90, (40, 2.0), seed=7)
     rich = estimate(student, teacher)
-    monkeypatch.setattr(covariances, "BUDGET", 8 * 2 * (32 * 42 + 32**2 + 42**2))
+    monkeypatch.setattr(covariances, "MAX_SUMS_BYTES", 8 * 2 * (32 * 42 + 32**2 + 42**2))
     poor = estimate(student, teacher)
     assert rich.standard_errors is not None
     assert poor.standard_errors is None
