@@ -26,7 +26,7 @@ NOISE = ("uniform", "last", "first", "reverse", "random")
 CONTROL_SHARE = 0.5
 """Feature share of hand-made mappings during the search; the verdict gives them the nominee's settings."""
 
-FRESH = 1000
+CONFIRM_SEED_OFFSET = 1000
 """Confirm seeds begin this far above the study's seed, where no earlier run has been."""
 
 
@@ -47,7 +47,7 @@ def noise_seeds(spec: StudySpec) -> list[int]:
 
 def confirm_seeds(spec: StudySpec) -> list[int]:
     """Seeds that nothing before the confirm stage has seen."""
-    return [spec.seed + FRESH + i for i in range(spec.confirm.seeds)]
+    return [spec.seed + CONFIRM_SEED_OFFSET + i for i in range(spec.confirm.seeds)]
 
 
 def tune_trials(spec: StudySpec) -> list[Trial]:

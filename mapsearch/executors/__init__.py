@@ -1,1 +1,1 @@
-"""Where cohorts run: an executor takes cohorts and yields events, and None now and then while it waits."""
+"""Where cohorts run: one scheduler above the Executor protocol, and the session of a worker."""
