@@ -1,6 +1,7 @@
 """The search stage: a worker that becomes free gets the next proposals at once, made from all that is known."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
@@ -21,7 +22,12 @@ def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
     Raises:
         StudyFailed: no proposal came through.
     """
-    spec, sampler = context.spec, _open_sampler(context)
+    with closing(_open_sampler(context)) as sampler:
+        yield from _try_proposals(context, logits, sampler)
+
+
+def _try_proposals(context: StudyContext, logits: Recipe, sampler: Sampler) -> Iterator[Update]:
+    spec = context.spec
     sampler.forget_all_but(t.sampler_number for t in context.trials if t.sampler_number is not None)
     proposals = [t for t in context.trials if t.proposer in search.PROPOSALS]
     runner, n_proposed = Runner(context), len(proposals)

@@ -51,7 +51,7 @@ class Sampler:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = distributions(choices, n_student, n_teacher)
         self._kind, self._seed = kind, seed
-        storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+        self._storage = storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
         if name in optuna.get_all_study_names(storage):
             known = optuna.load_study(study_name=name, storage=storage)
             if known.user_attrs.get(CREATED_AT_ATTRIBUTE) != created_at and known.get_trials(deepcopy=False):
@@ -62,6 +62,11 @@ class Sampler:
             storage=storage, study_name=name, direction=direction, load_if_exists=True, sampler=RandomSampler(seed=seed)
         )
         self._study.set_user_attr(CREATED_AT_ATTRIBUTE, created_at)
+
+    def close(self) -> None:
+        """Close the connections to the database: SQLite keeps what was written in a file beside it until the last."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def ask(self, space: Space, draw: int, trial: int) -> tuple[int, Params]:
         """A new number and parameters for that mapsearch trial; the same `draw` on the same history repeats them."""
