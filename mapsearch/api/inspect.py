@@ -1,4 +1,4 @@
-"""What can be said of a study before anything is run: its layers, their similarity, and whether all is well."""
+"""What can be asked about a study before it runs: its layers, their similarity, and whether everything is in order."""
 
 from mapsearch.check import check
 from mapsearch.controller.forecast import with_forecast
@@ -6,7 +6,7 @@ from mapsearch.core.findings import CheckReport
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
-from mapsearch.features.kinds import demand_kinds
+from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.batches import train_batches
@@ -23,9 +23,9 @@ def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:
 def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     """The similarity of the layers that take part, measured now."""
     loaded = load_task(spec, cache_folder(storage, spec.name))
-    found = _layers(loaded, spec)
-    student = choose_layers("student", loaded.new_student(spec.seed), found["student"], spec.layers.student)
-    teacher = choose_layers("teacher", loaded.teacher, found["teacher"], spec.layers.teacher)
+    layers = _layers(loaded, spec)
+    student = choose_layers("student", loaded.new_student(spec.seed), layers["student"], spec.layers.student)
+    teacher = choose_layers("teacher", loaded.teacher, layers["teacher"], spec.layers.teacher)
     return measure_similarity(loaded, spec, student, teacher)
 
 
@@ -42,5 +42,5 @@ def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]
         name: list_layers(model, lambda m: forward(m, batch), batch_size(batch), spec.layers.kinds)
         for name, model in networks.items()
     }
-    demand_kinds(spec.layers.kinds, [*listed["student"], *listed["teacher"]])
+    require_known_layers(spec.layers.kinds, [*listed["student"], *listed["teacher"]])
     return listed

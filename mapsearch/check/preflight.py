@@ -15,7 +15,7 @@ from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.features.kinds import demand_kinds
+from mapsearch.features.kinds import require_known_layers
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loading import LoadedTask
 
@@ -63,7 +63,7 @@ def _check_together(
     if s_layers is None or t_layers is None:
         return None
     with log.guard("layers", "`layers.kinds`"):
-        demand_kinds(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
+        require_known_layers(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
     if not log.has_errors("logits"):
         with log.guard("padding", "`mask(batch)`"):

@@ -96,8 +96,8 @@ def _wrong_labels(
         return
     if labels.is_floating_point():
         if scores is not None and not is_classes(labels, scores.n_axes, scores.n_classes):
-            given = f"has labels of {labels.dtype} and shape {list(labels.shape[1:])}"
-            yield "data.float_labels", torch.ones(len(labels), dtype=torch.bool), given
+            kind = f"has labels of {labels.dtype} and shape {list(labels.shape[1:])}"
+            yield "data.float_labels", torch.ones(len(labels), dtype=torch.bool), kind
         return
     seen.n_labels += labels.numel()
     seen.n_unlabelled += int((labels == UNLABELLED).sum())

@@ -1,4 +1,4 @@
-"""`mapsearch layers`: what can take part."""
+"""`mapsearch layers`: the layers of both networks."""
 
 from pathlib import Path
 

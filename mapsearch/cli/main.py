@@ -39,13 +39,13 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SystemExit as left:
-            said = f"the study's own code ended the process: sys.exit({left.code!r}); take that call out"
-            raise StudyFailed(said) from left
+            message = f"the study's own code ended the process: sys.exit({left.code!r}); remove that call"
+            raise StudyFailed(message) from left
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="mapsearch")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error; may stand anywhere.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error; accepted anywhere.")
 def cli(debug: bool) -> None:
     """Find which teacher layers should teach which student layers, and prove whether it is worth it.
 
@@ -79,8 +79,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        said = " ".join(str(error).split())
-        _fail([f"unexpected {type(error).__name__}: {said}; the same command with --debug shows where"], 1)
+        message = " ".join(str(error).split())
+        _fail([f"unexpected {type(error).__name__}: {message}; the same command with --debug shows where"], 1)
     sys.exit(code)
 
 
@@ -93,10 +93,10 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _sentence(error: click.ClickException) -> str:
     """What click says, in the form of our own errors, with the help that says more."""
-    said = error.format_message().removesuffix(".")
-    said = said[:1].lower() + said[1:]
+    message = error.format_message().removesuffix(".")
+    message = message[:1].lower() + message[1:]
     context = error.ctx if isinstance(error, click.UsageError) else None
-    return said if context is None else f"{said}; see `{context.command_path} --help`"
+    return message if context is None else f"{message}; see `{context.command_path} --help`"
 
 
 def _fail(problems: Iterable[str], code: int) -> NoReturn:

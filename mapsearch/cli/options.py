@@ -23,7 +23,7 @@ study_argument = click.argument("study", metavar="STUDY.yaml", type=click.Path(p
 
 
 def read_study(path: Path) -> Any:
-    """The `StudySpec` of a file. Commands call this before they import anything heavy: a typo is told at once."""
+    """The `StudySpec` of a file. Commands call this before they import anything heavy: a typo is reported at once."""
     from mapsearch.core.study_file import load_study
 
     spec = load_study(path)

@@ -1,4 +1,4 @@
-"""How a command speaks: tables, lines and JSON on stdout; what is beside the result on stderr."""
+"""What commands print: tables, lines and JSON on stdout, everything that is not the result on stderr."""
 
 import os
 from typing import Any

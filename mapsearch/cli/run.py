@@ -23,7 +23,7 @@ def run(context: click.Context, study: Path, storage: str, inline: bool) -> None
     try:
         verdict = show_updates(run_loop(spec, storage, study.read_text(encoding="utf-8"), inline=inline))
     except KeyboardInterrupt:
-        print_line("stopped; all finished runs are saved, and the same command goes on", err=True)
+        print_line("stopped; all finished runs are saved, and the same command continues", err=True)
         context.exit(130)
     assert verdict is not None
     print_verdict(verdict, spec.metric)

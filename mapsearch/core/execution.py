@@ -28,7 +28,7 @@ class Execution(Section):
     """Where a study runs. It may differ at every resume: it is no part of what the study compares."""
 
     devices: Devices = Field(
-        "auto", description="cpu, cuda, cuda:N or a list of these; auto: every GPU, or the CPU where there is none"
+        "auto", description="cpu, cuda, cuda:N or a list of these; auto: every GPU, or the CPU if there is none"
     )
     workers: Workers = Field("auto", description="worker processes; auto: one per GPU, or one per `threads` CPU cores")
     threads: int = Field(1, ge=1, description="CPU threads per worker")
@@ -38,9 +38,7 @@ class Execution(Section):
         ge=0,
         description="per-worker budget in bytes for cached teacher outputs; 0 disables the cache",
     )
-    stall_seconds: float = Field(
-        1800, gt=0, description="seconds without progress after which the runs of a worker are given up"
-    )
+    stall_seconds: float = Field(1800, gt=0, description="seconds without progress after which a worker is stopped")
 
     @property
     def first_device(self) -> str:

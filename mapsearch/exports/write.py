@@ -47,16 +47,16 @@ def _write_new(texts: dict[Path, str]) -> None:
         raise ExportError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
 
 
-def _schema(target: str, known: Sequence[str], given: str | None) -> str:
-    if given is None:
+def _schema(target: str, known: Sequence[str], schema: str | None) -> str:
+    if schema is None:
         return known[0] if known else ""
     if not known:
-        raise ExportError(f"target `{target}` has only one schema, but got --schema {given}; leave it out")
-    if given not in known:
+        raise ExportError(f"target `{target}` has only one schema, but got --schema {schema}; leave it out")
+    if schema not in known:
         raise ExportError(
-            f"target `{target}` has no schema `{given}`{did_you_mean(given, known)}; known: {', '.join(known)}"
+            f"target `{target}` has no schema `{schema}`{did_you_mean(schema, known)}; known: {', '.join(known)}"
         )
-    return given
+    return schema
 
 
 def _refuse(target: str, source: ExportSource, left_out: Sequence[Unsupported], lossy: bool) -> None:

@@ -1,1 +1,1 @@
-"""Layers of a network and what they put out."""
+"""The layers of a network and their outputs."""

@@ -99,14 +99,14 @@ class FeatureCache:
         if not self._folder or name in self.refused or not (path := _path(self._folder, name)).exists():
             return None
         try:
-            found = torch.load(path, mmap=True, weights_only=True)
+            entry = torch.load(path, mmap=True, weights_only=True)
         except (OSError, RuntimeError, UnpicklingError):  # not a file of ours, or a damaged one
             path.unlink(missing_ok=True)
             return None
-        if len(found["digests"]) != self._n or found["rows"].nbytes > self._left:
+        if len(entry["digests"]) != self._n or entry["rows"].nbytes > self._left:
             return None
-        self._left -= found["rows"].nbytes
-        self._columns[name] = _Column(found["rows"].to(self._device), found["digests"], from_file=True, trusted=False)
+        self._left -= entry["rows"].nbytes
+        self._columns[name] = _Column(entry["rows"].to(self._device), entry["digests"], from_file=True, trusted=False)
         return self._columns[name]
 
     def _examine(self, name: str, column: _Column, feature: Tensor, ids: Tensor, digests: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What a layer puts out: a vector, tokens or a map, and whether it can be used; told by its shape and its weights."""
+"""What a layer outputs: a vector, tokens or a map, and whether that can be used; known from shape and weights."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ CONVOLUTIONS = (
 _CHANNELS_SECOND = (*CONVOLUTIONS, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm1d)
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
 _AXES: dict[Kind, tuple[int, ...]] = {"vector": (2,), "tokens": (3,), "map": (3, 4, 5)}
-"""How many axes a feature of each kind may have, the batch's among them."""
+"""How many axes a feature of each kind may have, including the batch axis."""
 
 
 def matches(path: str, pattern: str) -> bool:
@@ -41,36 +41,40 @@ def kind_of(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | No
 
 
 def _width(module: nn.Module) -> int:
-    """Channels that a weighted layer puts out."""
+    """Number of channels that a weighted layer outputs."""
     names = ("out_features", "embedding_dim", "out_channels", "num_features", "num_channels")
-    found = next((getattr(module, name) for name in names if hasattr(module, name)), None)
-    return int(module.normalized_shape[-1] if isinstance(module, nn.LayerNorm) else found or 0)
+    n_channels = next((getattr(module, name) for name in names if hasattr(module, name)), None)
+    return int(module.normalized_shape[-1] if isinstance(module, nn.LayerNorm) else n_channels or 0)
 
 
 def _holds(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> bool:
     return any(isinstance(inner, kinds) for inner in module.modules())
 
 
-def tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int, said: Kind | None) -> str:
-    """Why what the module put out cannot be mapped, or the empty string; `said` is its kind in the study file."""
+def tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int, kind: Kind | None) -> str:
+    """Why the output of the module cannot be mapped, or the empty string; `kind` is the one in the study file."""
     if tensor is None:
-        return "puts out no tensor"
+        return "outputs no tensor"
     if not tensor.is_floating_point():
-        return f"puts out {tensor.dtype}, not floating point numbers"
+        return f"outputs {tensor.dtype}, not floating-point numbers"
     shape = list(tensor.shape)
     if tensor.ndim < 2 or tensor.ndim > 5:
-        return f"puts out shape {shape}; two to five axes are needed"
+        return f"outputs shape {shape}; two to five axes are needed"
     if tensor.shape[0] != n_samples:
-        return f"puts out shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
-    if said:
-        return "" if tensor.ndim in _AXES[said] else f"is no {said}, as `layers.kinds` says: it puts out shape {shape}"
+        return f"outputs shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
+    if kind:
+        return (
+            ""
+            if tensor.ndim in _AXES[kind]
+            else f"cannot be a {kind}, as `layers.kinds` says: it outputs shape {shape}"
+        )
     if tensor.ndim > 3 and _holds(module, _CHANNELS_LAST) and not _holds(module, _CHANNELS_SECOND):
-        return f"puts out shape {shape} with channels last; a map needs its channels on the second axis"
+        return f"outputs shape {shape} with channels last; a map needs its channels on the second axis"
     return ""
 
 
-def demand_kinds(kinds: Mapping[str, Kind], layers: Sequence[Layer]) -> None:
-    """Make sure that every name of `layers.kinds` means something.
+def require_known_layers(kinds: Mapping[str, Kind], layers: Sequence[Layer]) -> None:
+    """Make sure that every name of `layers.kinds` matches a layer.
 
     Args:
         layers: those of both networks.

@@ -79,7 +79,7 @@ def choose_layers(
 def _outputs(
     model: nn.Module, modules: dict[str, nn.Module], forward: Callable[[nn.Module], Any]
 ) -> dict[str, list[Tensor | None]]:
-    """What each module put out in one pass in eval mode: shape and type only, so that nothing is held in memory."""
+    """What each module outputs in one pass in eval mode: shape and type only, so that nothing is held in memory."""
     outputs: dict[str, list[Tensor | None]] = {}
 
     def watch(path: str) -> Any:
@@ -118,11 +118,11 @@ def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_sampl
     if not outputs and isinstance(module, _CONTAINERS):
         children = [f"`{path}.{name}`" for name, _ in module.named_children()]
         offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
-        return f"a {type(module).__name__} that is never called and puts out nothing{offer}"
+        return f"a {type(module).__name__} that is never called itself{offer}"
     if not outputs:
-        return "fired 0 times on the check batch; choose a layer that runs in every forward pass"
+        return "ran 0 times on the check batch; choose a layer that runs in every forward pass"
     if len(outputs) > 1:
-        return f"fires {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
+        return f"runs {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
     return tensor_problem(module, outputs[0], n_samples, said)
 
 
@@ -131,7 +131,7 @@ def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Lay
 
     Blocks are instances of one class that holds most of the parameters and is repeated. Looked
     for in turn: blocks inside a container, blocks anywhere, containers, single weighted layers. The
-    layer that ran last is left out: it puts out the logits, which have a loss of their own.
+    layer that ran last is left out: it outputs the logits, which have a loss of their own.
     """
     modules = {path: unwrapped(module) for path, module in bare_modules(model).items()}
     usable = _without_head([layer for layer in layers if not layer.problem])

@@ -15,7 +15,7 @@ def bare_modules(model: nn.Module) -> dict[str, nn.Module]:
     Where a wrapper stands, it is the wrapper that is found under the path: a hook outside a compiled
     or checkpointed region sees what leaves it. Of a module that is shared, the first path counts.
     """
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     seen: set[nn.Module] = set()
     waiting = [("", model)]
     while waiting:
@@ -23,10 +23,10 @@ def bare_modules(model: nn.Module) -> dict[str, nn.Module]:
         core = unwrapped(module)
         if core not in seen:
             seen.add(core)
-            found[path] = module
+            modules[path] = module
             below = [(f"{path}.{name}" if path else name, child) for name, child in core.named_children()]
             waiting += reversed(below)  # the last is taken first
-    return found
+    return modules
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -57,10 +57,10 @@ def find_modules(model: nn.Module, paths: Collection[str]) -> dict[str, nn.Modul
     """
     modules, others = bare_modules(model), other_names(model)
     bare = {path: path if path in modules else others.get(path) for path in paths}
-    for path, found in bare.items():
-        if not found:
+    for path, bare_path in bare.items():
+        if not bare_path:
             raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
-    return {path: modules[found] for path, found in bare.items() if found}
+    return {path: modules[bare_path] for path, bare_path in bare.items() if bare_path}
 
 
 def is_compiled(module: nn.Module) -> bool:

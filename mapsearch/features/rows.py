@@ -48,14 +48,14 @@ class RowRule:
 
     def words(self, kinds: set[Kind | None]) -> str:
         """What was done to features of these kinds, for people."""
-        said = []
+        phrases = []
         if "map" in kinds:
             words = {"flatten": "flattened", "mean": "averaged", "grid": f"averaged down to {GRID} positions an axis"}
-            said.append(f"maps {words[self.maps]}")
+            phrases.append(f"maps {words[self.maps]}")
         if "tokens" in kinds:
             words = {"mean": "averaged", "first": "only the first", "flatten": "flattened", "samples": "each a sample"}
-            said.append(f"tokens {words[self.tokens]}")
-        return "; ".join(said) or "vectors"
+            phrases.append(f"tokens {words[self.tokens]}")
+        return "; ".join(phrases) or "vectors"
 
 
 def to_rows(

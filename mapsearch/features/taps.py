@@ -87,7 +87,7 @@ class FeatureTaps:
         """The features of the forward pass just done, by path; nothing is kept here.
 
         Raises:
-            LayerNotFound: a layer did not run exactly once, or put out no tensor.
+            LayerNotFound: a layer did not run exactly once, or did not output a tensor.
         """
         captured, self._captured = self._captured, {}
         features = {}
@@ -97,7 +97,7 @@ class FeatureTaps:
                 n_calls = seen.calls if seen else 0
                 raise LayerNotFound(f"layer `{path}` must run once per forward pass, but ran {n_calls} times")
             if seen.tensor is None:
-                raise LayerNotFound(f"layer `{path}` must put out a tensor, but put out none; choose another layer")
+                raise LayerNotFound(f"layer `{path}` must output a tensor, but did not; choose another layer")
             features[path] = seen.tensor
         return features
 

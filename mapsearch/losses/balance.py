@@ -56,11 +56,11 @@ class Gate(nn.Module):
         Args:
             main: task and logit terms, a scalar.
         """
-        taught = [feature for feature in features if feature.requires_grad]
-        if not (torch.is_grad_enabled() and main.requires_grad and taught):
+        attached = [feature for feature in features if feature.requires_grad]
+        if not (torch.is_grad_enabled() and main.requires_grad and attached):
             return list(features)
-        found = torch.autograd.grad(main, taught, retain_graph=True, allow_unused=True)
-        gradients = {id(feature): gradient for feature, gradient in zip(taught, found, strict=True)}
+        received = torch.autograd.grad(main, attached, retain_graph=True, allow_unused=True)
+        gradients = {id(feature): gradient for feature, gradient in zip(attached, received, strict=True)}
         return [self._gated(i, feature, gradients.get(id(feature))) for i, feature in enumerate(features)]
 
     def dropped(self) -> list[float]:

@@ -33,16 +33,16 @@ def term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: Recipe
 def _term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: RecipeLoss) -> dict[str, TermGradient]:
     parameters = [p for p in student.parameters() if p.requires_grad]
     projectors = dict(zip(loss.names, loss.projectors, strict=True))
-    found = {}
+    gradients_by_term = {}
     for name, term in terms.items():
         own = list(projectors[name].parameters()) if name in projectors else []
         if not term.requires_grad:
-            found[name] = TermGradient(0.0, 0.0 if own else None)
+            gradients_by_term[name] = TermGradient(0.0, 0.0 if own else None)
             continue
         gradients = torch.autograd.grad(term, [*parameters, *own], retain_graph=True, allow_unused=True)
         split = len(parameters)
-        found[name] = TermGradient(_norm(gradients[:split]), _norm(gradients[split:]) if own else None)
-    return found
+        gradients_by_term[name] = TermGradient(_norm(gradients[:split]), _norm(gradients[split:]) if own else None)
+    return gradients_by_term
 
 
 def shares(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> tuple[float, ...]:

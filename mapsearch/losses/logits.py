@@ -23,8 +23,8 @@ FLOAT32_LOGITS = 2**23
 def kl(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
     """`temperature^2 * KL(teacher || student)` of the softened distributions, in nats.
 
-    Source: Hinton, Vinyals and Dean 2015, section 2. Trap: it wants the student's logits as large as the
-    teacher's, which a small student can seldom make; `standardised_kl` does not.
+    Source: Hinton, Vinyals and Dean 2015, section 2. Trap: it asks for student logits as large as the
+    teacher's, which a small student can rarely produce; `standardised_kl` does not.
     """
     return _mean(partial(_kl_sum, temperature=temperature), student, teacher, mask)
 

@@ -114,7 +114,7 @@ class RecipeLoss(nn.Module):
         self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
     ) -> Tensor:
         """The raw loss of every feature term, `[P]`, from features by layer path."""
-        return self._feature_losses(self._taught(student), teacher, mask)
+        return self._feature_losses(self._student_features(student), teacher, mask)
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None]]) -> None:
@@ -186,16 +186,16 @@ class RecipeLoss(nn.Module):
             weights.append((1 - recipe.feature_share) * recipe.logit_weight)
             losses.append(LOGIT_LOSSES[recipe.logit_loss](student_logits, teacher_logits, recipe.temperature, mask))
         if self.feature_terms:
-            taught, share = self._taught(student), recipe.feature_share * self.fade(progress)
+            features, share = self._student_features(student), recipe.feature_share * self.fade(progress)
             if self.gate is not None:
-                taught = self.gate(taught, torch.stack(_weighted(weights, losses)).sum())
+                features = self.gate(features, torch.stack(_weighted(weights, losses)).sum())
             names += self.names
             weights += [share * term.weight for term in self.feature_terms]
-            losses += (self._feature_losses(taught, teacher, mask) / self.scales + self._anchors()).unbind()
+            losses += (self._feature_losses(features, teacher, mask) / self.scales + self._anchors()).unbind()
         weigh = _weighted if self.uncertainty is None else self.uncertainty
         return dict(zip(names, weigh(weights, losses), strict=True))
 
-    def _taught(self, student: Mapping[str, Tensor]) -> list[Tensor]:
+    def _student_features(self, student: Mapping[str, Tensor]) -> list[Tensor]:
         return [student[term.student] for term in self.feature_terms]
 
     def _rows(self) -> list[tuple[FeatureTerm, Mixture]]:
@@ -207,16 +207,18 @@ class RecipeLoss(nn.Module):
         """What the learned mixtures pay for leaving `W`, `[P]`."""
         return torch.stack([m.anchor() for _, m in self._rows()]) if self.recipe.aggregation == "mix" else 0.0
 
-    def _feature_losses(self, taught: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
+    def _feature_losses(
+        self, student_features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None
+    ) -> Tensor:
         loss = FEATURE_LOSSES[self.recipe.loss]
         mixtures = [mixture for _, mixture in self._rows()]
         values = []
-        for i, (term, feature) in enumerate(zip(self.feature_terms, taught, strict=True)):
-            features = [teacher[path] for path in term.teachers]
-            given = mixtures[i].stack(features) if mixtures else features[0]
+        for i, (term, feature) in enumerate(zip(self.feature_terms, student_features, strict=True)):
+            teacher_features = [teacher[path] for path in term.teachers]
+            target = mixtures[i].stack(teacher_features) if mixtures else teacher_features[0]
             projector = self.projectors[i]
             assert isinstance(projector, Projector)
-            s, t = projector(feature, given)
+            s, t = projector(feature, target)
             values.append(loss(s, mixtures[i](t, mask) if mixtures else t, mask, **projector.learned))
         return torch.stack(values) if values else self.scales.new_zeros(0)
 

@@ -116,11 +116,11 @@ class BlockSums:
         mean = torch.cat([x.mean((-2, -1)) for x in stacks])
         own, mean = torch.stack([own, mean]).cpu()
         lost = (~(mean.abs() <= OFFSET * own) | (own < LEAST) | ~(own < LARGEST)).any(0)
-        found = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and self._units[layer] is None]
-        for layer in found:  # blocks counted before stay comparable: the unit takes over from the scale
+        unrecoverable = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and self._units[layer] is None]
+        for layer in unrecoverable:  # blocks counted before stay comparable: the unit takes over from the scale
             scale = float(self._scales[layer])
             self._units[layer], self._scales[layer] = (scale**-0.5, 1.0) if scale > 0 else (0.0, 0.0)
-        if found:
+        if unrecoverable:
             return True
         if not bool(mean.isfinite().all()):
             layer = int((~mean.isfinite()).any(0).nonzero()[0])

@@ -156,9 +156,9 @@ class CovarianceSums:
         wide = torch.ones(n, sum(self._widths[network]) + 2 * len(layers), dtype=torch.float64, device=self._device)
         parts = self._parts(network, wide)
         for layer, (rows, part) in enumerate(zip(layers, parts, strict=True)):
-            given, wanted = tuple(rows.shape), (n, self._widths[network][layer])
-            if given != wanted:
-                raise TaskError(f"similarity: {_name(network, layer)} must give rows {wanted}, but gave {given}")
+            shape, wanted = tuple(rows.shape), (n, self._widths[network][layer])
+            if shape != wanted:
+                raise TaskError(f"similarity: {_name(network, layer)} must give rows {wanted}, but gave {shape}")
             moved = rows.to(self._device)
             if len(origins) == layer:
                 origins.append(moved.sort(0).values[n // 2].double())

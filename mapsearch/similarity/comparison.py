@@ -37,9 +37,11 @@ def _require_same_layers(network: str, before: Sequence[str], after: Sequence[st
     if before == after:
         return
     lost, new = ([x for x in a if x not in b] for a, b in ((before, after), (after, before)))
-    said = [f"only the {which} has {_names(names)}" for which, names in (("first", lost), ("second", new)) if names]
-    given = " and ".join(said) or "they stand in another order"
-    raise SimilarityError(f"comparison: both similarities must have the same {network} layers, but {given}")
+    differences = [
+        f"only the {which} has {_names(names)}" for which, names in (("first", lost), ("second", new)) if names
+    ]
+    difference = " and ".join(differences) or "their order differs"
+    raise SimilarityError(f"comparison: both similarities must have the same {network} layers, but {difference}")
 
 
 def _names(names: Sequence[str]) -> str:

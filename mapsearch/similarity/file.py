@@ -41,23 +41,23 @@ def _problem(data: Any) -> str:
         if key not in known:
             return f"unknown key `{key}`{did_you_mean(key, known)}"
     try:
-        found = TypeAdapter(Similarity).validate_python(data)
+        similarity = TypeAdapter(Similarity).validate_python(data)
     except ValidationError as invalid:
         error = invalid.errors()[0]
         place = ".".join(map(str, error["loc"]))
         return f"`{place}` is missing" if error["type"] == "missing" else f"`{place}`: {error['msg'].lower()}"
-    return _shape_problem(found)
+    return _shape_problem(similarity)
 
 
-def _shape_problem(found: Similarity) -> str:
-    names = {"student_layers": found.student_layers, "teacher_layers": found.teacher_layers}
+def _shape_problem(similarity: Similarity) -> str:
+    names = {"student_layers": similarity.student_layers, "teacher_layers": similarity.teacher_layers}
     for key, layers in names.items():
         if not layers or len(set(layers)) < len(layers):
             return f"`{key}` must be names, each once"
-    if not isfinite(found.noise_floor) or not isfinite(found.spread_floor):
+    if not isfinite(similarity.noise_floor) or not isfinite(similarity.spread_floor):
         return "`noise_floor` and `spread_floor` must be finite numbers"
-    shape = [len(found.teacher_layers)] * len(found.student_layers)
-    for key, matrix in {"values": found.values, "standard_errors": found.standard_errors}.items():
+    shape = [len(similarity.teacher_layers)] * len(similarity.student_layers)
+    for key, matrix in {"values": similarity.values, "standard_errors": similarity.standard_errors}.items():
         if matrix is None:
             continue
         if [len(row) for row in matrix] != shape:

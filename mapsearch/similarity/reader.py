@@ -130,9 +130,9 @@ class FeatureReader:
         with torch.autocast(feature.device.type, enabled=False):
             mask = view.mask if view.mask is None else view.mask.to(feature.device)
             feature = padded(feature.detach(), mask)[: view.n]
-            found = to_rows(feature, layer.kind, self._rule, mask, view.order(feature, layer), view.sampled)
-            self._outliers[i] = max(self._outliers[i], found.outliers)
-            self._found[i] = self._sums.reduce(self._network, i, found.rows)
+            result = to_rows(feature, layer.kind, self._rule, mask, view.order(feature, layer), view.sampled)
+            self._outliers[i] = max(self._outliers[i], result.outliers)
+            self._found[i] = self._sums.reduce(self._network, i, result.rows)
 
     def not_finite(self, i: int) -> str:
         """The message for a layer whose feature holds inf or NaN."""

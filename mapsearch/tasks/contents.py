@@ -25,13 +25,13 @@ def row_digests(batch: Any) -> Tensor | None:
         return None
     rows = [_bytes(leaf, n) for leaf in leaves if _has_rows(leaf, n)]  # each [B, bytes]
     common = hashlib.sha256(repr([_form(leaf, n) for leaf in leaves]).encode())
-    found = []
+    digests = []
     for i in range(n):
         digest = common.copy()
         for row in rows:
             digest.update(row[i])
-        found.append(int.from_bytes(digest.digest()[:8], "little", signed=True) or 1)
-    return torch.tensor(found)
+        digests.append(int.from_bytes(digest.digest()[:8], "little", signed=True) or 1)
+    return torch.tensor(digests)
 
 
 def why_not_fixed(loaded: LoadedTask) -> str:

@@ -42,8 +42,8 @@ def _sum_and_count(name: str, value: Any, batch: Any) -> tuple[float, float]:
     try:
         values = torch.as_tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
-        given = type(value).__name__
-        raise TaskError(f"`metrics()`: `{name}` must be a number or a tensor, but got {given}") from None
+        type_name = type(value).__name__
+        raise TaskError(f"`metrics()`: `{name}` must be a number or a tensor, but got {type_name}") from None
     if not values.ndim:
         n = batch_size(batch)
         return float(values) * n, float(n)

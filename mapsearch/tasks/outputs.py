@@ -24,13 +24,13 @@ def matched_outputs(task: Task, output: Any) -> Tensor:
     if not isinstance(scores, Tensor):
         raise TaskError(f"`logits(output)` must return a tensor, but got {type(scores).__name__}: {CLASSES_ONLY}")
     if not scores.is_floating_point():
-        given = f"{scores.dtype} {list(scores.shape)}"
-        raise TaskError(f"`logits(output)` must return the scores before any argmax, as floats, but got {given}")
+        shape = f"{scores.dtype} {list(scores.shape)}"
+        raise TaskError(f"`logits(output)` must return the scores before any argmax, as floats, but got {shape}")
     if scores.ndim < 2 or scores.shape[-1] < 2:
         way_out = "a yes-or-no output becomes two classes by `torch.stack([torch.zeros_like(x), x], -1)`"
-        given = f"got {list(scores.shape)}"
+        shape = f"got {list(scores.shape)}"
         raise TaskError(
-            f"`logits(output)` must return `[..., C]` with C >= 2, but {given}: {CLASSES_ONLY}; {way_out}; "
+            f"`logits(output)` must return `[..., C]` with C >= 2, but {shape}: {CLASSES_ONLY}; {way_out}; "
             "outputs that are real numbers or embeddings cannot be matched yet"
         )
     return scores

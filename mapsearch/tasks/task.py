@@ -95,8 +95,8 @@ class Task(ABC):
             return output[0]  # type: ignore[no-any-return]
         if isinstance(output, Mapping) and "logits" in output:
             return output["logits"]  # type: ignore[no-any-return]
-        given = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
-        what = f"a {type(output).__name__}{given} has no `logits`"
+        keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
+        what = f"a {type(output).__name__}{keys} has no `logits`"
         raise TaskError(f"{what}; choose a model with a head for your task, or define `Task.logits(output)`")
 
     def labels(self, batch: Any) -> Tensor:

@@ -77,7 +77,7 @@ def test_too_few_samples_for_a_similarity(refused, write_study):
     task = study.parent / "task.py"
     task.write_text(task.read_text().replace("return points(128, 1)", "return points(48, 1)"))
     (line,) = refused("similarity", study)
-    assert "similarity: at least 64 samples must be given, but got 48" in line
+    assert "at least 64 samples" in line
 
 
 def test_a_plot_that_cannot_be_written(refused, write_study):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from mapsearch.core.errors import LayerNotFound
-from mapsearch.features.kinds import demand_kinds, kind_of
+from mapsearch.features.kinds import kind_of, require_known_layers
 from mapsearch.features.layers import choose_layers, list_layers
 
 
@@ -84,6 +84,6 @@ def test_a_kind_said_of_a_map_of_linear_layers_lets_it_take_part():
 
 def test_names_that_mean_no_layer_come_all_at_once():
     with pytest.raises(LayerNotFound) as caught:
-        demand_kinds({"conv1": "map", "conv2": "map", "x.*": "tokens"}, list(listed().values()))
+        require_known_layers({"conv1": "map", "conv2": "map", "x.*": "tokens"}, list(listed().values()))
     assert len(caught.value.problems) == 2
     assert "`conv2`; did you mean `conv1`" in caught.value.problems[0]

@@ -212,7 +212,7 @@ def test_a_layer_without_a_tensor_or_with_integers_says_so():
             self.none(x), self.ids(x)
             return self.head(x[:, 0, 0])
 
-    assert of(Holder(), IMAGES, "none").problem == "puts out no tensor"
+    assert of(Holder(), IMAGES, "none").problem == "outputs no tensor"
     assert of(Holder(), IMAGES, "ids").problem == "puts out torch.int64, not floating point numbers"
 
 

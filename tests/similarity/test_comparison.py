@@ -89,7 +89,7 @@ def test_what_makes_them_hard_to_compare_is_noted(changes, same, note):
             {"student_layers": ("s.0", "x.1")},
             r"the same student layers, but only the first has `s\.1` and only the second has `x\.1`",
         ),
-        ({"teacher_layers": ("t.1", "t.0", "t.2")}, "the same teacher layers, but they stand in another order"),
+        ({"teacher_layers": ("t.1", "t.0", "t.2")}, "teacher layers.*order"),
         (
             {"teacher_layers": ("t.0", "t.1"), "values": ((0.1, 0.2),) * 2},
             r"the same teacher layers, but only the first has `t\.2`$",

@@ -98,9 +98,9 @@ def test_layers_may_be_named():
 
 def test_too_few_samples_are_refused():
     teacher, student = networks()
-    with pytest.raises(TaskError, match="at least 64 samples must be given, but got 40"):
+    with pytest.raises(TaskError, match=r"at least 64 samples.*40"):
         compare(teacher, student, batches(0, n=40))
-    with pytest.raises(TaskError, match="at least 64 samples must be given, but got no batch"):
+    with pytest.raises(TaskError, match=r"at least 64 samples.*no batch"):
         compare(teacher, student, [])
 
 
@@ -281,7 +281,7 @@ def test_a_layer_that_is_not_finite_is_named():
             "`block: all` .*cka, procrustes, svcca, .*`measure: rsa`",
         ),
         ({"measure": "svcca", "block": 64}, "`measure: svcca` compares all samples at once"),
-        ({"block": 3}, "`block`: `auto` or `all` or a whole number >= 4 must be given, but got 3"),
+        ({"block": 3}, "`block`.*`auto` or `all` or a whole number >= 4.*got 3"),
         ({"samples": 10}, "`samples`"),
         ({"maps": "flat"}, "`maps`.*did you mean `flatten`"),
     ],
