@@ -51,7 +51,7 @@ def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int 
     if free is None or needed <= free:
         log.add("ok", "memory.fits", message)
     else:
-        log.add("warning", "memory.split", f"{message}; {_size(free)} are free, so that cohorts will be split")
+        log.add("warning", "memory.split", f"{message}; {_size(free)} are free, so cohorts will be split")
 
 
 def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> bool:

@@ -143,7 +143,7 @@ class Scheduler:
         elif isinstance(message, Ready):
             self._was_ready = True
             plans, slot.state, slot.cohort = slot.cohort, "idle", ()
-            yield from self._lost(plans, message.error or "the worker gave no result")
+            yield from self._lost(plans, message.error or "the worker returned no result")
         elif isinstance(message, Message):
             yield message
         elif any((plan.key, plan.attempt) == (message.key, message.attempt) for plan in slot.cohort):

@@ -34,8 +34,8 @@ def list_layers(
     layers: list[Layer] = []
     before: Kind | None = None
     for path in [*outputs, *(path for path in modules if path not in outputs)]:
-        said = next((kind for pattern, kind in (kinds or {}).items() if matches(path, pattern)), None)
-        layers.append(_layer(path, unwrapped(modules[path]), outputs.get(path, []), n_samples, before, said))
+        stated_kind = next((kind for pattern, kind in (kinds or {}).items() if matches(path, pattern)), None)
+        layers.append(_layer(path, unwrapped(modules[path]), outputs.get(path, []), n_samples, before, stated_kind))
         before = layers[-1].kind or before
     return tuple(layers)
 
@@ -103,16 +103,23 @@ def _outputs(
 
 
 def _layer(
-    path: str, module: nn.Module, outputs: list[Tensor | None], n_samples: int, before: Kind | None, said: Kind | None
+    path: str,
+    module: nn.Module,
+    outputs: list[Tensor | None],
+    n_samples: int,
+    before: Kind | None,
+    stated_kind: Kind | None,
 ) -> Layer:
     tensor = outputs[0] if outputs else None
-    kind = (said or kind_of(module, tensor, before)) if tensor is not None else None
+    kind = (stated_kind or kind_of(module, tensor, before)) if tensor is not None else None
     shape = tuple(tensor.shape[1:]) if tensor is not None else ()
-    problem = _problem(module, path, outputs, n_samples, said)
+    problem = _problem(module, path, outputs, n_samples, stated_kind)
     return Layer(path, type(module).__name__, kind, shape, len(outputs), problem)
 
 
-def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int, said: Kind | None) -> str:
+def _problem(
+    module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int, stated_kind: Kind | None
+) -> str:
     if isinstance(module, torch.jit.ScriptModule):
         return "TorchScript, which runs without hooks; give the nn.Module it was made from"
     if not outputs and isinstance(module, _CONTAINERS):
@@ -123,7 +130,7 @@ def _problem(module: nn.Module, path: str, outputs: list[Tensor | None], n_sampl
         return "ran 0 times on the check batch; choose a layer that runs in every forward pass"
     if len(outputs) > 1:
         return f"runs {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
-    return tensor_problem(module, outputs[0], n_samples, said)
+    return tensor_problem(module, outputs[0], n_samples, stated_kind)
 
 
 def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Layer, ...]:

@@ -83,9 +83,9 @@ def _notes(before: Similarity, after: Similarity, same_samples: bool | None) -> 
     if before.measure != after.measure:
         notes.append(f"two measures, {before.measure} and {after.measure}: compare their ranks, not their values")
     for what in ("estimator", "features", "n_samples"):
-        given = getattr(before, what), getattr(after, what)
-        if given[0] != given[1]:
-            notes.append(f"`{what}` differs: {given[0] or 'unknown'}; {given[1] or 'unknown'}")
+        values = getattr(before, what), getattr(after, what)
+        if values[0] != values[1]:
+            notes.append(f"`{what}` differs: {values[0] or 'unknown'}; {values[1] or 'unknown'}")
     if not same_samples:
         notes.append(
             "not known whether both saw the same samples" if same_samples is None else "they saw different samples"

@@ -178,13 +178,13 @@ def describe(error: BaseException) -> str:
         return "; ".join(error.problems)
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
-    said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if isinstance(error, SystemExit):
-        said = f"`sys.exit({'' if error.code is None else repr(error.code)})` was called"
+        text = f"`sys.exit({'' if error.code is None else repr(error.code)})` was called"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)] or frames
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{said}{where}"
+    return f"{text}{where}"
 
 
 def _is_library(filename: str) -> bool:
@@ -239,8 +239,8 @@ def _import_module(name: str) -> ModuleType:
 def _check_data(name: str, data: Any, least: int) -> None:
     if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "__getitems__"))):
         way_out = "; return its `dataset`" if hasattr(data, "dataset") else ""
-        given = f"{type(data).__name__}{way_out}"
-        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {given}")
+        type_name = f"{type(data).__name__}{way_out}"
+        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {type_name}")
     with user_code(f"the length of `{name}()`"):
         n = len(data)
     if n < least:
