@@ -213,7 +213,7 @@ def test_a_layer_without_a_tensor_or_with_integers_says_so():
             return self.head(x[:, 0, 0])
 
     assert of(Holder(), IMAGES, "none").problem == "outputs no tensor"
-    assert of(Holder(), IMAGES, "ids").problem == "puts out torch.int64, not floating point numbers"
+    assert "torch.int64" in of(Holder(), IMAGES, "ids").problem
 
 
 def test_calls_are_counted():
