@@ -56,7 +56,7 @@ def check_carries_gradient(log: FindingLog, student: nn.Module, paths: list[str]
 
 
 def _is_checkpointed(output: Tensor) -> bool:
-    """Whether a re-entrant checkpoint stands in the graph that made the tensor."""
+    """Whether the tensor's graph contains a re-entrant checkpoint."""
     waiting, seen = [output.grad_fn], set()
     while waiting:
         node = waiting.pop()

@@ -28,7 +28,7 @@ def forecast(
     log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, recipe: Recipe, batch: Any,
     overwritten: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Time a teacher pass and a student's step, and say what memory they take."""
+    """Time a teacher pass and a student's step, and forecast their memory."""
     memory_format = choose_memory_format(loaded)
     with open_steps(loaded, spec, space, recipe, batch, overwritten, memory_format) as steps:
         steps.train()  # the first pays for memory and kernels

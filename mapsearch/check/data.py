@@ -8,7 +8,7 @@ import torch
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
 from mapsearch.core.findings import Level
-from mapsearch.core.similarity import LEAST_SAMPLES
+from mapsearch.core.similarity import MIN_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.labels import integer_labels
@@ -18,7 +18,7 @@ from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import UNLABELLED, Task, batch_size
 
-OVERLAP = 0.01
+MAX_OVERLAP_SHARE = 0.01
 """Share of a data set that may occur in another one before the study is refused."""
 
 
@@ -28,8 +28,8 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     if size > n:
         problem = f"`train.batch_size: {size}` is more than the {n} training samples; every batch will hold all {n}"
         log.add("warning", "data.few_samples", problem)
-    if n < LEAST_SAMPLES and spec.similarity.tokens != "samples":
-        problem = f"similarity of layers needs at least {LEAST_SAMPLES} training samples, but got {n}"
+    if n < MIN_SAMPLES and spec.similarity.tokens != "samples":
+        problem = f"similarity of layers needs at least {MIN_SAMPLES} training samples, but got {n}"
         log.add("error", "data.too_few_samples", f"{problem}; unlabelled ones ({UNLABELLED}) count too")
     scores = class_scores(loaded, spec)
     with log.guard("data", "reading the samples"):
@@ -52,7 +52,7 @@ def _report_faults(
 ) -> None:
     for code, faults in seen.faults.items():
         if code == "data.float_labels" and any(finding.code == code for finding in log.findings):
-            continue  # the same of another data set says nothing more
+            continue  # already reported for another data set
         index, problem = faults[0]
         n_wrong = len({i for i, _ in faults})
         count = f"{n_wrong} of {seen.n_read} samples read" if n_wrong > 1 else "the only one"
@@ -81,7 +81,7 @@ def _check_overlap(log: FindingLog, digests: dict[str, list[bytes]]) -> None:
     for (first, known), (second, others) in combinations(digests.items(), 2):
         n_shared = sum(map(set(known).__contains__, others))
         if n_shared:
-            level: Level = "error" if n_shared > OVERLAP * len(others) else "warning"
+            level: Level = "error" if n_shared > MAX_OVERLAP_SHARE * len(others) else "warning"
             share = f"{n_shared} of {len(others)} samples of {second} ({n_shared / len(others):.1%})"
             way_out = "metrics on them are contaminated; remove them from one of the two sets"
             log.add(level, "data.overlap", f"{share} are also in {first}: {way_out}")

@@ -77,8 +77,8 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
         legal, traits = space.legal(loss, projector), LOSS_TRAITS[loss]
         if not traits.projected and projector != spec.space.projector[0]:
             continue  # without a projector all are the same
-        if spec.train.batch_size < traits.least_samples:
-            needed = f"batches of at least {traits.least_samples} samples for its relations"
+        if spec.train.batch_size < traits.min_samples:
+            needed = f"batches of at least {traits.min_samples} samples for its relations"
             given = f"`train.batch_size: {spec.train.batch_size}`"
             log.add("error", "pairs.small_batches", f"{loss} needs {needed}, but got {given}")
             continue
@@ -100,7 +100,7 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
 
 
 def check_mixtures(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> None:
-    """Say which teacher layers rows can mix, if the study wants that."""
+    """Report which teacher layers a row can mix, if the study mixes any."""
     wanted = ", ".join(name for name in spec.space.aggregation if name != "sum")
     if not wanted:
         return

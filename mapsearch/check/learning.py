@@ -1,4 +1,4 @@
-"""Checks that losses do what they say: zero between equal networks, a gradient for everything that must learn."""
+"""Checks that losses work: zero between equal networks, a gradient for everything that must learn."""
 
 import math
 from typing import Any

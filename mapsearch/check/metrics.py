@@ -19,13 +19,13 @@ from mapsearch.tasks.loading import LoadedTask, describe
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import batch_size, in_float32, with_rows
 
-GUESSES = 8
+N_GUESSES = 8
 """Times that the teacher's outputs are held against the labels of other samples."""
 
-CHANCE_SPREADS = 3.0
+MIN_SPREADS = 3.0
 """A teacher is better than guessing when it lies this many standard deviations of the guesses above their mean."""
 
-FEW_SAMPLES = 512
+N_COMPARED_SAMPLES = 512
 """Validation samples on which the teacher is compared with guessing, and measured at two batch sizes."""
 
 BATCHING_TOLERANCE = 0.01
@@ -37,7 +37,7 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
     name = spec.metric
     with log.guard("teacher", "measuring it on the validation data"):
         log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
-        log.add("ok", "teacher.metrics", f"{_said(metrics)} on {len(loaded.valid)} validation samples")
+        log.add("ok", "teacher.metrics", f"{_formatted(metrics)} on {len(loaded.valid)} validation samples")
         if problem := metric_problem(metrics, name):
             log.add("error", "teacher.metric", problem)
     if student is None:
@@ -46,7 +46,7 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
         started = perf_counter()
         log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
         log.seconds["evaluation"] = perf_counter() - started
-        log.add("ok", "student.metrics", f"{_said(metrics)} before any training")
+        log.add("ok", "student.metrics", f"{_formatted(metrics)} before any training")
         known = log.measured.get("teacher_metrics", {})
         if problem := metric_problem(metrics, name):
             log.add("warning", "student.metric", f"before any training: {problem}")
@@ -64,15 +64,15 @@ def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: f
         log.add("warning", "teacher.as_good_as_student", problem)
 
 
-def _said(metrics: dict[str, float]) -> str:
+def _formatted(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
 
 
 def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Whether the metrics are those of the whole set, or change with the size of its batches."""
     if metric_problem(log.measured.get("teacher_metrics", {}), spec.metric):
-        return  # told already
-    few = Subset(loaded.valid, range(min(FEW_SAMPLES, len(loaded.valid))))
+        return  # already reported
+    few = Subset(loaded.valid, range(min(N_COMPARED_SAMPLES, len(loaded.valid))))
     half = max(1, spec.train.batch_size // 2)
     sizes = [spec.train, spec.train.model_copy(update={"batch_size": half})]
     one, other = (evaluate(loaded, [loaded.teacher], few, train)[0] for train in sizes)
@@ -108,7 +108,7 @@ def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
     """Whether the teacher is better than its own outputs shuffled among the samples, and than a constant one."""
     known = log.measured.get("teacher_metrics", {})
     if metric_problem(known, spec.metric):
-        return  # told already
+        return  # already reported
     sign, teacher = (1.0 if spec.direction == "maximize" else -1.0), known[spec.metric]
     try:
         *shuffled, constant = _guesses(loaded, spec)
@@ -116,7 +116,7 @@ def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
         log.add("ok", "teacher.guesses_unknown", f"not compared with guessing: {describe(error)}")
         return
     spread = stdev(shuffled)
-    is_better = sign * (teacher - mean(shuffled)) > CHANCE_SPREADS * spread and sign * (teacher - constant) > 0
+    is_better = sign * (teacher - mean(shuffled)) > MIN_SPREADS * spread and sign * (teacher - constant) > 0
     if is_better or not isfinite(spread):
         return
     guesses = f"{mean(shuffled):.4g} +- {spread:.2g} with its outputs shuffled, {constant:.4g} with a constant output"
@@ -128,8 +128,8 @@ def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
 def _guesses(loaded: LoadedTask, spec: StudySpec) -> list[float]:
     """The study's metric for each shuffle of the teacher's outputs within a batch, and last for their mean."""
     forward = forward_in(spec.train.precision, loaded)
-    shuffled, constant = [open_accumulator(loaded) for _ in range(GUESSES)], open_accumulator(loaded)
-    for batch in ordered_batches(loaded, loaded.valid, spec.train.batch_size, FEW_SAMPLES, spec.seed):
+    shuffled, constant = [open_accumulator(loaded) for _ in range(N_GUESSES)], open_accumulator(loaded)
+    for batch in ordered_batches(loaded, loaded.valid, spec.train.batch_size, N_COMPARED_SAMPLES, spec.seed):
         n = batch_size(batch)
         if n < 2:
             continue  # nothing to shuffle

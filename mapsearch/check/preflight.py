@@ -71,7 +71,7 @@ def _check_together(
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
     if log.has_errors("teacher", "layers", "logits"):
-        return space  # what that does to gradients would say nothing more
+        return space  # gradients would only show the same problem again
     recipes = check_pairs(log, spec, space)
     check_mixtures(log, spec, space)
     for recipe in recipes:

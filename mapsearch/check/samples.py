@@ -16,10 +16,10 @@ from mapsearch.tasks.overlap import input_digest
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import UNLABELLED, to_device
 
-MOST_SAMPLES = 20_000
+MAX_SAMPLES_READ = 20_000
 """Samples of a data set that are looked at, spread over all of it: one that is generated as it is read has no end."""
 
-READ_AT_ONCE = 64
+SAMPLES_PER_READ = 64
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SamplesRead:
 def class_scores(loaded: LoadedTask, spec: StudySpec) -> ClassScores | None:
     """What the teacher's outputs are, seen on a few samples.
 
-    None where they cannot be had, which is told elsewhere, or are as many as the samples of the batch.
+    None where there are none, which other checks report, or as many as the batch has samples.
     """
     forward = forward_in(spec.train.precision, loaded)
     shapes = []
@@ -63,13 +63,13 @@ def read_samples(loaded: LoadedTask, data: Any, scores: ClassScores | None) -> S
     """Look at each sample of a data set once, or at 20,000 spread over a larger one.
 
     Raises:
-        TaskError: a sample cannot be read; its index is told.
+        TaskError: a sample cannot be read; the message names its index.
     """
     n = len(data)
-    chosen = range(n) if n <= MOST_SAMPLES else [i * n // MOST_SAMPLES for i in range(MOST_SAMPLES)]
+    chosen = range(n) if n <= MAX_SAMPLES_READ else [i * n // MAX_SAMPLES_READ for i in range(MAX_SAMPLES_READ)]
     seen = SamplesRead(len(chosen))
-    for start in range(0, len(chosen), READ_AT_ONCE):
-        part = chosen[start : start + READ_AT_ONCE]
+    for start in range(0, len(chosen), SAMPLES_PER_READ):
+        part = chosen[start : start + SAMPLES_PER_READ]
         samples = samples_at(loaded, data, part)
         seen.digests += [digest for digest in map(input_digest, samples) if digest is not None]
         batch = loaded.task.collate(samples)

@@ -6,13 +6,13 @@ from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.task import Task
 
-PADDED_TO = 64
+PADDING_MULTIPLE = 64
 """Vocabularies are padded to multiples of this, for the sake of the hardware (151936, 152064, 50304, 30528)."""
 
-MOST_PADDING = 0.01
+MAX_PADDING_SHARE = 0.01
 """Padding adds some hundreds to tens of thousands of tokens; of few classes even one more is a class."""
 
-SHOWN = 3
+N_SHOWN_TOKENS = 3
 
 
 def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teacher: Sequence[int]) -> None:
@@ -25,7 +25,7 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
     if tokenizers is not None and not _is_one_vocabulary(log, tokenizers):
         return
     small, large = sorted((student[-1], teacher[-1]))
-    padded = large - small < MOST_PADDING * large and (tokenizers is not None or large % PADDED_TO == 0)
+    padded = large - small < MAX_PADDING_SHARE * large and (tokenizers is not None or large % PADDING_MULTIPLE == 0)
     if small == large:
         log.add("ok", "logits.same_shape", f"{list(student)} from both networks")
     elif padded:
@@ -46,8 +46,8 @@ def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
     differing = [i for i in sorted(teacher.keys() & student.keys()) if teacher[i] != student[i]]
     if not differing:
         return True
-    first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:SHOWN])
-    more = f" and {len(differing) - SHOWN:,} more" if len(differing) > SHOWN else ""
+    first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:N_SHOWN_TOKENS])
+    more = f" and {len(differing) - N_SHOWN_TOKENS:,} more" if len(differing) > N_SHOWN_TOKENS else ""
     problem = f"the tokenizers differ at id {first}{more}"
     log.add("error", "logits.tokenizers_differ", f"{problem}; teacher and student must read and write one vocabulary")
     return False

@@ -62,7 +62,7 @@ def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
 
 
 def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, StudyFacts]:
-    yield from (Message("check", note) for note in loaded.notes)
+    yield from loaded.messages
     report = with_forecast(check(loaded, spec), spec)
     yield from (Message("check", f"{f.level}: {f.message}") for f in report.findings if f.level == "warning")
     raise_for_errors(report)

@@ -19,14 +19,14 @@ of a batch, whatever the widths, positions and kinds.
 class LossTraits:
     """What a feature loss requires of its features.
 
-    `least_samples` is the smallest batch from which anything can be learned. `least_scale` bounds the scale
+    `min_samples` is the smallest batch from which anything can be learned. `min_scale` bounds the scale
     that a pair's loss is divided by: a pair whose features are nearly equal at the start must not be blown
     up. It is lower for losses that are small between any two features.
     """
 
     compares: Compared
-    least_samples: int = 1
-    least_scale: float = 1e-3
+    min_samples: int = 1
+    min_scale: float = 1e-3
     learns_variance: bool = False
 
     @property
@@ -42,18 +42,18 @@ class LossTraits:
 
 LOSS_TRAITS: dict[FeatureLossName, LossTraits] = {
     "nmse": LossTraits("channels"),
-    "mse": LossTraits("channels", least_scale=1e-8),  # in the teacher's own unit
+    "mse": LossTraits("channels", min_scale=1e-8),  # in the teacher's own unit
     "cosine": LossTraits("channels"),
     "vid": LossTraits("channels", learns_variance=True),
     "attention": LossTraits("positions"),
-    "nst": LossTraits("positions", least_scale=1e-5),  # about 1 / channels
+    "nst": LossTraits("positions", min_scale=1e-5),  # about 1 / channels
     "attention_relation": LossTraits("tokens"),
-    "gram": LossTraits("samples", least_samples=2),
+    "gram": LossTraits("samples", min_samples=2),
     # two samples have one distance, which is the mean one; the scale of these three is about 1 / channels
-    "relational_distance": LossTraits("samples", least_samples=3, least_scale=1e-5),
-    "relational_angle": LossTraits("samples", least_samples=3, least_scale=1e-5),
-    "pkt": LossTraits("samples", least_samples=3, least_scale=1e-5),
-    "cka": LossTraits("samples", least_samples=4),
+    "relational_distance": LossTraits("samples", min_samples=3, min_scale=1e-5),
+    "relational_angle": LossTraits("samples", min_samples=3, min_scale=1e-5),
+    "pkt": LossTraits("samples", min_samples=3, min_scale=1e-5),
+    "cka": LossTraits("samples", min_samples=4),
 }
 
 LOGIT_LOSS_FUNCTIONS: dict[LogitLossName, str] = {

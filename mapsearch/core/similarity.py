@@ -13,7 +13,7 @@ WITH_BIAS: tuple[MeasureName, ...] = ("cka", "rbf_cka", "distance_correlation")
 """Measures whose textbook estimate is biased and that have a debiased one."""
 ALL_AT_ONCE: tuple[MeasureName, ...] = ("cka", "procrustes", "svcca")
 """Measures that can compare every sample with every other one, by working in feature space."""
-LEAST_SAMPLES = 64
+MIN_SAMPLES = 64
 """Fewer samples than these tell layers apart by chance."""
 
 

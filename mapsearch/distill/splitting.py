@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from mapsearch.core.runs import Cohort, RunPlan
 
-LEAST_PART = 2
+MIN_PART_SAMPLES = 2
 """Fewest samples of a micro-batch: batch norm has no statistics of one."""
 
 
@@ -23,7 +23,7 @@ def halves(plans: Sequence[RunPlan], batch_size: int) -> tuple[Cohort, ...]:
         middle = len(plans) // 2
         return tuple(plans[:middle]), tuple(plans[middle:])
     n_parts = 2 * plans[0].n_parts
-    return ((replace(plans[0], n_parts=n_parts),),) if batch_size // n_parts >= LEAST_PART else ()
+    return ((replace(plans[0], n_parts=n_parts),),) if batch_size // n_parts >= MIN_PART_SAMPLES else ()
 
 
 def slices(plans: Sequence[RunPlan], size: int) -> tuple[Cohort, ...]:

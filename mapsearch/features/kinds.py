@@ -26,8 +26,8 @@ def matches(path: str, pattern: str) -> bool:
 def kind_of(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None:
     """Three axes are tokens, unless a layer of this many channels, all on the second axis, made them a map.
 
-    Four and five are a map. A module without weights, such as a ReLU, puts out what came in: the kind
-    of the layer that ran before.
+    Four and five are a map. The output of a module without weights, such as a ReLU, has the kind of its
+    input: that of the layer that ran before.
     """
     if tensor.ndim == 2:
         return "vector"
@@ -66,7 +66,7 @@ def tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int, kin
         return (
             ""
             if tensor.ndim in _AXES[kind]
-            else f"cannot be a {kind}, as `layers.kinds` says: it outputs shape {shape}"
+            else f"cannot be a {kind} (set in `layers.kinds`), because it outputs shape {shape}"
         )
     if tensor.ndim > 3 and _holds(module, _CHANNELS_LAST) and not _holds(module, _CHANNELS_SECOND):
         return f"outputs shape {shape} with channels last; a map needs its channels on the second axis"

@@ -27,7 +27,7 @@ def list_layers(
 
     Args:
         forward: runs the model on one batch of `n_samples` samples.
-        kinds: names and globs of layers whose kind is known better than their shape tells.
+        kinds: names and globs of layers whose kind cannot be inferred from their shape.
     """
     modules = {path: module for path, module in bare_modules(model).items() if path}
     outputs = _outputs(model, modules, forward)
@@ -83,11 +83,11 @@ def _outputs(
     outputs: dict[str, list[Tensor | None]] = {}
 
     def watch(path: str) -> Any:
-        def note(module: nn.Module, args: Any, output: Any) -> None:
+        def record(module: nn.Module, args: Any, output: Any) -> None:
             tensor = feature_of(output)
             outputs.setdefault(path, []).append(None if tensor is None else torch.empty_like(tensor, device="meta"))
 
-        return note
+        return record
 
     mode = model.training
     with ExitStack() as stack:
@@ -149,14 +149,14 @@ def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Lay
         lambda path: isinstance(modules[path], (nn.Linear, *CONVOLUTIONS)),
     )
     families = [_largest_family([layer for layer in usable if tier(layer.path)], modules) for tier in tiers]
-    for least in (3, 2):  # two containers are usually trunk and head: look further before settling for them
+    for min_containers in (3, 2):  # two containers are usually trunk and head: first try everything else
         for tier, family in enumerate(families):
-            if len(family) >= (least if tier >= 2 else 2):
+            if len(family) >= (min_containers if tier >= 2 else 2):
                 return tuple(family)
     if usable:
         return (usable[-1],)
     why = next((f"; `{layer.path}`, for one: {layer.problem}" for layer in layers if layer.problem), "")
-    raise LayerNotFound(f"{network}: no usable layer found{why}; `mapsearch layers STUDY.yaml` says why for each")
+    raise LayerNotFound(f"{network}: no usable layer found{why}; `mapsearch layers STUDY.yaml` gives all reasons")
 
 
 def _without_head(usable: list[Layer]) -> list[Layer]:

@@ -15,8 +15,9 @@ MapRows = Literal["flatten", "grid", "mean"]
 TokenRows = Literal["mean", "first", "flatten", "samples"]
 Outliers = Literal["clip", "normalise", "keep"]
 
-GRID = 4
-OUTLIER = 10.0
+GRID_SIZE = 4
+"""Positions that an axis has at most after `maps: grid`."""
+OUTLIER_NORM_RATIO = 10.0
 """A token is an outlier when its norm is this many times the median: those of large models are by hundreds."""
 
 
@@ -50,7 +51,11 @@ class RowRule:
         """What was done to features of these kinds, for people."""
         phrases = []
         if "map" in kinds:
-            words = {"flatten": "flattened", "mean": "averaged", "grid": f"averaged down to {GRID} positions an axis"}
+            words = {
+                "flatten": "flattened",
+                "mean": "averaged",
+                "grid": f"averaged down to {GRID_SIZE} positions an axis",
+            }
             phrases.append(f"maps {words[self.maps]}")
         if "tokens" in kinds:
             words = {"mean": "averaged", "first": "only the first", "flatten": "flattened", "samples": "each a sample"}
@@ -81,7 +86,7 @@ def to_rows(
 def width(layer: Layer, rule: RowRule) -> int:
     """Numbers in a row of that layer."""
     if layer.kind == "map":
-        positions = {"flatten": layer.positions, "grid": tuple(min(GRID, n) for n in layer.positions), "mean": ()}
+        positions = {"flatten": layer.positions, "grid": tuple(min(GRID_SIZE, n) for n in layer.positions), "mean": ()}
         return layer.width * prod(positions[rule.maps])
     return prod(layer.shape) if rule.tokens == "flatten" else layer.width
 
@@ -131,7 +136,7 @@ def _without_outliers(feature: Tensor, mask: Tensor | None, outliers: Outliers, 
     if not share:
         return feature, 0.0
     norms, median, share = _norms(feature, mask)
-    factor = torch.where(norms > OUTLIER * median, median / norms, 1.0)
+    factor = torch.where(norms > OUTLIER_NORM_RATIO * median, median / norms, 1.0)
     return feature.float() * factor.unsqueeze(-1), share
 
 
@@ -142,11 +147,11 @@ def _norms(feature: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, float]
     if not len(real):
         return norms, norms.new_ones(()), 0.0
     median = real.median()
-    return norms, median, float((real > OUTLIER * median).float().mean()) if float(median) > 0 else 0.0
+    return norms, median, float((real > OUTLIER_NORM_RATIO * median).float().mean()) if float(median) > 0 else 0.0
 
 
 def _on_grid(feature: Tensor) -> Tensor:
-    size = [min(GRID, n) for n in feature.shape[2:]]
+    size = [min(GRID_SIZE, n) for n in feature.shape[2:]]
     pools: dict[int, Callable[[Tensor, Any], Tensor]]
     pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}
     return pools[len(size)](feature.float(), size)

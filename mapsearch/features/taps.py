@@ -102,9 +102,9 @@ class FeatureTaps:
         return features
 
 
-_held_off: list[bool] = []
-"""What the process-wide switch said before the first of those who hold it off now, once for each: they may leave in
-any order, as a generator does that is collected late."""
+_settings_before: list[bool] = []
+"""The setting before the first of the contexts that now switch the fast path off, once for each of them. They may
+end in any order: a generator that holds one may be collected late."""
 
 
 @contextmanager
@@ -114,13 +114,13 @@ def every_module_runs() -> Iterator[None]:
     That path runs inner modules without their hooks, and packs padded batches into nested tensors,
     whose features have no `[B, L, D]`.
     """
-    _held_off.append(_held_off[0] if _held_off else torch.backends.mha.get_fastpath_enabled())
+    _settings_before.append(_settings_before[0] if _settings_before else torch.backends.mha.get_fastpath_enabled())
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
-        before = _held_off.pop()
-        if not _held_off:
+        before = _settings_before.pop()
+        if not _settings_before:
             torch.backends.mha.set_fastpath_enabled(before)
 
 

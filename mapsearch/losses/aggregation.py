@@ -23,7 +23,7 @@ class Mixture(nn.Module):
 
     Fixed, `a` is the row of `W`. Learned, `a = softmax(log W + SPEED * shift)`, and minimising the loss over
     `a` alone would pick the teacher layer that is *easiest* to imitate, not the one that teaches most.
-    `anchor` holds against it: `PULL * KL(a || W)`, in units of the loss at the start; the optimizer's
+    `anchor` counteracts that: `PULL * KL(a || W)`, in units of the loss at the start; the optimizer's
     weight decay of `shift` leads back to `W` too.
 
     Args:

@@ -1,4 +1,4 @@
-"""What may happen to the terms' weights during training, beside nothing: the alternatives to frozen scales."""
+"""How the terms of a loss are balanced during training, where frozen scales alone do not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class Uncertainty(nn.Module):
     learning rate, so it hardly moves in short runs. Costs one number per term.
     """
 
-    SPEED = 10.0  # an adaptive optimizer moves a parameter by about lr a step: too little for a variance in one run
+    LOG_VARIANCE_UNIT = 10.0  # an adaptive optimizer moves a parameter by about lr a step: too little for one run
 
     def __init__(self, n_terms: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Uncertainty(nn.Module):
 
     def forward(self, weights: Sequence[float], losses: Sequence[Tensor]) -> list[Tensor]:
         """The weighted terms, from the share and the loss of each."""
-        logs = self.SPEED * self.log_variances
+        logs = self.LOG_VARIANCE_UNIT * self.log_variances
         return [w * ((-s).exp() * loss + s) for w, loss, s in zip(weights, losses, logs, strict=True)]
 
 
@@ -56,12 +56,12 @@ class Gate(nn.Module):
         Args:
             main: task and logit terms, a scalar.
         """
-        attached = [feature for feature in features if feature.requires_grad]
+        attached = {term: feature for term, feature in enumerate(features) if feature.requires_grad}
         if not (torch.is_grad_enabled() and main.requires_grad and attached):
             return list(features)
-        received = torch.autograd.grad(main, attached, retain_graph=True, allow_unused=True)
-        gradients = {id(feature): gradient for feature, gradient in zip(attached, received, strict=True)}
-        return [self._gated(i, feature, gradients.get(id(feature))) for i, feature in enumerate(features)]
+        received = torch.autograd.grad(main, [*attached.values()], retain_graph=True, allow_unused=True)
+        gradients = dict(zip(attached, received, strict=True))
+        return [self._gated(term, feature, gradients.get(term)) for term, feature in enumerate(features)]
 
     def dropped(self) -> list[float]:
         """The fraction of the steps in which each term was held back."""

@@ -45,7 +45,7 @@ def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tens
 def vid(
     student: Tensor, teacher: Tensor, mask: Tensor | None = None, *, log_variance: Tensor, floor: float = 0.01
 ) -> Tensor:
-    """Variational information distillation: how badly a Gaussian around the student foretells the teacher.
+    """Variational information distillation: how badly a Gaussian centred on the student predicts the teacher.
 
     `mean_c [log(v_c / floor) + e_c / v_c] / 2` with the learned variance `v_c = floor + exp(log_variance_c)`
     of each channel and its error `e_c = mean (s - t)_c^2 / mean variance of t`: channels the student

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from mapsearch.core.errors import CheckFailed
 from mapsearch.losses.recipe_loss import RecipeLoss
 
-INERT, DOMINATING = 0.001, 0.95
+INERT_SHARE, DOMINATING_SHARE = 0.001, 0.95
 """Shares of the gradient below and above which a feature term is worth a warning."""
 
 

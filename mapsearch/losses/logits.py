@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-FLOAT32_LOGITS = 2**23
+MAX_FLOAT32_LOGITS = 2**23
 """How many logits of a network are held in float32 at once."""
 
 
@@ -116,7 +116,7 @@ def _mean(
         logits[real] if real is not None else logits.flatten(0, -2)
         for logits in (student[..., :n_classes], teacher[..., :n_classes].detach())
     )  # [N, C]
-    n_rows = max(1, FLOAT32_LOGITS // n_classes)
+    n_rows = max(1, MAX_FLOAT32_LOGITS // n_classes)
     if len(s) <= n_rows:
         return loss_sum(s.float(), t.float()) / max(1, len(s))
     sums = [

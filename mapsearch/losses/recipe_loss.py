@@ -142,7 +142,7 @@ class RecipeLoss(nn.Module):
     def freeze_scales(self, losses: Sequence[Tensor]) -> None:
         """Freeze `scales` at the mean over batches of what `feature_losses` gave, each `[P]`."""
         scales = torch.stack([*losses]).mean(0)  # [batches, P] -> [P]
-        self.scales.copy_(scales.clamp(min=LOSS_TRAITS[self.recipe.loss].least_scale))
+        self.scales.copy_(scales.clamp(min=LOSS_TRAITS[self.recipe.loss].min_scale))
 
     @torch.no_grad()
     def restore(self, scales: Sequence[float], norms: Sequence[float]) -> None:

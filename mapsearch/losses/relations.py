@@ -3,8 +3,8 @@
 The contract is that of `features.py`. Each feature is seen as one row per sample (`views.samples`), so
 that neither widths nor positions nor kinds need be equal; memory is `[B, B]` beside the features. A batch
 given twice leaves `gram` as it is and moves distances, angles and `pkt` by about `2 / B` of their value, as they
-leave out pairs of a sample with itself. `cka` takes twins for evidence of likeness and falls; over fresh samples
-its mean is the same for every batch size.
+leave out pairs of a sample with itself. `cka` falls then, for equal samples are evidence of similarity; over
+fresh samples its mean is the same for every batch size.
 """
 
 import torch

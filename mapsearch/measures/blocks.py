@@ -11,10 +11,11 @@ Kernel = Callable[[Tensor], Tensor]
 
 N_GROUPS, N_REPLICATES = 20, 32
 EARLY_BLOCKS, EARLY_SHUFFLES = 2, 4
-CHUNK = 64**2
-OFFSET = 0.99
+MAX_PRODUCT_LENGTH = 64**2
+"""Numbers that float32 adds up in one inner product; longer ones are summed in float64, part by part."""
+MAX_MEAN_SHARE = 0.99
 """Share of a Gram matrix's diagonal that its mean may reach: above it a common offset eats the digits."""
-LEAST, LARGEST = 1e-30, 1e30
+MIN_SQUARED_NORM, MAX_SQUARED_NORM = 1e-30, 1e30
 """Squared norms outside of these leave float32's range in the products that follow."""
 
 
@@ -115,7 +116,7 @@ class BlockSums:
         own = torch.cat([x.diagonal(dim1=-2, dim2=-1).mean(-1) for x in stacks])  # [blocks, layers]
         mean = torch.cat([x.mean((-2, -1)) for x in stacks])
         own, mean = torch.stack([own, mean]).cpu()
-        lost = (~(mean.abs() <= OFFSET * own) | (own < LEAST) | ~(own < LARGEST)).any(0)
+        lost = (~(mean.abs() <= MAX_MEAN_SHARE * own) | (own < MIN_SQUARED_NORM) | ~(own < MAX_SQUARED_NORM)).any(0)
         unrecoverable = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and self._units[layer] is None]
         for layer in unrecoverable:  # blocks counted before stay comparable: the unit takes over from the scale
             scale = float(self._scales[layer])
@@ -146,7 +147,7 @@ class BlockSums:
     def _chance(self, s: Tensor, t: Tensor, size: int) -> Tensor:
         """What unrelated samples add to each replicate, `[R, S, T]`: permuted blocks' products under random signs."""
         products = []
-        is_early = self._n_blocks < EARLY_BLOCKS and size**2 <= CHUNK  # shuffling large blocks costs more than it tells
+        is_early = self._n_blocks < EARLY_BLOCKS and size**2 <= MAX_PRODUCT_LENGTH  # for large blocks it costs too much
         for _ in range(EARLY_SHUFFLES if is_early else 1):
             order = torch.randperm(size, generator=self._random)
             entries = (order[:, None] * size + order).flatten().to(s.device)
@@ -167,5 +168,5 @@ def _cut(n: int, block: int) -> list[tuple[int, int]]:
 
 def _products(s: Tensor, t: Tensor) -> Tensor:
     """All pairs' inner products `[blocks, S, T]` in float64; float32 adds up no more than a block of 64's."""
-    parts = zip(torch.split(s, CHUNK, -1), torch.split(t, CHUNK, -1), strict=True)
+    parts = zip(torch.split(s, MAX_PRODUCT_LENGTH, -1), torch.split(t, MAX_PRODUCT_LENGTH, -1), strict=True)
     return torch.stack([a @ b.mT for a, b in parts]).cpu().double().sum(0)

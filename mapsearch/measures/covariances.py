@@ -8,14 +8,14 @@ from torch import Tensor
 
 from mapsearch.core.errors import SpecError, TaskError
 from mapsearch.measures import moments
-from mapsearch.measures.estimate import LEAST_GROUPS, Estimate, NotFinite, cosines, floors
+from mapsearch.measures.estimate import MIN_GROUPS, Estimate, NotFinite, cosines, floors
 from mapsearch.measures.kernels import u_centred
 
 MAX_SUMS_BYTES = 2**30
 """Bytes that the sums of one comparison may take."""
 CHEAP_SUMS_BYTES = 32 * 2**20
 """Bytes up to which sums of all pairs are chosen for being cheap."""
-GROUPS_AND_SHUFFLES = ((8, 8), (LEAST_GROUPS, 4), (1, 2))
+GROUPS_AND_SHUFFLES = ((8, 8), (MIN_GROUPS, 4), (1, 2))
 """Groups of samples for the jackknife, and shuffles for the floors: the most that fit the budget."""
 NULL_ROWS, NULL_SHUFFLES = 64, 64
 MIN_ROWS = 4
@@ -111,7 +111,7 @@ class CovarianceSums:
         if not self._n_batches:
             return Estimate(torch.zeros(self._n_layers, dtype=torch.float64), None, 1.0, 1.0, words)
         groups = [group for group, size in enumerate(self._sizes) if size]
-        if len(groups) < LEAST_GROUPS or self.n_rows - max(self._sizes) < MIN_ROWS:
+        if len(groups) < MIN_GROUPS or self.n_rows - max(self._sizes) < MIN_ROWS:
             groups = []
         values = self._of_pairs(self._cross, lambda sums: _whole_and_without(sums, groups))
         errors = weighted_jackknife(values[0], values[1:], [self._sizes[group] for group in groups]) if groups else None

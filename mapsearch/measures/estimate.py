@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mapsearch.core.errors import TaskError
 
-LEAST_GROUPS = 4
+MIN_GROUPS = 4
 """Fewer groups of samples than these tell nothing of how sure a value is."""
 
 
@@ -51,7 +51,7 @@ def floors(shuffled: Tensor) -> tuple[float, float]:
 def jackknife(left_out: Tensor) -> Tensor | None:
     """Standard errors `[S, T]` from the values with one of `g` groups left out, `[g, S, T]` (Tukey 1958)."""
     g = len(left_out)
-    if g < LEAST_GROUPS:
+    if g < MIN_GROUPS:
         return None
     return ((g - 1) / g * (left_out - left_out.mean(0)).square().sum(0)).sqrt()
 

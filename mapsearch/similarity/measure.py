@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
-from mapsearch.core.similarity import LEAST_SAMPLES, Block, EstimatorName, MeasureName, Similarity
+from mapsearch.core.similarity import MIN_SAMPLES, Block, EstimatorName, MeasureName, Similarity
 from mapsearch.core.spec import SimilaritySpec, StudySpec
 from mapsearch.core.study_file import parse_section
 from mapsearch.features.layers import choose_layers, list_layers
@@ -96,7 +96,7 @@ def compare(
     stream = iter(batches)
     first = next(stream, None)
     if first is None:
-        raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got no batch")
+        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples must be given, but got no batch")
     # a user's own `forward` may know the batch, which is not cut then
     few = first_samples(first, N_LISTING_SAMPLES) if forward is forward_batch else first
     t_layers, s_layers = (
@@ -139,8 +139,8 @@ def measure_layers(
         ]
         digest, n_seen = _count(batches, mask, readers, sums, rule, options, seed)
     n_samples = n_seen if rule.tokens == "samples" else sums.n_rows
-    if n_samples < LEAST_SAMPLES:
-        raise TaskError(f"similarity: at least {LEAST_SAMPLES} samples must be given, but got {n_samples}")
+    if n_samples < MIN_SAMPLES:
+        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples must be given, but got {n_samples}")
     found = sums.estimate()
     return Similarity(
         tuple(layer.path for layer in student_layers),

@@ -58,7 +58,7 @@ def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:
     """The batch of these samples, where the data is: not yet on the device.
 
     Raises:
-        TaskError: a sample cannot be read; its index is told.
+        TaskError: a sample cannot be read; the message names its index.
     """
     return loaded.task.collate(samples_at(loaded, data, chosen))
 
@@ -67,7 +67,7 @@ def samples_at(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> list[Any
     """These samples of one of the task's data sets.
 
     Raises:
-        TaskError: a sample cannot be read; its index is told.
+        TaskError: a sample cannot be read; the message names its index.
     """
     fetch = getattr(data, "__getitems__", None) or (lambda part: [data[i] for i in part])
     try:

@@ -11,14 +11,14 @@ from mapsearch.tasks.batches import collated
 from mapsearch.tasks.loading import LoadedTask, seed_everything
 from mapsearch.tasks.task import batch_size
 
-LOOKED_AT = 64
-"""Samples that are looked at twice, spread over the data."""
+N_COMPARED_SAMPLES = 64
+"""Samples that are read twice, spread over the data."""
 
 
 def row_digests(batch: Any) -> Tensor | None:
     """A 64-bit digest `[B]` (int64, never 0) of all that a batch on the CPU holds of each sample.
 
-    What is no tensor `[B, ...]` counts for every sample. None when the batch holds objects that cannot be read.
+    Anything but a tensor `[B, ...]` counts for every sample. None when the batch holds objects that cannot be read.
     """
     n, leaves = batch_size(batch), [*_leaves(batch)]
     if not all(leaf is None or isinstance(leaf, (Tensor, str, int, float, bytes)) for leaf in leaves):
@@ -40,7 +40,7 @@ def why_not_fixed(loaded: LoadedTask) -> str:
     They are when a second look, under another seed and in a smaller batch, shows the same.
     """
     n = len(loaded.train)
-    chosen = sorted({i * n // LOOKED_AT for i in range(LOOKED_AT)})
+    chosen = sorted({i * n // N_COMPARED_SAMPLES for i in range(N_COMPARED_SAMPLES)})
     middle = len(chosen) // 2
     first, again = (_look(loaded, chosen, seed) for seed in (0, 1))
     halves = [_look(loaded, part, 1) for part in (chosen[:middle], chosen[middle:])]

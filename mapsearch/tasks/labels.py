@@ -12,7 +12,7 @@ def labels_of(task: Task, batch: Any) -> Tensor | None:
     """The labels of a batch, or None where the task has a loss and targets of its own and `labels` does not apply."""
     try:
         labels = task.labels(batch)
-    except Exception:  # a default loss that needs them fails by itself, where its error can be told
+    except Exception:  # a default loss that needs them fails later, where its error is reported
         return None
     return labels if isinstance(labels, Tensor) else None
 

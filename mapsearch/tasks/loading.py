@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from mapsearch.core.errors import MapsearchError, TaskError, did_you_mean
+from mapsearch.core.events import Message
 from mapsearch.core.runs import Split
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.isolation import import_file
@@ -36,7 +37,7 @@ class LoadedTask:
     valid: Any
     test: Any
     device: torch.device
-    notes: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
     def split(self, name: Split) -> Any:
         """The samples the search (`valid`) or the verdict (`test`) measures on."""
@@ -82,17 +83,18 @@ def open_task(task: Task, device: str) -> LoadedTask:
         train, valid, test = task.train_data(), task.valid_data(), task.test_data()
     _check_data("train_data", train, 8)
     _check_data("valid_data", valid, 8)
-    notes: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
     if test is None:
         n = len(valid)
         valid, test = EverySecond(valid, range(0, n, 2)), EverySecond(valid, range(1, n, 2))
-        notes = (f"no test_data: every second of the {n} validation samples is set aside for the verdict",)
+        text = f"no test_data: every second of the {n} validation samples is set aside for the verdict"
+        messages = (Message("load", text),)
     where = choose_device(device)
     teacher = teacher.to(where).eval()
     for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
         parameter.requires_grad_(False)
     _check_data("test_data", test, 4)
-    return LoadedTask(task, teacher, train, valid, test, where, notes)
+    return LoadedTask(task, teacher, train, valid, test, where, messages)
 
 
 def load_task(spec: StudySpec, cache_dir: Path) -> LoadedTask:

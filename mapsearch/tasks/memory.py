@@ -14,11 +14,11 @@ OUT_OF_MEMORY_TEXTS = (
     "STATUS_ALLOC_FAILED",  # cuBLAS, cuDNN, cuSPARSE and cuSOLVER, each behind its own prefix
     "ALLOCATION_FAILED",  # cuDNN 9
 )
-"""What the text of a RuntimeError says when memory is what is missing."""
+"""One of these is in the text of a RuntimeError that means too little memory."""
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Memory that this process could still get on the device; None where the system does not say."""
+    """Memory that this process could still get on the device; None where the system does not report it."""
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused

@@ -61,7 +61,7 @@ def has_nan(task: Task, output: Any, batch: Any) -> bool:
 
 
 def _labelled(positions: Tensor, labels: Tensor | None) -> Tensor:
-    """The positions `[B, ...]` without those whose label `[B]` or `[B, L]` says unlabelled."""
+    """The positions `[B, ...]` without those whose label `[B]` or `[B, L]` is -100."""
     if labels is None or labels.shape != positions.shape[: labels.ndim]:
         return positions
     unlabelled = (labels == UNLABELLED).view(*labels.shape, *[1] * (positions.ndim - labels.ndim))

@@ -12,7 +12,7 @@ def padding_share(batch: Any) -> float:
     """The share of positions that look like padding, in [0, 1].
 
     Looked at are the first integer inputs `[B, L]`. An id counts as padding when it fills the end (or
-    the start) of at least two rows, to different lengths, and stands nowhere else.
+    the start) of at least two rows, to different lengths, and occurs nowhere else.
     """
     inputs = tensors_of(inputs_of(batch))
     ids = next((x for x in inputs if x.ndim == 2 and x.shape[1] > 1 and _is_integer(x)), None)

@@ -112,10 +112,10 @@ class Task(ABC):
     def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
         """Measured values by name.
 
-        A tensor holds one value per sample, and NaN says that the task does not count this sample, as one
-        without a label; a network whose output is NaN has NaN metrics whatever stands here. A plain number
-        is a batch mean, weighted by the batch's size. What is no mean over samples (F1, AUROC) is an
-        `accumulator`'s. Default: `accuracy` in [0, 1] and `loss` in nats, infinite where it is not a number.
+        A tensor holds one value per sample, with NaN for samples that do not count, such as those without a
+        label; a network whose output is NaN has NaN metrics in any case. A plain number is a batch mean,
+        weighted by the batch's size. Metrics that are not means over samples (F1, AUROC) need an
+        `accumulator`. Default: `accuracy` in [0, 1] and `loss` in nats, infinite where it is not a number.
         """
         logits, labels = self.logits(output), self.labels(batch)
         unlabelled = labels == UNLABELLED

@@ -25,7 +25,7 @@ def choose_memory_format(loaded: LoadedTask) -> torch.memory_format:
     for dtype in dtypes:
         try:
             return torch.channels_last if _may_be_channels_last(loaded, dtype) else torch.contiguous_format
-        except Exception:  # no float64, or an error of the user's code, which every run meets where it can be told
+        except Exception:  # no float64, or an error of the user's code, which every run meets where it is reported
             continue
     return torch.contiguous_format
 

@@ -14,7 +14,7 @@ from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.losses.gradients import DOMINATING, INERT, check_optimizer
+from mapsearch.losses.gradients import DOMINATING_SHARE, INERT_SHARE, check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loading import LoadedTask, describe
 from mapsearch.tasks.memory import is_out_of_memory
@@ -66,9 +66,9 @@ class StudentTraining:
                 "that compare the samples of a batch saw one part at a time"
             )
         for name, share in zip(self.loss.names, self.gradient_shares, strict=False):
-            if share < INERT:
+            if share < INERT_SHARE:
                 yield f"term `{name}` is inert: {share:.2%} of the gradient"
-            elif share > DOMINATING:
+            elif share > DOMINATING_SHARE:
                 yield f"term `{name}` is dominating: {share:.2%} of the gradient"
         if self.loss.gate is not None:
             for name, part in zip(self.loss.names, self.loss.gate.dropped(), strict=True):

@@ -101,7 +101,7 @@ class Counting(Dataset):
 
 
 def test_large_data_is_read_once_at_samples_spread_over_it(monkeypatch):
-    monkeypatch.setattr(samples, "MOST_SAMPLES", 100)
+    monkeypatch.setattr(samples, "MAX_SAMPLES_READ", 100)
     data = Counting(1000)
     seen = read_samples(load(Clusters()), data, None)
     assert data.read == list(range(0, 1000, 10))
@@ -109,7 +109,7 @@ def test_large_data_is_read_once_at_samples_spread_over_it(monkeypatch):
 
 
 def test_how_many_were_read_is_said(vision, study, monkeypatch):
-    monkeypatch.setattr(samples, "MOST_SAMPLES", 50)
+    monkeypatch.setattr(samples, "MAX_SAMPLES_READ", 50)
     assert "train_data 80 samples (50 of them read)" in message(check(vision(), study()), "data.sizes")
 
 

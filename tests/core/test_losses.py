@@ -7,4 +7,4 @@ def test_only_losses_between_channels_are_projected_and_only_those_between_sampl
 
 
 def test_losses_between_samples_need_some():
-    assert all((traits.least_samples > 1) == (traits.compares == "samples") for traits in LOSS_TRAITS.values())
+    assert all((traits.min_samples > 1) == (traits.compares == "samples") for traits in LOSS_TRAITS.values())

@@ -48,6 +48,16 @@ def test_a_feature_gradient_passes_only_if_it_does_not_oppose_the_task(target, o
     assert loss.gate.dropped() == [1 - open_] * 2
 
 
+def test_terms_at_one_student_layer_are_each_held_against_the_task():
+    mapping = LayerMapping((Pair("0", "0", 1.0), Pair("0", "1", 1.0)))
+    loss = RecipeLoss(Recipe(mapping, "cosine", "none", feature_share=0.5, balance="gate"), LAYERS, LAYERS)
+    feature = torch.ones(2, 4, requires_grad=True)
+    teacher = {"0": FAR, "1": 2 - FAR}  # the second pulls away from what the task wants
+    terms = loss.terms((feature - FAR).square().mean(), feature, None, {"0": feature}, teacher)
+    sum(terms.values()).backward()
+    assert loss.gate.dropped() == [0.0, 1.0]
+
+
 def test_the_gate_changes_neither_values_nor_the_task_gradient_nor_the_projectors():
     gate, frozen = gated("linear"), RecipeLoss(Recipe(MAPPING, "cosine", feature_share=0.5), LAYERS, LAYERS)
     student, found = identity_student(), []
@@ -96,7 +106,7 @@ def test_uncertainty_ends_where_every_term_contributes_its_share():
         optimizer.zero_grad()
         torch.stack(uncertainty(shares, losses)).sum().backward()
         optimizer.step()
-    logs = (uncertainty.SPEED * uncertainty.log_variances).tolist()
+    logs = (uncertainty.LOG_VARIANCE_UNIT * uncertainty.log_variances).tolist()
     assert logs == pytest.approx([math.log(float(x)) for x in losses], abs=0.02)
     terms = uncertainty(shares, losses)
     contributions = [float(t.detach()) - w * s for t, w, s in zip(terms, shares, logs, strict=True)]

@@ -77,7 +77,9 @@ def test_a_study_becomes_a_loaded_task(folder):
     assert not loaded.teacher.training
     assert not any(p.requires_grad for p in loaded.teacher.parameters())
     assert [len(loaded.split("valid")), len(loaded.split("test"))] == [5, 5]
-    assert loaded.notes == ("no test_data: every second of the 10 validation samples is set aside for the verdict",)
+    (message,) = loaded.messages
+    assert message.stage == "load"
+    assert re.search("no test_data.* 10 ", message.text)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_test_data_of_the_task_is_kept_for_the_verdict(folder):
     task = load(folder)
     task.test_data = task.train_data
     loaded = open_task(task, "cpu")
-    assert [len(loaded.valid), len(loaded.test), loaded.notes] == [10, 10, ()]
+    assert [len(loaded.valid), len(loaded.test), loaded.messages] == [10, 10, ()]
 
 
 def test_one_seed_is_one_student_in_training_mode(folder):
