@@ -16,7 +16,7 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps

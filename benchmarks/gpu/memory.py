@@ -14,7 +14,8 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.batches import collated

@@ -11,7 +11,8 @@ from torch import Tensor
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.loading import LoadedTask
 from mapsearch.training.step import loss_terms, train_step
 from mapsearch.training.student import StudentTraining, open_student

@@ -18,7 +18,7 @@ def _as_list(value: Any) -> Any:
 
 Devices = Annotated[
     Literal["auto"] | Annotated[tuple[DeviceName, ...], Field(min_length=1)],
-    auto_or("a device or a list of devices, each `cpu`, `cuda` or `cuda:N`,"),
+    auto_or("a device or a list of devices, each `cpu`, `cuda` or `cuda:N`"),
     BeforeValidator(_as_list, json_schema_input_type=Literal["auto"] | DeviceName | tuple[DeviceName, ...]),
 ]
 Workers = Annotated[Literal["auto"] | Annotated[int, Field(ge=1)], auto_or("a whole number >= 1")]

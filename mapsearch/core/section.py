@@ -1,10 +1,11 @@
-"""What every section of a study file shares: frozen, no unknown keys, no booleans, one message for `auto | ...`."""
+"""What all sections of a study file share: frozen, no unknown keys, no booleans, one message for `auto | ...`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -12,6 +13,8 @@ from pydantic import (
 )
 
 from mapsearch.core.text import shortened
+
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class Section(BaseModel):
@@ -23,7 +26,7 @@ class Section(BaseModel):
     @classmethod
     def _is_not_boolean(cls, value: Any) -> Any:
         if isinstance(value, bool):  # pydantic takes `true` for 1, and YAML takes `on` for `true`
-            raise ValueError(f"a number, string or list must be given, but got the boolean {str(value).lower()}")
+            raise ValueError(f"must be a number, a string or a list, but got the boolean {str(value).lower()}")
         return value
 
 
@@ -34,6 +37,6 @@ def auto_or(what: str) -> WrapValidator:
         try:
             return handler(value)
         except ValidationError:
-            raise ValueError(f"`auto` or {what} must be given, but got {shortened(value)}") from None
+            raise ValueError(f"must be `auto` or {what}, but got {shortened(value)}") from None
 
     return WrapValidator(check)

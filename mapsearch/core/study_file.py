@@ -125,7 +125,7 @@ def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
     if error["type"] == "missing":
         return f"`{path}` is missing"
     if error["type"] == "model_type":
-        return f"`{path}`: a section of keys and values must be given, but got {shortened(error['input'])}"
+        return f"`{path}`: must be a section of keys and values, but got {shortened(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")
     message = (message[0].lower() + message[1:]).replace("tuple", "list")
     given = "" if "but got" in message or error["type"] == "value_error" else f", but got {shortened(error['input'])}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from mapsearch.core.runs import RunKey, RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from mapsearch.core.events import Message, Progress
 from mapsearch.core.runs import Cohort, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.calibration import calibrate
 from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices

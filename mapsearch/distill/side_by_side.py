@@ -10,7 +10,7 @@ import torch
 
 from mapsearch.core.events import Progress
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask

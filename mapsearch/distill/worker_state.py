@@ -7,7 +7,7 @@ import torch
 
 from mapsearch.core.events import Message
 from mapsearch.core.execution import DEFAULT_CACHE_BYTES
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
 from mapsearch.tasks.contents import why_not_fixed

@@ -9,7 +9,7 @@ from mapsearch.core.events import Message, Progress
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import CohortSplit
 
 

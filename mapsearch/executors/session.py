@@ -6,7 +6,7 @@ import torch
 
 from mapsearch.core.runs import Cohort
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import open_worker_state, train_cohort
 from mapsearch.executors.base import Ready, Setup, WorkerMessage
 from mapsearch.tasks.loading import LoadedTask, describe, import_task, open_task

@@ -13,7 +13,7 @@ from typing import Any
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import SpaceSpec
+from mapsearch.core.space_spec import SpaceSpec
 
 Params = dict[str, Any]
 

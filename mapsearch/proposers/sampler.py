@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from mapsearch.core.errors import StoreError
-from mapsearch.core.spec import SpaceSpec
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.proposers.encoding import RISE_RANGE, Params
 
 Space = Literal["curve", "free"]

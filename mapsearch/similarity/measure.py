@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import MIN_SAMPLES, Block, EstimatorName, MeasureName, Similarity
-from mapsearch.core.spec import SimilaritySpec, StudySpec
+from mapsearch.core.similarity_spec import SimilaritySpec
+from mapsearch.core.spec import StudySpec
 from mapsearch.core.study_file import parse_section
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.rows import MapRows, Outliers, RowRule, TokenRows, width

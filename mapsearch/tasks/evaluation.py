@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mapsearch.core.errors import TaskError
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loading import LoadedTask, no_exit
 from mapsearch.tasks.metrics import MeanMetrics, has_nan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mapsearch.core.spec import OptimizerName
+from mapsearch.core.train_spec import OptimizerName
 from mapsearch.training.optimizer import OPTIMIZERS
 
 PEAK_OVER_KEPT = 1.5

@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.spec import OptimizerName, TrainSpec
+from mapsearch.core.train_spec import OptimizerName, TrainSpec
 
 MOMENTUM = 0.9
 

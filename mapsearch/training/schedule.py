@@ -2,7 +2,7 @@
 
 import math
 
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 
 
 def learning_rate(train: TrainSpec, step: int, n_steps: int) -> float:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.losses.gradients import dead_terms, shares, term_gradients
 from mapsearch.tasks.batches import step_seed
 from mapsearch.tasks.loading import LoadedTask, no_exit, seed_everything

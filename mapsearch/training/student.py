@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import DOMINATING_SHARE, INERT_SHARE, check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.batches import collated, step_seed, train_order

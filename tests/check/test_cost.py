@@ -6,7 +6,8 @@ from small_tasks import Sentences, load, make_plans, make_space
 from mapsearch.check.cost import cache_bytes
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 from mapsearch.tasks.batches import train_batches
 

@@ -17,8 +17,9 @@ from mapsearch.check.steps import open_steps
 from mapsearch.controller.run import run_study
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
 from mapsearch.core.study_file import load_study
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.task import Task

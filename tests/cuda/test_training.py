@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import CohortSplit, WorkerState, distill, open_worker_state, train_cohort
 from mapsearch.tasks.task import Task
 

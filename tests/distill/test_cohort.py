@@ -26,7 +26,8 @@ from mapsearch.core.events import Progress
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill
 
 TRAIN = TrainSpec(steps=12, batch_size=16, lr=5e-3)

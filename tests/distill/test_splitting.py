@@ -13,7 +13,7 @@ from mapsearch.core.events import Progress
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import CohortSplit, WorkerState, distill, slices, train_cohort
 from mapsearch.distill.splitting import halves
 
@@ -135,7 +135,7 @@ from torch import nn
 from small_tasks import Clusters, Net, load, make_plans, make_space
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill
 
 class Fat(Net):

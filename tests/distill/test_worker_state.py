@@ -4,7 +4,7 @@ from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 
 TRAIN = TrainSpec(steps=5, batch_size=16)

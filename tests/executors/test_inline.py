@@ -5,7 +5,7 @@ from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session

@@ -14,8 +14,8 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
 from mapsearch.core.studies import Study
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Verdict
 from mapsearch.distill import distill

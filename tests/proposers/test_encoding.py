@@ -9,7 +9,7 @@ from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import SpaceSpec
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.proposers.controls import mapping_controls
 from mapsearch.proposers.encoding import depth_curve, free_choice, local_move, to_params, to_recipe
 from mapsearch.proposers.sampler import distributions

@@ -7,7 +7,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from mapsearch.core.spec import SpaceSpec
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.proposers.sampler import N_STARTUP, Sampler
 
 POINT = {

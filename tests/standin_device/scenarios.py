@@ -16,7 +16,8 @@ import mapsearch
 from mapsearch.check import check
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import StudySpec, TrainSpec
+from mapsearch.core.spec import StudySpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 from mapsearch.features.cache import FeatureCache
 from mapsearch.tasks.task import Task

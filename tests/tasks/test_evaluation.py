@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from mapsearch.core.errors import TaskError
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import LoadedTask
 

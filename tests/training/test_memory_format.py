@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 
 TRAIN = TrainSpec(steps=8, batch_size=16, lr=5e-3)

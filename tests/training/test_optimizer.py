@@ -8,7 +8,7 @@ from torch import nn
 
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.spec import OptimizerName, TrainSpec
+from mapsearch.core.train_spec import OptimizerName, TrainSpec
 from mapsearch.training.optimizer import OPTIMIZERS, loss_divisor, open_optimizer
 
 HALF = Recipe(LayerMapping((Pair("a", "b", 1.0),)), feature_share=0.5)

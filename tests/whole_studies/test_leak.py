@@ -10,7 +10,7 @@ from small_tasks import Clusters, load, make_plans, make_space
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 
 TRAIN = TrainSpec(steps=5, batch_size=16)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import ExportError, FrameworkMissing, MapsearchError, TaskError, WrongExport
 from mapsearch.core.space import RecipeSpace
-from mapsearch.core.spec import TrainSpec
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.exports.capability import restricted_to
 from mapsearch.exports.frameworks.arithmetic import tolerance, without_tf32
 from mapsearch.exports.frameworks.attached import AttachedLoss, AttachedRecipe, ExportedBatch

@@ -1,0 +1,40 @@
+"""The sections `search` and `confirm` of a study file."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from mapsearch.core.section import Section, Share
+
+
+class SearchSpec(Section):
+    """How much is tried before anything is confirmed."""
+
+    trials: int = Field(40, ge=1, description="number of recipes to propose, besides the controls")
+    seeds: int = Field(1, ge=1, description="runs of each proposal at the first rung")
+    sampler: Literal["tpe", "random"] = Field("tpe", description="what proposes recipes")
+    rungs: tuple[Share, Share, Share] = Field(
+        (0.15, 0.4, 1.0), description="fractions of train.steps: search, tune and shortlist, confirm"
+    )
+    batch: int = Field(8, ge=1, description="number of proposals asked for at once")
+    noise_seeds: int = Field(3, ge=2, description="seeds per control when seed noise is measured")
+    when_flat: Literal["continue", "stop"] = Field(
+        "continue", description="stop: skip the search when mappings do not differ beyond seed noise"
+    )
+
+    @field_validator("rungs")
+    @classmethod
+    def _climbs(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not value[0] < value[1] < value[2] == 1.0:
+            raise ValueError(f"must be three rising fractions, the last of them 1.0, but got {list(value)}")
+        return value
+
+
+class ConfirmSpec(Section):
+    """How the winner is proven; fewer than six seeds can never say BEATS."""
+
+    finalists: int = Field(3, ge=1, description="number of recipes to confirm; the best of them is the nominee")
+    seeds: int = Field(6, ge=2, le=16, description="fresh seeds per recipe; fewer than six can never say BEATS")
+    margin: float | None = Field(
+        None, gt=0, description="differences up to this count as a tie; unset: one standard deviation of the seed noise"
+    )

@@ -1,0 +1,67 @@
+"""The section `space` of a study file."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
+from mapsearch.core.section import Section, Share
+
+Range = tuple[float, float]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class SpaceSpec(Section):
+    """What may vary. A range is `[low, high]`, a choice is a list."""
+
+    loss: Annotated[tuple[FeatureLossName, ...], Field(min_length=1)] = Field(
+        ("nmse", "cosine"), description="feature losses to choose from"
+    )
+    projector: Annotated[tuple[ProjectorName, ...], Field(min_length=1)] = Field(
+        ("linear",), description="projectors from student to teacher features to choose from"
+    )
+    aggregation: Annotated[tuple[AggregationName, ...], Field(min_length=1)] = Field(
+        ("sum",), description="how several teacher layers teach one student layer, to choose from"
+    )
+    balance: Annotated[tuple[BalanceName, ...], Field(min_length=1)] = Field(
+        ("frozen",), description="how the terms of the loss are balanced, to choose from"
+    )
+    feature_share: Range = Field((0.1, 0.9), description="range of the share of the total loss given to the features")
+    anneal: Annotated[tuple[Share, ...], Field(min_length=1)] = Field(
+        (0.5, 1.0),
+        description="fractions of the training at whose end the feature share has faded to zero, to choose from",
+    )
+    logit_weight: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
+        (0.3, 1.0, 3.0), description="weights of the output loss to try; tuned without features, then frozen"
+    )
+    temperature: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)] = Field(
+        (2.0, 4.0), description="temperatures of the output loss to try; tuned without features, then frozen"
+    )
+    width: Range = Field(
+        (0.3, 3.0),
+        description="range of the spread of teacher layers around a depth curve (standard deviation, in layers)",
+    )
+    similarity_weight: Range = Field((-2.0, 2.0), description="range of the signed strength of the similarity prior")
+    max_teachers: int = Field(3, ge=1, description="maximum number of teacher layers per student layer")
+    free: Fraction = Field(0.2, description="share of the proposals without a depth curve")
+
+    @field_validator("feature_share", "width", "similarity_weight")
+    @classmethod
+    def _rises(cls, value: Range) -> Range:
+        if value[0] > value[1]:
+            raise ValueError(f"must be a range [low, high] with low <= high, but got {list(value)}")
+        return value
+
+    @field_validator("feature_share")
+    @classmethod
+    def _is_share(cls, value: Range) -> Range:
+        if not 0 < value[0] <= value[1] <= 1:
+            raise ValueError(f"must satisfy 0 < low <= high <= 1, but got {list(value)}")
+        return value
+
+    @field_validator("width")
+    @classmethod
+    def _is_positive(cls, value: Range) -> Range:
+        if value[0] <= 0:
+            raise ValueError(f"must satisfy low > 0, but got {list(value)}")
+        return value
