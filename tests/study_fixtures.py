@@ -177,7 +177,7 @@ def results() -> Callable[..., Results]:
     """`results(url)` -> the trials and runs of the study, or what of them does not depend on clocks and retries."""
 
     def read(url: str, *, without_seconds: bool = False) -> Results:
-        with Store.open(url, create=False) as store:
+        with Store.open_to_read(url) as store:
             trials, runs = store.trials("tiny"), store.runs("tiny")
         if without_seconds:
             runs = [replace(run, result=run.result and replace(run.result, seconds=0.0, attempt=1)) for run in runs]

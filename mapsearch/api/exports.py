@@ -39,7 +39,7 @@ def export(
         MapsearchError: the file is written and stays, but could not be verified, for a reason that is not its fault,
             such as a framework that is not installed.
     """
-    study, trials, runs = read(name, storage)
+    study, trials, runs = read(name, storage, trial)
     source = export_source(study, trials, runs, trial)
     path = Path(path)
     files, left_out = write(to, source, path, lossy=lossy, schema=schema)
@@ -74,10 +74,11 @@ def verify_export(
         ExportError: the file cannot be read, is of another study, or gives another loss; it is never deleted.
         FrameworkMissing: the framework is not installed.
     """
-    study, trials, runs = read(name, storage)
     path = Path(path)
     target_named(to)
-    source = export_source(study, trials, runs, _stated_trial(name, path) if trial is None else trial)
+    trial = _stated_trial(name, path) if trial is None else trial
+    study, trials, runs = read(name, storage, trial)
+    source = export_source(study, trials, runs, trial)
     return f"{path}, trial {source.trial} of {name}: {_verify(study, to, path, source, storage)}"
 
 

@@ -1,8 +1,10 @@
 """What the study database answers; nothing here imports torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from mapsearch.core.errors import DatabaseChanged
 from mapsearch.core.runs import Run
 from mapsearch.core.studies import DEFAULT_STORAGE, Study
 from mapsearch.core.summaries import RunSummary, StudyCost, StudySummary
@@ -10,16 +12,32 @@ from mapsearch.core.trials import Trial
 from mapsearch.report import study_json
 from mapsearch.store.store import Store
 
+Answer = TypeVar("Answer")
 
-def read(name: str, storage: str) -> tuple[Study, list[Trial], list[Run]]:
-    """A study with its trials and runs.
+READS = 3
+"""How often a file is read that somebody writes to meanwhile."""
+
+
+def read(name: str, storage: str, trial: int | None = None) -> tuple[Study, list[Trial], list[Run]]:
+    """A study with what an export of that trial needs: the trial and its runs.
+
+    Args:
+        trial: None takes the one that the verdict recommends; before there is a verdict, all trials
+            and runs are given.
 
     Raises:
         StudyNotFound: no study of that name; close matches are named.
         StoreError: there is no study database.
     """
-    with Store.open(storage, create=False) as store:
-        return store.study(name), store.trials(name), store.runs(name)
+
+    def answer(store: Store) -> tuple[Study, list[Trial], list[Run]]:
+        study = store.study(name)
+        verdict = study.facts.verdict
+        number = verdict.recommended if trial is None and verdict else trial
+        numbers = None if number is None else [number]
+        return study, store.trials(name, numbers=numbers), store.runs(name, of_trials=numbers)
+
+    return _answer(storage, answer)
 
 
 @dataclass(frozen=True)
@@ -38,10 +56,13 @@ def overview(name: str, storage: str, n_best: int) -> Overview:
     Raises:
         StudyNotFound: no study of that name.
     """
-    with Store.open(storage, create=False) as store:
+
+    def answer(store: Store) -> Overview:
         trials = store.shown_trials(name, n_best)
         runs = store.run_summaries(name, of_trials=[trial.number for trial in trials])
         return Overview(store.study(name), trials, runs, store.cost(name))
+
+    return _answer(storage, answer)
 
 
 def show(name: str, storage: str = DEFAULT_STORAGE, *, after: int = -1, limit: int | None = None) -> dict[str, Any]:
@@ -54,11 +75,14 @@ def show(name: str, storage: str = DEFAULT_STORAGE, *, after: int = -1, limit: i
     Raises:
         StudyNotFound: no study of that name.
     """
-    with Store.open(storage, create=False) as store:
+
+    def answer(store: Store) -> dict[str, Any]:
         study, trials, logits = store.study(name), store.trials(name, after=after, limit=limit), store.logits(name)
         numbers = [trial.number for trial in trials] + ([] if logits is None else [logits])
         runs = store.run_summaries(name, of_trials=None if len(trials) == study.n_trials else numbers)
         return study_json(study, trials, runs, store.cost(name), logits)
+
+    return _answer(storage, answer)
 
 
 def list_studies(storage: str) -> list[StudySummary]:
@@ -67,5 +91,15 @@ def list_studies(storage: str) -> list[StudySummary]:
     Raises:
         StoreError: there is no study database.
     """
-    with Store.open(storage, create=False) as store:
-        return store.studies()
+    return _answer(storage, Store.studies)
+
+
+def _answer(storage: str, answer: Callable[[Store], Answer]) -> Answer:
+    """The answer from the database at rest, or else from one that somebody writes to."""
+    with Store.open_to_read(storage) as store:
+        for _ in range(READS - 1):
+            try:
+                return answer(store)
+            except DatabaseChanged:
+                continue
+        return answer(store)

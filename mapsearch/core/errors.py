@@ -10,6 +10,7 @@ MapsearchError            exit code 2
 |- StoreError             the database
 |  |- NoDatabase          there is none yet
 |  |- DatabaseFailed      exit code 1: it failed or vanished while it was in use
+|  |  `- DatabaseChanged  somebody wrote to the file while it was read: reading it again helps
 |  |- StudyNotFound
 |  |- StudyChanged        a different study file under the name of an existing study
 |  `- StudyBusy           another process controls the study
@@ -79,6 +80,10 @@ class DatabaseFailed(StoreError):
     """The study database failed or vanished while it was in use."""
 
     exit_code = 1
+
+
+class DatabaseChanged(DatabaseFailed):
+    """Somebody wrote to the file of the study database while it was read."""
 
 
 class StudyNotFound(StoreError):

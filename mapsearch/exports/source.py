@@ -117,7 +117,7 @@ def _best(study: Study, runs: Sequence[Run]) -> int:
 def _trial(study: Study, trials: Sequence[Trial], number: int) -> Trial:
     by_number = {trial.number: trial for trial in trials}
     if number not in by_number:
-        known = f"its trials are {min(by_number)} to {max(by_number)}" if by_number else "it has no trials yet"
+        known = f"its trials are 0 to {study.n_trials - 1}" if study.n_trials else "it has no trials yet"
         raise ExportError(
             f"study `{study.name}` has no trial {number}; {known}, `mapsearch show {study.name}` lists them"
         )

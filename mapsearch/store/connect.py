@@ -3,17 +3,18 @@
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from mapsearch.core.errors import NoDatabase, StoreError
 from mapsearch.store.schema import HEAD, VERSION_TABLE
+from mapsearch.store.sqlite import PATIENCE_SECONDS, ReadOnlyFile, is_writable, set_up_reading, set_up_writing
 
 if sys.platform != "win32":
     import fcntl
@@ -23,8 +24,8 @@ _KNOWN = "`sqlite:///FILE.db` and `postgresql+psycopg://USER@HOST/DATABASE` are 
 _CREATION_LOCK, _MIGRATION_LOCK = 0x6D617072, 0x6D617073
 
 
-def connect(url: str, *, create: bool, create_more: Callable[[str], None] | None = None) -> Engine:
-    """An engine on the database at `url`, migrated to this version; `create` makes it if there is none.
+def connect(url: str, *, create_more: Callable[[str], None] | None = None) -> Engine:
+    """An engine on the database at `url`, made if there is none and migrated to this version.
 
     `create_more` makes other tables in the same database, such as the sampler's. Only one process at a
     time creates and migrates.
@@ -36,24 +37,70 @@ def connect(url: str, *, create: bool, create_more: Callable[[str], None] | None
         StoreError: the URL or the database cannot be used.
     """
     parsed = _parse(url)
-    if not create and parsed.get_backend_name() == "sqlite" and not os.path.exists(parsed.database or ""):
-        raise _no_database(parsed)
-    engine = _engine(parsed)
-    try:
+    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE_SECONDS}} if _is_sqlite(parsed) else {}
+    engine = _engine(parsed, **options)
+    if _is_sqlite(parsed):
+        set_up_writing(engine)
+    with _usable(engine):
         if create_more is None:
-            _migrate(engine, create=create)
+            _migrate(engine)
         else:
             with _creating_alone(engine):
-                _migrate(engine, create=create)
+                _migrate(engine)
                 create_more(url)
+    return engine
+
+
+def connect_to_read(url: str) -> tuple[Engine, ReadOnlyFile | None]:
+    """An engine that only reads, and its file if it has one; nothing is written but a migration that is due.
+
+    Raises:
+        StoreError: there is no study database, or it is of another version and cannot be migrated.
+    """
+    parsed = _parse(url)
+    file = ReadOnlyFile(parsed.database) if _is_sqlite(parsed) and parsed.database else None
+    if file is None:
+        engine = _engine(parsed)
+    elif not os.path.exists(parsed.database or ""):
+        raise _no_database(parsed)
+    else:
+        engine = _engine(parsed, creator=file.connect, poolclass=NullPool)
+        set_up_reading(engine)
+    if file is not None and file.needs_writing():
+        raise StoreError(
+            f"{shown(parsed)}: the log beside it holds what a process that was killed wrote last, and reading "
+            "it needs write permission; copy both files to a folder of yours, and read the copy"
+        )
+    with _usable(engine), engine.connect() as db:
+        version = _version(db)
+    if version is None:
+        raise _no_database(parsed)
+    if version != HEAD:
+        _migrate_to_read(parsed, version)
+    return engine, file
+
+
+def _migrate_to_read(url: URL, version: str) -> None:
+    if _is_sqlite(url) and not is_writable(url.database or ""):
+        raise StoreError(
+            f"{shown(url)}: the study database has form {version}, this mapsearch reads form {HEAD}, and the file "
+            "cannot be brought to it without write permission; copy it to a folder of yours, and read the copy"
+        )
+    connect(url.render_as_string(hide_password=False)).dispose()
+
+
+@contextmanager
+def _usable(engine: Engine) -> Iterator[None]:
+    """Database errors say that the database cannot be used; nothing stays open, as an engine connects again."""
+    try:
+        yield
     except DBAPIError as error:
         raise StoreError(
-            f"{shown(parsed)}: the study database cannot be used: {reason(error)}; "
+            f"{shown(engine.url)}: the study database cannot be used: {reason(error)}; "
             "check the URL given by --storage or MAPSEARCH_STORAGE"
         ) from None
     finally:
-        engine.dispose()  # it connects again at first use; a database that cannot be used leaves nothing open
-    return engine
+        engine.dispose()
 
 
 def reason(error: DBAPIError) -> str:
@@ -78,71 +125,35 @@ def _parse(url: str) -> URL:
             "the storage URL has more than one `@`: a password's own characters must be written as in a URL, "
             "`@` as %40, `/` as %2F, `:` as %3A"
         )
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if _is_sqlite(parsed) and parsed.database in (None, "", ":memory:"):
         raise StoreError(f"{shown(parsed)}: a study must outlive its process; give a file: `sqlite:///mapsearch.db`")
     folder = os.path.dirname(parsed.database or "")
-    if parsed.get_backend_name() == "sqlite" and folder and not os.path.isdir(folder):
+    if _is_sqlite(parsed) and folder and not os.path.isdir(folder):
         raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; make it, or give another file")
     return parsed
 
 
-def _engine(url: URL) -> Engine:
-    is_sqlite = url.get_backend_name() == "sqlite"
+def _engine(url: URL, **options: Any) -> Engine:
+    serializer = partial(json.dumps, allow_nan=False)
     try:
-        engine = create_engine(
-            url,
-            pool_pre_ping=True,
-            json_serializer=partial(json.dumps, allow_nan=False),
-            connect_args={"timeout": 60} if is_sqlite else {},
-        )
+        return create_engine(url, pool_pre_ping=True, json_serializer=serializer, **options)
     except ModuleNotFoundError as error:
         raise StoreError(
             f"{shown(url)}: the driver `{error.name}` is not installed; `pip install 'mapsearch[postgres]'`"
         ) from None
     except NoSuchModuleError:
         raise StoreError(f"{shown(url)}: no such database driver; {_KNOWN}") from None
-    if is_sqlite:
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
 
 
-def _set_up_sqlite(connection: Any, _: Any) -> None:
-    # Foreign keys stay unenforced: with them on, a migration that rebuilds `mapsearch_studies`
-    # (copy, drop, rename) would delete the rows of every other table.
-    connection.isolation_level = None  # the driver must not begin transactions on its own
-    try:
-        _use_write_ahead_log(connection)
-        connection.execute("PRAGMA synchronous=NORMAL")
-    except Exception:
-        connection.close()
-        raise
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
 
 
-def _use_write_ahead_log(connection: Any, patience: float = 60.0) -> None:
-    # Several processes may meet at a new file. SQLite does not wait for its busy timeout when the
-    # journal changes hands, so the waiting is done here.
-    started = time.monotonic()
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except connection.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() - started > patience:
-                raise
-            time.sleep(0.02)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
-
-
-def _migrate(engine: Engine, *, create: bool) -> None:
+def _migrate(engine: Engine) -> None:
     with engine.begin() as db:
         version = _version(db)
     if version == HEAD:
         return
-    if version is None and not create:
-        raise _no_database(engine.url)
     # Alembic costs a third of a second to import, which `mapsearch show` need not pay.
     from mapsearch.store.migrations import upgrade
 

@@ -1,22 +1,27 @@
 """Transactions on the study database; a database that fails is a `StoreError`."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
-from mapsearch.core.errors import DatabaseFailed, StudyNotFound, did_you_mean
+from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StudyNotFound, did_you_mean
 from mapsearch.store.connect import reason, shown
 from mapsearch.store.schema import studies
+from mapsearch.store.sqlite import ReadOnlyFile, file_identity
 
 
 class Database:
-    """Owns the engine. Every transaction raises `DatabaseFailed` when the database fails in it."""
+    """Owns the engine. Every transaction raises `DatabaseFailed` when the database fails in it.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        read_only_file: the file of an engine that only reads.
+    """
+
+    def __init__(self, engine: Engine, read_only_file: ReadOnlyFile | None = None) -> None:
+        self._read_only_file = read_only_file
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
         self._file = engine.url.database if engine.dialect.name == "sqlite" else None
@@ -28,9 +33,17 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with self._failures(), self._reader.begin() as db:
-            yield db
+        """A transaction that only reads.
+
+        Raises:
+            DatabaseChanged: the database was at rest, and somebody wrote to it meanwhile: what was read is no good.
+        """
+        try:
+            with self._failures(), self._reader.begin() as db:
+                yield db
+        finally:
+            if self._read_only_file and self._read_only_file.has_changed():
+                raise DatabaseChanged(f"{self._shown}: the study database changed while it was read; try again")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -86,15 +99,6 @@ class Database:
 
 
 RESTORE = "restore a backup"
-
-
-def file_identity(path: str) -> tuple[int, int] | None:
-    """What tells a file from any other that had or gets its name; None if there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino)
 
 
 def _way_out(error: DBAPIError) -> str:

@@ -53,9 +53,11 @@ def read_best_trials(db: Connection, study_id: str, direction: str, limit: int) 
     return [trial_of(row) for row in db.execute(rows).mappings()]
 
 
-def read_runs(db: Connection, study_id: str) -> list[Run]:
-    """The study's runs with all of their results, by trial, rung and seed."""
+def read_runs(db: Connection, study_id: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
+    """The study's runs with all of their results, by trial, rung and seed; those of some trials only, if given."""
     rows = select(runs).where(runs.c.study_id == study_id)
+    if of_trials is not None:
+        rows = rows.where(runs.c.trial.in_(of_trials))
     return [run_of(row) for row in db.execute(rows.order_by(runs.c.trial, runs.c.rung, runs.c.seed)).mappings()]
 
 

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.runs import Run, RunKey, RunState
 from mapsearch.core.studies import Study
 from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
-from mapsearch.store.connect import connect
+from mapsearch.store.connect import connect, connect_to_read
 from mapsearch.store.database import Database
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.lease import take_lease
@@ -41,20 +41,30 @@ class Store:
     known names, and `StoreError` if the database fails.
     """
 
-    def __init__(self, engine: Engine, url: str) -> None:
+    def __init__(self, database: Database, url: str) -> None:
         self.url = url
-        self._database = Database(engine)
+        self._database = database
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, create_more: Callable[[str], None] | None = None) -> Self:
-        """The database at that SQLAlchemy URL, brought to this version's form; made if `create` and missing.
+    def open(cls, url: str, *, create_more: Callable[[str], None] | None = None) -> Self:
+        """The database at that SQLAlchemy URL, made if it is missing and brought to this version's form.
 
         `create_more` makes other tables in the same database; processes that open it at once take turns.
 
         Raises:
             StoreError: the URL or the database cannot be used, or a newer mapsearch wrote it.
         """
-        return cls(connect(url, create=create, create_more=create_more), url)
+        return cls(Database(connect(url, create_more=create_more)), url)
+
+    @classmethod
+    def open_to_read(cls, url: str) -> Self:
+        """The database at that SQLAlchemy URL, for methods that only read; needs no permission to write.
+
+        Raises:
+            StoreError: there is no study database, or it is of another version and cannot be migrated.
+        """
+        engine, file = connect_to_read(url)
+        return cls(Database(engine, file), url)
 
     def close(self) -> None:
         """Closes every connection."""
@@ -109,10 +119,17 @@ class Store:
         with self._database.reading() as db:
             return read_study_summaries(db)
 
-    def trials(self, name: str, *, after: int = -1, limit: int | None = None) -> list[Trial]:
-        """The study's trials with numbers above `after`, by number; the first `limit` of them."""
+    def trials(
+        self, name: str, *, numbers: Collection[int] | None = None, after: int = -1, limit: int | None = None
+    ) -> list[Trial]:
+        """The study's trials with numbers above `after`, by number; the first `limit` of them.
+
+        Args:
+            numbers: these trials only.
+        """
+        these = [trials.c.number > after] + ([] if numbers is None else [trials.c.number.in_(numbers)])
         with self._reading(name) as (db, study_id):
-            return read_trials(db, study_id, trials.c.number > after, limit=limit)
+            return read_trials(db, study_id, *these, limit=limit)
 
     def shown_trials(self, name: str, n_best: int) -> list[Trial]:
         """The best proposals, the tuned recipes and every control."""
@@ -128,10 +145,14 @@ class Store:
             number: int | None = db.scalar(select(func.min(trials.c.number)).where(these))
             return number
 
-    def runs(self, name: str) -> list[Run]:
-        """Every run of the study with all of its result, by trial, rung and seed."""
+    def runs(self, name: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
+        """The runs of the study with all of their results, by trial, rung and seed.
+
+        Args:
+            of_trials: the runs of these trials only.
+        """
         with self._reading(name) as (db, study_id):
-            return read_runs(db, study_id)
+            return read_runs(db, study_id, of_trials=of_trials)
 
     def run_summaries(
         self, name: str, *, of_trials: Collection[int] | None = None, after: RunKey | None = None,

@@ -73,7 +73,7 @@ def test_a_study_that_cannot_run(do, write_study, tmp_path, command, changes, me
     if command == "check":
         assert not list(tmp_path.glob("*.db")), "a check stores nothing"
     else:
-        with Store.open(f"sqlite:///{tmp_path / 'mapsearch.db'}", create=False) as store:
+        with Store.open_to_read(f"sqlite:///{tmp_path / 'mapsearch.db'}") as store:
             assert store.study("tiny").state == "failed"
 
 

@@ -59,7 +59,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_reading_makes_no_database(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
     with pytest.raises(StoreError, match=r"no study database at sqlite:.*; `mapsearch run STUDY\.yaml` creates it"):
-        Store.open(f"sqlite:///{path}", create=False)
+        Store.open_to_read(f"sqlite:///{path}")
     assert not path.exists()
 
 
@@ -69,7 +69,7 @@ def test_a_database_of_others_is_no_study_database(url: str) -> None:
         connection.execute(text("CREATE TABLE studies (study_id INTEGER)"))
     engine.dispose()
     with pytest.raises(StoreError, match="no study database at"):
-        Store.open(url, create=False)
+        Store.open_to_read(url)
 
 
 def test_a_newer_database_is_refused(url: str) -> None:
@@ -112,7 +112,7 @@ def test_processes_that_open_an_empty_database_at_once_all_succeed(url: str) -> 
     for process in started:
         process.communicate()
     assert [process.returncode for process in started] == [0, 0, 0]
-    with Store.open(url, create=False) as store:
+    with Store.open_to_read(url) as store:
         assert len(store.studies()) == 1
         assert len(store.events("digits")) == 3
 
@@ -152,7 +152,7 @@ def test_eight_first_runs_at_once_create_ours_and_the_samplers_tables(url: str) 
     for process in started:
         process.communicate()
     assert [process.returncode for process in started] == [0] * 8
-    with Store.open(url, create=False) as store:
+    with Store.open_to_read(url) as store:
         assert len(store.studies()) == 8
 
 

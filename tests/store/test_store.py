@@ -16,7 +16,7 @@ def test_a_study_comes_back_as_it_was_created(store: Store) -> None:
 
 
 def test_a_study_survives_its_store(store: Store) -> None:
-    with Store.open(store.url, create=False) as other:
+    with Store.open_to_read(store.url) as other:
         assert other.studies() == store.studies()
 
 

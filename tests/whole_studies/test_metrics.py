@@ -42,7 +42,7 @@ def test_a_second_metric_that_is_not_a_number_is_stored_as_null_and_hinders_noth
     _, runs = results(url)
     assert {run.state for run in runs} == {"complete"}
     assert {run.result.metrics["spread"] for run in runs} == {None}
-    with Store.open(url, create=False) as store:
+    with Store.open_to_read(url) as store:
         teacher = store.study("tiny").facts.teacher
     assert teacher["spread"] is None
     assert 0 < teacher["accuracy"] <= 1
