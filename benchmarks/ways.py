@@ -20,7 +20,8 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.loading import LoadedTask, open_task
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.precision import forward_precision
 
 SIDE, CLASSES, BATCH, N_TRAIN, N_VALID = 16, 8, 64, 512, 256

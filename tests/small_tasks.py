@@ -14,8 +14,10 @@ from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName,
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.tasks.loading import LoadedTask, open_task
-from mapsearch.tasks.task import Task, batch_size, to_device
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import open_task
+from mapsearch.tasks.nested import batch_size, to_device
+from mapsearch.tasks.task import Task
 
 WIDTH = 8
 

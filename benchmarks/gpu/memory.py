@@ -19,9 +19,11 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.tasks.batches import collated
-from mapsearch.tasks.loading import LoadedTask, open_task
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import open_task
+from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.precision import Precision
-from mapsearch.tasks.task import Task, to_device
+from mapsearch.tasks.task import Task
 from mapsearch.training.memory import state_bytes, step_memory
 
 MIB = 2**20

@@ -10,9 +10,10 @@ from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.batches import train_batches
-from mapsearch.tasks.loading import LoadedTask, cache_folder, load_task
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import cache_folder, load_task
+from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import batch_size
 
 
 def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.features.modules import inside_compiled, is_compiled, runs_eager
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.task import tensors_of
+from mapsearch.tasks.nested import tensors_of
 
 Forward = Callable[[nn.Module], Any]
 

@@ -14,7 +14,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.contents import why_not_fixed
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes
 from mapsearch.training.memory import state_bytes, step_memory
 from mapsearch.training.memory_format import choose_memory_format

@@ -12,11 +12,12 @@ from mapsearch.core.similarity import MIN_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.labels import integer_labels
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import UNLABELLED, Task, batch_size
+from mapsearch.tasks.task import UNLABELLED, Task
 
 MAX_OVERLAP_SHARE = 0.01
 """Share of a data set that may occur in another one before the study is refused."""

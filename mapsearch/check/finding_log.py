@@ -7,7 +7,7 @@ from typing import Any
 
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.findings import Finding, Level
-from mapsearch.tasks.loading import describe
+from mapsearch.tasks.user_code import describe
 
 
 @dataclass

@@ -18,9 +18,9 @@ from mapsearch.core.space import RecipeSpace, pair_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.layers import choose_layers, list_layers
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import batch_size
 
 
 @dataclass(frozen=True)

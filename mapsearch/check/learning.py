@@ -20,7 +20,7 @@ from mapsearch.losses.gradients import dead_terms, term_gradients
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.measures.table import open_sums
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.precision import forward_in
 
 SELF_TEST_TOLERANCE = 1e-6

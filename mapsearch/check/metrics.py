@@ -15,9 +15,10 @@ from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.evaluation import checked, evaluate, open_accumulator
-from mapsearch.tasks.loading import LoadedTask, describe
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size, in_float32, with_rows
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import batch_size, in_float32, with_rows
+from mapsearch.tasks.user_code import describe
 
 N_GUESSES = 8
 """Times that the teacher's outputs are held against the labels of other samples."""

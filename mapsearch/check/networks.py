@@ -10,7 +10,7 @@ from mapsearch.check.vocabularies import check_vocabularies
 from mapsearch.core.findings import Level
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
 

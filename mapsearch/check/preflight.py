@@ -17,7 +17,7 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
 from mapsearch.tasks.batches import train_batches
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 
 
 def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:

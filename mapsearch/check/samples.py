@@ -10,11 +10,12 @@ from torch import Tensor
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import collated, samples_at
 from mapsearch.tasks.labels import is_classes, labels_of, outside_classes
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.overlap import input_digest
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import UNLABELLED, to_device
+from mapsearch.tasks.task import UNLABELLED
 
 MAX_SAMPLES_READ = 20_000
 """Samples of a data set that are looked at, spread over all of it: one that is generated as it is read has no end."""

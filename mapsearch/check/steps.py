@@ -13,7 +13,7 @@ from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.training.step import loss_terms, train_step
 from mapsearch.training.student import StudentTraining, open_student
 from mapsearch.training.teacher_batches import (

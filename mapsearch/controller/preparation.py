@@ -18,7 +18,8 @@ from mapsearch.core.spec import StudySpec
 from mapsearch.report import similarity_sentence
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
-from mapsearch.tasks.loading import LoadedTask, load_task, task_digest
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import load_task, task_digest
 from mapsearch.tasks.memory import free_unused_memory
 
 CHANGED_TASK = (

@@ -28,7 +28,9 @@ from mapsearch.executors.session import Session
 from mapsearch.proposers.sampler import create_tables
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import LEASE_SECONDS, Store
-from mapsearch.tasks.loading import LoadedTask, cache_folder, no_exit
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import cache_folder
+from mapsearch.tasks.user_code import no_exit
 
 
 def run_study(spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False) -> Verdict:

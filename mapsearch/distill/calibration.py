@@ -11,9 +11,9 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.batches import step_seed
-from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.precision import forward_in
+from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.training.student import StudentTraining, failed
 from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
 

@@ -12,7 +12,7 @@ from mapsearch.distill.calibration import calibrate
 from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes, free_unused_memory, is_out_of_memory
 from mapsearch.training.memory import state_bytes
 from mapsearch.training.student import StudentTraining, failed, open_student

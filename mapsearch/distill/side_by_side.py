@@ -13,7 +13,7 @@ from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.evaluation import evaluate
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.training.memory import step_memory
 from mapsearch.training.step import record_values, train_step
 from mapsearch.training.student import StudentTraining, failed

@@ -11,7 +11,8 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
 from mapsearch.tasks.contents import why_not_fixed
-from mapsearch.tasks.loading import LoadedTask, describe
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.user_code import describe
 from mapsearch.training.memory_format import choose_memory_format
 from mapsearch.training.teacher_batches import LOGITS
 

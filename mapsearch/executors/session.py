@@ -9,7 +9,10 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import open_worker_state, train_cohort
 from mapsearch.executors.base import Ready, Setup, WorkerMessage
-from mapsearch.tasks.loading import LoadedTask, describe, import_task, open_task
+from mapsearch.tasks.importing import import_task
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading import open_task
+from mapsearch.tasks.user_code import describe
 
 
 class Session:

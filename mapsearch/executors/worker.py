@@ -12,7 +12,7 @@ from mapsearch.core.errors import MapsearchError
 from mapsearch.executors.base import LoadFailed, Ready
 from mapsearch.executors.session import Session, open_session
 from mapsearch.executors.watchdog import end_with
-from mapsearch.tasks.loading import describe
+from mapsearch.tasks.user_code import describe
 
 
 def main(connection: Connection) -> None:

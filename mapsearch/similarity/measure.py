@@ -25,9 +25,10 @@ from mapsearch.measures.estimate import NotFinite
 from mapsearch.measures.table import Sums, open_sums
 from mapsearch.similarity.reader import BatchView, FeatureReader, Forward, moved_to
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size, first_samples, tensors_of
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import batch_size, first_samples, forward_batch, mask_of, tensors_of
+from mapsearch.tasks.task import forward_batch, mask_of
 
 Mask = Callable[[Any], Tensor | None]
 

@@ -15,7 +15,7 @@ from mapsearch.features.rows import RowRule, to_rows, token_order
 from mapsearch.features.taps import every_module_runs
 from mapsearch.features.watch import padded, watch
 from mapsearch.measures.table import Sums
-from mapsearch.tasks.task import tensors_of, to_device
+from mapsearch.tasks.nested import tensors_of, to_device
 
 Forward = Callable[[nn.Module, Any], Any]
 

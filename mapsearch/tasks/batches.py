@@ -7,9 +7,11 @@ from typing import Any
 import torch
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.loading import LoadedTask, describe, seed_everything
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
-from mapsearch.tasks.task import to_device
+from mapsearch.tasks.nested import to_device
+from mapsearch.tasks.seeding import seed_everything, step_seed
+from mapsearch.tasks.user_code import describe
 
 
 def train_order(n: int, size: int, seed: int, n_steps: int) -> Iterator[list[int]]:
@@ -32,11 +34,6 @@ def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Ite
     for step, chosen in enumerate(train_order(len(loaded.train), size, seed, n_steps)):
         seed_everything(step_seed(seed, step))
         yield to_device(collated(loaded, loaded.train, chosen), loaded.device)
-
-
-def step_seed(seed: int, step: int) -> int:
-    """The seed of all that is drawn in one step of a run: augmentation, dropout."""
-    return seed * 1_000_003 + step
 
 
 def ordered_batches(

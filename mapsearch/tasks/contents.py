@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from mapsearch.tasks.batches import collated
-from mapsearch.tasks.loading import LoadedTask, seed_everything
-from mapsearch.tasks.task import batch_size
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size
+from mapsearch.tasks.seeding import seed_everything
 
 N_COMPARED_SAMPLES = 64
 """Samples that are read twice, spread over the data."""

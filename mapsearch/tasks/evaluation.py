@@ -10,10 +10,12 @@ from torch import nn
 from mapsearch.core.errors import TaskError
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.loading import LoadedTask, no_exit
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.metrics import MeanMetrics, has_nan
+from mapsearch.tasks.nested import in_float32
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import MetricAccumulator, in_float32
+from mapsearch.tasks.task import MetricAccumulator
+from mapsearch.tasks.user_code import no_exit
 
 
 @torch.no_grad()

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.labels import integer_labels
-from mapsearch.tasks.task import UNLABELLED, Task, batch_size, tensors_of
+from mapsearch.tasks.nested import batch_size, tensors_of
+from mapsearch.tasks.task import UNLABELLED, Task
 
 
 class MeanMetrics:

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapsearch.tasks.task import inputs_of, tensors_of
+from mapsearch.tasks.nested import tensors_of
+from mapsearch.tasks.task import inputs_of
 
 
 def padding_share(batch: Any) -> float:

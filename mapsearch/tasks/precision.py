@@ -5,7 +5,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import nn
 
-from mapsearch.tasks.loading import LoadedTask, no_exit
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.user_code import no_exit
 
 Precision = Literal["auto", "float32", "bfloat16"]
 

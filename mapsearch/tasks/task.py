@@ -1,8 +1,7 @@
 """The contract of a task: teacher, student, data, loss and metric; users subclass `Task`."""
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -156,77 +155,8 @@ def mask_of(batch: Any) -> Tensor | None:
     return None
 
 
-def batch_size(batch: Any) -> int:
-    """Number of samples of a batch: the length of its first tensor.
-
-    Raises:
-        TaskError: the batch holds no tensor.
-    """
-    first = next((tensor for tensor in tensors_of(batch) if tensor.ndim), None)
-    if first is None:
-        raise TaskError(f"`collate()` must return a batch with a tensor `[B, ...]`, but got {type(batch).__name__}")
-    return len(first)
-
-
 def inputs_of(batch: Any) -> Any:
     """What of a batch or sample is shown to a network: all but `labels` of a dict, else the first item."""
     if isinstance(batch, Mapping):
         return {key: value for key, value in batch.items() if key != "labels"}
     return batch[0] if isinstance(batch, (tuple, list)) else batch
-
-
-def tensors_of(batch: Any) -> Iterator[Tensor]:
-    """The tensors of a batch in order, however deep they lie."""
-    if isinstance(batch, Tensor):
-        yield batch
-    elif isinstance(batch, (Mapping, tuple, list)):
-        for value in batch.values() if isinstance(batch, Mapping) else batch:
-            yield from tensors_of(value)
-
-
-def in_float32(output: Any) -> Any:
-    """The output with float32 for half precision, which NumPy does not know; as it is where there is none."""
-    if not any(tensor.dtype in (torch.bfloat16, torch.float16) for tensor in tensors_of(output)):
-        return output
-    return _mapped_output(output, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
-
-
-def with_rows(output: Any, n: int, change: Callable[[Tensor], Tensor]) -> Any:
-    """A network's output with every tensor of `n` rows of floats changed."""
-    return _mapped_output(
-        output, lambda tensor: change(tensor) if tensor.is_floating_point() and tensor.shape[:1] == (n,) else tensor
-    )
-
-
-def _mapped_output(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    changed = _mapped(output, change)
-    return type(output)(changed) if isinstance(output, OrderedDict) else changed  # Hugging Face's outputs are such
-
-
-def in_dtype(batch: Any, dtype: torch.dtype) -> Any:
-    """The batch with its floating point tensors in another type; its structure is kept."""
-    return _mapped(batch, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
-
-
-def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor on the device; its structure is kept."""
-    return _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
-
-
-def first_samples(batch: Any, n: int) -> Any:
-    """The batch cut to its first `n` samples; its structure is kept."""
-    size = batch_size(batch)
-    return _mapped(batch, lambda tensor: tensor[:n] if tensor.ndim and len(tensor) == size else tensor)
-
-
-def _mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    if isinstance(batch, Tensor):
-        return change(batch)
-    if isinstance(batch, Mapping):
-        return {key: _mapped(value, change) for key, value in batch.items()}
-    if isinstance(batch, (tuple, list)):
-        changed = [_mapped(value, change) for value in batch]
-        if isinstance(batch, list):
-            return changed
-        return type(batch)(*changed) if hasattr(batch, "_fields") else tuple(changed)  # a named tuple keeps its names
-    return batch

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from mapsearch.tasks.batches import collated
-from mapsearch.tasks.loading import LoadedTask, seed_everything
-from mapsearch.tasks.task import in_dtype, to_device
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import in_dtype, to_device
+from mapsearch.tasks.seeding import seed_everything
 
 N_COMPARED_SAMPLES = 4
 LOGIT_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}

@@ -10,10 +10,11 @@ from torch.nn.utils import clip_grad_norm_
 from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.losses.gradients import dead_terms, shares, term_gradients
-from mapsearch.tasks.batches import step_seed
-from mapsearch.tasks.loading import LoadedTask, no_exit, seed_everything
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
+from mapsearch.tasks.seeding import seed_everything, step_seed
+from mapsearch.tasks.user_code import no_exit
 from mapsearch.training.optimizer import loss_divisor
 from mapsearch.training.schedule import learning_rate
 from mapsearch.training.student import StudentTraining

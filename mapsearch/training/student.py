@@ -16,8 +16,9 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.losses.gradients import DOMINATING_SHARE, INERT_SHARE, check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.loading import LoadedTask, describe
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
+from mapsearch.tasks.user_code import describe
 from mapsearch.training.optimizer import open_optimizer
 from mapsearch.training.stopwatch import Stopwatch
 

@@ -13,12 +13,13 @@ from mapsearch.core.runs import RunPlan
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.batches import collated, step_seed, train_order
+from mapsearch.tasks.batches import collated, train_order
 from mapsearch.tasks.contents import row_digests
-from mapsearch.tasks.loading import LoadedTask, seed_everything
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import to_device
+from mapsearch.tasks.seeding import seed_everything, step_seed
 
 LOGITS = ""
 """The name of the teacher's logits among its features: the path of the whole network."""

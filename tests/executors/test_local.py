@@ -10,7 +10,7 @@ import pytest
 from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.errors import StudyFailed
-from mapsearch.core.events import RunsLost, RunsStarted
+from mapsearch.core.events import Message, RunsLost, RunsStarted
 from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
@@ -96,21 +96,24 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(open_scheduler):
     assert workers[0] != workers[1] == workers[2]
 
 
-@pytest.mark.parametrize(
-    ("task", "error"),
-    [
-        ("LostFile", r"FileNotFoundError: points.bin is gone \(small_tasks.py:"),
-        ("Leaving", r"`sys.exit\(0\)` was called \(small_tasks.py:"),
-    ],
-)
-def test_an_error_of_the_tasks_code_comes_back_with_its_line_and_the_worker_lives_on(open_scheduler, task, error):
+def test_an_error_of_the_tasks_data_comes_back_with_its_line_and_the_worker_lives_on(open_scheduler):
     (plan,) = make_plans(Recipe(logit_weight=1.0))
-    first, lost, again, _, crashed = run(open_scheduler(setup(task)), [(plan,)])
+    events = run(open_scheduler(setup("LostFile")), [(plan,)])
+    first, lost, again, _, crashed = (event for event in events if not isinstance(event, Message))
     assert first.worker == again.worker
     assert lost.plans == (plan,)
     assert (crashed.key, crashed.state) == (plan.key, "crashed")
-    assert re.match(error, lost.error)
-    assert re.match(error, crashed.error)
+    for event in (lost, crashed):
+        assert re.match(r"FileNotFoundError: points.bin is gone \(small_tasks.py:", event.error)
+
+
+def test_a_loss_that_leaves_ends_its_run_alone_and_the_worker_lives_on(open_scheduler):
+    cohorts = [(plan,) for plan in make_plans(*RECIPES[:2])]
+    events = list(run(open_scheduler(setup("Leaving")), cohorts))
+    first, crashed, second, _ = events
+    assert first.worker == second.worker
+    assert (crashed.key, crashed.state) == (cohorts[0][0].key, "crashed")
+    assert re.search(r"`sys.exit\(0\)` was called \(small_tasks.py:", crashed.error)
 
 
 def test_a_forward_that_never_returns_is_given_up_and_the_study_goes_on(open_scheduler):

@@ -9,7 +9,7 @@ from mapsearch.tasks.batches import (
     train_batches,
     train_order,
 )
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.task import Task
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import TensorDataset
 from mapsearch.core.errors import TaskError
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.evaluation import evaluate
-from mapsearch.tasks.loading import LoadedTask
+from mapsearch.tasks.loaded_task import LoadedTask
 
 
 def batches_of(size, precision="float32"):

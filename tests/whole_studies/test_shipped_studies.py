@@ -14,7 +14,8 @@ import torch
 from mapsearch.check import check
 from mapsearch.core.errors import TaskError
 from mapsearch.core.study_file import load_study
-from mapsearch.tasks.loading import import_task, open_task
+from mapsearch.tasks.importing import import_task
+from mapsearch.tasks.loading import open_task
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/api/templates/**/study.yaml")])

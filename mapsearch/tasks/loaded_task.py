@@ -1,0 +1,56 @@
+"""LoadedTask: a task with its teacher and data in place, as every step works with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import Subset
+
+from mapsearch.core.errors import TaskError
+from mapsearch.core.events import Message
+from mapsearch.core.runs import Split
+from mapsearch.tasks.seeding import seed_everything
+from mapsearch.tasks.task import Task
+from mapsearch.tasks.user_code import no_exit
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task made ready in this process: the teacher frozen on the device, the data split."""
+
+    task: Task
+    teacher: nn.Module
+    train: Any
+    valid: Any
+    test: Any
+    device: torch.device
+    messages: tuple[Message, ...] = ()
+
+    def split(self, name: Split) -> Any:
+        """The samples the search (`valid`) or the verdict (`test`) measures on."""
+        return self.test if name == "test" else self.valid
+
+    def new_student(self, seed: int) -> nn.Module:
+        """A student built under the seed, on the device, in training mode.
+
+        Raises:
+            TaskError: `student()` does not return a module, or calls `sys.exit`.
+        """
+        seed_everything(seed)
+        with no_exit("`student()`"):
+            student = self.task.student()
+        if not isinstance(student, nn.Module):
+            raise TaskError(f"`student()` must return a torch module, but got {type(student).__name__}")
+        return student.to(self.device).train()
+
+    def sample_name(self, data: Any, i: int) -> str:
+        """What the user calls sample `i` of one of the data sets: `valid_data[17]`."""
+        if isinstance(data, EverySecond):
+            return f"`valid_data[{data.indices[i]}]`"
+        names = [name for name in ("train", "valid", "test") if getattr(self, name) is data]
+        return f"`{names[0]}_data[{i}]`" if names else f"sample {i}"
+
+
+class EverySecond(Subset[Any]):
+    """Half of `valid_data`, where the task has no `test_data`: one half steers the search, the other the verdict."""

@@ -1,0 +1,50 @@
+"""Calling the user's code: what goes wrong there becomes one line with the place in the user's own file."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mapsearch.core.errors import MapsearchError, TaskError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def user_code(what: str) -> Iterator[None]:
+    """Turns an exception of the user's code, `sys.exit` included, into a `TaskError` that says where it happened."""
+    try:
+        yield
+    except TaskError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TaskError(f"{what} failed: {describe(error)}") from error
+
+
+@contextmanager
+def no_exit(what: str) -> Iterator[None]:
+    """Turns `sys.exit` in the user's code into a `TaskError`: it would end the process without a word."""
+    try:
+        yield
+    except SystemExit as error:
+        raise TaskError(f"{what} failed: {describe(error)}") from error
+
+
+def describe(error: BaseException) -> str:
+    """One line: the error's type and text, and the innermost line of code it came from, if possible the user's."""
+    if isinstance(error, MapsearchError):
+        return "; ".join(error.problems)
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, SystemExit):
+        text = f"`sys.exit({'' if error.code is None else repr(error.code)})` was called"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _is_library(frame.filename)] or frames
+    where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+    return f"{text}{where}"
+
+
+def _is_library(filename: str) -> bool:
+    path = Path(filename)
+    return filename.startswith("<") or "site-packages" in path.parts or path.is_relative_to(_PACKAGE)
