@@ -63,13 +63,13 @@ def _report_faults(
 
 def _rule(code: str, scores: ClassScores | None) -> str:
     if code == "data.not_finite":
-        return "repair it or take it out"
+        return "repair or remove it"
     if code == "data.label_range":
         classes = f"be a class from 0 to {scores.n_classes - 1}" if scores else "not be negative"
         return f"a label must {classes}, or {UNLABELLED} where there is none"
     return (
         "outputs are matched as class scores, so labels must be whole numbers or shares that sum to one; if the "
-        "outputs are class scores all the same, let `labels(batch)` return None"
+        "outputs are class scores after all, return None from `labels(batch)`"
     )
 
 
@@ -110,7 +110,7 @@ def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: R
         return
     if mask is None:
         share = max(padding_share(batch), _unlabelled_ends(loaded, batch))
-        problem = f"{share:.0%} of the positions look like padding, which must not be learned"
+        problem = f"{share:.0%} of the positions look like padding, which the loss should leave out"
         where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
         if share:
             log.add("error", "padding.unmasked", f"{problem}; {where}")

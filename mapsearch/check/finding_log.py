@@ -23,7 +23,7 @@ class FindingLog:
         self.findings.append(Finding(level, code, message))
 
     def has_errors(self, *topics: str) -> bool:
-        """Whether anything must be put right, in one of these topics if any are named."""
+        """Whether there is an error, in one of these topics if any are named."""
         return any(f.level == "error" and (not topics or f.topic in topics) for f in self.findings)
 
     @contextmanager

@@ -108,7 +108,7 @@ def check_mixtures(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> None
         tuple(path for path, fits in zip(space.teacher_layers, row, strict=True) if fits) for row in space.fusable()
     )
     if all(len(group) == 1 for group in groups):
-        problem = "no two teacher layers share kind, width and tokens, so a row keeps one; `sum` would use more"
+        problem = "no two teacher layers share kind, width and tokens, so each row keeps one; `sum` would use more"
         log.add("warning", "pairs.no_mixture", f"{wanted}: {problem}")
     else:
         names = " | ".join(", ".join(f"`{path}`" for path in group) for group in groups)

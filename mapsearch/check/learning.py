@@ -101,5 +101,5 @@ def _write_itself(log: FindingLog, name: str, wrong: dict[str, float]) -> None:
         problem = f"must be zero, but is {value:.3g} for `{pair}`: two passes of the teacher differ"
         log.add("error", "self-test.random_teacher", f"teacher against itself: {name} {problem}; make it deterministic")
     else:  # the cosine of a zero vector is zero
-        problem = f"stays at {value:.3g} even for an equal student: that share of its positions is all zero"
+        problem = f"stays at {value:.3g} even for an identical student: that share of its positions is all zero"
         log.add("warning", "self-test.zero_positions", f"{name} of `{pair}` {problem}")

@@ -56,7 +56,7 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
 
 
 def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: float) -> None:
-    both = f"`{name}` {teacher:.4g} of the teacher, {student:.4g} of the untrained student"
+    both = f"`{name}` of {teacher:.4g} for the teacher and {student:.4g} for the untrained student"
     if sign * teacher < sign * student:
         problem = f"must be better than the student, but got {both}; check weights and preprocessing"
         log.add("error", "teacher.worse_than_student", problem)
@@ -121,7 +121,7 @@ def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
     if is_better or not isfinite(spread):
         return
     guesses = f"{mean(shuffled):.4g} +- {spread:.2g} with its outputs shuffled, {constant:.4g} with a constant output"
-    problem = f"its `{spec.metric}` {teacher:.4g} is no better than guessing ({guesses})"
+    problem = f"its `{spec.metric}` of {teacher:.4g} is no better than guessing ({guesses})"
     log.add("warning", "teacher.guesses", f"{problem}; check its weights and how its inputs are prepared")
 
 

@@ -14,7 +14,7 @@ from mapsearch.core.errors import CheckFailed
 @storage_option
 @json_option
 def check(study: Path, storage: str, as_json: bool) -> None:
-    """Check on a real batch that everything that must learn does learn, and forecast the cost.
+    """Check on a real batch that everything that should learn can learn, and forecast the cost.
 
     The table holds what is well and what to heed; errors follow on stderr. With --json all findings are on stdout.
     """

@@ -18,9 +18,9 @@ WRITTEN = "-"
 @click.option("--to", "target", required=True, help=f"Target: {', '.join(get_args(TargetName))}.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--trial", type=int, help="Trial number; default: the recommended one, or the one that FILE names.")
-@click.option("--schema", help="Version of the format, where the target has several.")
+@click.option("--schema", help="Version of the target's format, if it has several.")
 @click.option(
-    "--lossy", is_flag=True, help="Write it even if the target cannot express all of it, and say what is lost."
+    "--lossy", is_flag=True, help="Write even what the target can express only in part, and list what is lost."
 )
 @click.option(
     "--verify",
@@ -49,7 +49,7 @@ def export(
         print_line(exports.verify_export(name, target, Path(verify), trial=trial, storage=storage))
         return
     if output is None:
-        raise click.ClickException("-o FILE says where to write; --verify FILE compares a file that is already there")
+        raise click.ClickException("give one FILE only: -o FILE writes a file, --verify FILE compares an existing one")
     checked = verify is not None
     print_line(
         exports.export(name, target, output, trial=trial, verify=checked, lossy=lossy, schema=schema, storage=storage)

@@ -80,7 +80,7 @@ def main() -> None:
         if debug:
             raise
         message = " ".join(str(error).split())
-        _fail([f"unexpected {type(error).__name__}: {message}; the same command with --debug shows where"], 1)
+        _fail([f"unexpected {type(error).__name__}: {message}; run the command again with --debug to see where"], 1)
     sys.exit(code)
 
 

@@ -15,7 +15,7 @@ from mapsearch.cli.show import print_verdict
 @click.option("--inline", is_flag=True, help="Train in this process, for debugging.")
 @click.pass_context
 def run(context: click.Context, study: Path, storage: str, inline: bool) -> None:
-    """Run the whole search, or go on with it where it stopped."""
+    """Run the whole search, or resume it where it stopped."""
     spec = read_study(study)
     from mapsearch.cli.progress_display import show_updates
     from mapsearch.controller.run import run as run_loop
@@ -23,7 +23,7 @@ def run(context: click.Context, study: Path, storage: str, inline: bool) -> None
     try:
         verdict = show_updates(run_loop(spec, storage, study.read_text(encoding="utf-8"), inline=inline))
     except KeyboardInterrupt:
-        print_line("stopped; all finished runs are saved, and the same command continues", err=True)
+        print_line("stopped; all finished runs are saved, and the same command resumes", err=True)
         context.exit(130)
     assert verdict is not None
     print_verdict(verdict, spec.metric)

@@ -11,8 +11,8 @@ from mapsearch.core.verdict import Verdict
 @click.argument("name")
 @storage_option
 @json_option
-@click.option("--limit", type=click.IntRange(min=1), help="Of --json: at most so many trials, by number.")
-@click.option("--after", type=int, default=-1, help="Of --json: only trials with greater numbers, for the next page.")
+@click.option("--limit", type=click.IntRange(min=1), help="With --json: show at most this many trials, by number.")
+@click.option("--after", type=int, default=-1, help="With --json: show only trials above this number (next page).")
 def show(name: str, storage: str, as_json: bool, limit: int | None, after: int) -> None:
     """Show a study: verdict, best mappings, controls, cost."""
     from mapsearch import report

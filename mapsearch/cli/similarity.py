@@ -15,19 +15,19 @@ from mapsearch.core.similarity import Similarity
 @storage_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, one line per pair of layers.")
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it as PNG or SVG.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Also draw it as PNG or SVG.")
 @click.option(
     "--against",
     metavar="FILE.json",
     type=click.Path(path_type=Path),
-    help="Compare with an earlier similarity, a file that --json wrote.",
+    help="Compare with an earlier similarity: a file written by --json.",
 )
 def similarity(
     source: Path, storage: str, as_json: bool, as_csv: bool, plot: Path | None, against: Path | None
 ) -> None:
-    """Measure how alike the layers are, with the floor below which it is noise.
+    """Measure how similar the layers are, and below which value that is noise.
 
-    A study is measured now; a FILE.json, which --json wrote, is shown as it is.
+    A study is measured now; a FILE.json written by --json is shown as it is.
     """
     if as_csv and (as_json or against):
         raise click.ClickException(f"--csv cannot go with {'--json' if as_json else '--against'}; choose one")

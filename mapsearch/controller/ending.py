@@ -1,4 +1,4 @@
-"""How a study ends when its controller does not come to the end of it."""
+"""How a study ends when its controller does not reach the end of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

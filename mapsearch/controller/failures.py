@@ -1,4 +1,4 @@
-"""When a study has failed, and why: the causes of its runs' ends, equal ones together."""
+"""When a study has failed, and why: the causes of its failed runs, equal ones grouped."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from mapsearch.core.errors import StudyFailed
 from mapsearch.core.runs import Run
 
 N_CAUSES = 3
-"""Causes that a message names, the most frequent first."""
+"""Number of causes that a message names, the most frequent first."""
 
 
 def raise_if_nothing_came_through(runs: Sequence[Run]) -> None:
@@ -18,8 +18,8 @@ def raise_if_nothing_came_through(runs: Sequence[Run]) -> None:
     """
     if runs and all(run.state != "complete" for run in runs):
         raise StudyFailed(
-            f"stage {runs[-1].stage}: none of the {len(runs)} runs came through: {causes(runs)}; "
-            "once the cause is mended, the same command tries them again"
+            f"stage {runs[-1].stage}: none of the {len(runs)} runs succeeded: {causes(runs)}; "
+            "fix the cause and run the same command again to retry them"
         )
 
 

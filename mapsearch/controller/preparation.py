@@ -23,7 +23,8 @@ from mapsearch.tasks.loading import load_task, task_digest
 from mapsearch.tasks.memory import free_unused_memory
 
 CHANGED_TASK = (
-    "warning: the task file is not the one this study began with; if data or networks changed, give a new name"
+    "warning: the task file has changed since this study began; "
+    "if its data or networks changed, give the study a new `name`"
 )
 
 
@@ -50,13 +51,13 @@ def prepare(
 
 
 def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
-    """Let runs that were cut off wait again, and say what is not as it was."""
+    """Queue interrupted runs again, and report what has changed since."""
     again = study.release_runs()
     if study.study().state == "failed":
         finalists = study.facts().finalists or ()
         again += study.reopen_runs(search.runs_to_redo(study.trials(), study.runs(), finalists))
     if again:
-        yield Message("resume", f"{again} runs were cut off or failed, and start again")
+        yield Message("resume", f"{again} runs were interrupted or failed, and are run again")
     if task_digest(spec) != study.facts().environment["task_sha256"]:
         yield Message("resume", CHANGED_TASK)
         study.add_event("warning", CHANGED_TASK)

@@ -20,7 +20,7 @@ def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
     that becomes free asks for its share of a batch while the others train; the sampler knows what they train.
 
     Raises:
-        StudyFailed: no proposal came through.
+        StudyFailed: every proposal failed.
     """
     with closing(_open_sampler(context)) as sampler:
         yield from _try_proposals(context, logits, sampler)
@@ -77,7 +77,7 @@ def _propose(context: StudyContext, sampler: Sampler, logits: Recipe, n_before: 
 
 
 def _tell(context: StudyContext, sampler: Sampler) -> None:
-    """Tell the sampler every result it can learn from, once: our row came first, so a crash loses nothing."""
+    """Tell the sampler each result it can learn from, once; the result is already stored, so a crash loses nothing."""
     untold = context.study.untold()
     for trial in untold:
         value = trial.value if trial.state == "complete" else None

@@ -34,7 +34,7 @@ from mapsearch.tasks.user_code import no_exit
 
 
 def run_study(spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False) -> Verdict:
-    """Run a study to its verdict, or go on with it where it stopped.
+    """Run a study to its verdict, or resume it where it stopped.
 
     Args:
         storage: SQLAlchemy URL of the study database.
@@ -42,7 +42,7 @@ def run_study(spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool =
 
     Raises:
         MapsearchError: the study cannot be run as it is set up (exit code 2), or failed (exit code 1).
-        KeyboardInterrupt: Ctrl-C, or `Store.request_stop`; everything finished is saved, and the same call goes on.
+        KeyboardInterrupt: Ctrl-C, or `Store.request_stop`; everything finished is saved, and the same call resumes.
     """
     verdict = None
     for update in run(spec, storage, inline=inline):
@@ -58,7 +58,7 @@ def run(
 
     Args:
         study_file: the text of the study file, kept with the study.
-        lease_seconds: how long others wait before they take over from a process that died out of their sight.
+        lease_seconds: how long others wait before they take over from a process whose death they cannot see.
     """
     cache_dir = cache_folder(storage, spec.name)
     with Store.open(storage, create_more=create_tables) as store:
@@ -77,7 +77,7 @@ def _open_context(
     study: StudyHandle, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None
 ) -> Iterator[StudyContext]:
     facts = study.facts()
-    assert facts.similarity is not None, "it was checked and compared"
+    assert facts.similarity is not None, "already checked and compared"
     space = RecipeSpace(facts.layers["student"], facts.layers["teacher"])
     executor: Executor
     if loaded is not None:
@@ -95,9 +95,9 @@ def _stages(context: StudyContext) -> Iterator[Update]:
     logits = yield from stages.tune(context)
     noise = yield from stages.noise(context, logits)
     if noise is not None and noise.blind:
-        yield Message("search", "skipped: all runs of the first rung end alike, and would steer it nowhere")
+        yield Message("search", "skipped: all runs of the first rung end with the same value, nothing to learn from")
     elif noise is not None and noise.flat and context.spec.search.when_flat == "stop":
-        yield Message("search", "skipped: `search.when_flat: stop` and mappings do not differ beyond seed noise")
+        yield Message("search", "skipped: `search.when_flat: stop` is set and mappings do not differ beyond seed noise")
     else:
         yield from try_proposals(context, logits)
     yield from stages.shortlist(context)

@@ -1,4 +1,4 @@
-"""Runs that are wanted go in; those that are missing are trained, and all that happens is written down."""
+"""Planned runs go in; the missing ones are trained, and everything that happens is recorded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -109,7 +109,7 @@ def run_plans(
     """Train the runs that are missing, and close the waiting trials with the runs wanted of them.
 
     Raises:
-        StudyFailed: none of the runs came through.
+        StudyFailed: none of the runs succeeded.
     """
     runner = Runner(context)
     yield from runner.submit(trials, wanted, extra)

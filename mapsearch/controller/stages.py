@@ -28,7 +28,7 @@ def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
     )
     logits = search.tuned_logits(context.trials, context.spec.direction, "kl")
     edge = logits.logit_weight == max(context.spec.space.logit_weight)
-    yield Message("tune", f"frozen: {logits}{'; the largest weight tried: widen `space.logit_weight`' if edge else ''}")
+    yield Message("tune", f"frozen: {logits}{', the largest weight tried: widen `space.logit_weight`' if edge else ''}")
     return logits
 
 
@@ -55,7 +55,7 @@ def shortlist(context: StudyContext) -> Iterator[Update]:
     """The best quarter, longer and on two seeds."""
     spec = context.spec
     best = search.shortlist([t for t in context.trials if t.proposer != "matched"], spec.direction)
-    yield Message("shortlist", f"{len(best)} recipes go on: trials {', '.join(str(t.number) for t in best)}")
+    yield Message("shortlist", f"{len(best)} recipes remain: trials {', '.join(str(t.number) for t in best)}")
     yield from run_plans(context, [], search.plan(spec, best, search.TUNE, search.tune_seeds(spec), "shortlist"))
 
 

@@ -27,7 +27,7 @@ from mapsearch.core.text import printable
 
 
 class MapsearchError(Exception):
-    """Something the user can put right. Each problem is one line, whatever names it quotes."""
+    """Something the user can fix. Each problem is one line, whatever names it quotes."""
 
     exit_code = 2
 

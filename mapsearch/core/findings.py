@@ -51,7 +51,7 @@ class CheckReport:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """What must be put right before the study can run."""
+        """What must be fixed before the study can run."""
         return tuple(finding for finding in self.findings if finding.level == "error")
 
     def to_json(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def forbidden_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         new: the same of the study file.
 
     Returns:
-        `` `train.lr`: 0.002 -> 0.01 `` for each key; empty if the study may go on.
+        `` `train.lr`: 0.002 -> 0.01 `` for each key; empty if the study may continue.
     """
     return _changes(old, new, "")
 

@@ -76,7 +76,7 @@ class LayerMapping:
         """
         if len(weights) != len(student_layers) or any(len(row) != len(teacher_layers) for row in weights):
             raise MappingError(
-                f"`W[S, T]` with S = {len(student_layers)} and T = {len(teacher_layers)} must be given, "
+                f"the weights must be `W[S, T]` with S = {len(student_layers)} and T = {len(teacher_layers)}, "
                 f"but got {len(weights)} rows of {sorted({len(row) for row in weights})}"
             )
         return cls(

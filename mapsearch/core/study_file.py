@@ -82,7 +82,7 @@ def parse_study(text: str, path: Path) -> StudySpec:
         if data is None:
             raise SpecError("the study file is empty; `mapsearch init DIR` writes one to begin with")
         if not isinstance(data, dict):
-            raise SpecError(f"a study file is a mapping of keys to values, but got {type(data).__name__}")
+            raise SpecError(f"a study file must be a mapping of keys to values, but got {type(data).__name__}")
         problems += [f"`{key}` is not a key of a study file; remove it" for key in data if key in NOT_IN_FILE]
         moved = with_moved_keys(data)
         problems += moved.problems

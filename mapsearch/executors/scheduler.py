@@ -170,7 +170,7 @@ class Scheduler:
         if slot.state == "loading" and not self._was_ready:
             raise StudyFailed(f"{error} before it had loaded the task")
         if self._crashes_in_a_row >= max(CRASHES_IN_A_ROW, 3 * self.n_workers):
-            raise StudyFailed(f"{self._crashes_in_a_row} workers died one after the other; the last: {error}")
+            raise StudyFailed(f"{self._crashes_in_a_row} workers died in a row; the last: {error}")
         if len(slot.cohort) == 1:
             self._crashes[slot.cohort[0].trial] += 1
         yield from self._lost(slot.cohort, error)

@@ -48,7 +48,7 @@ def _load(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ExportError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise ExportError(f"{path}: a mapping of keys to values must be given, but got {type(data).__name__}")
+        raise ExportError(f"{path}: a recipe must be a mapping of keys to values, but got {type(data).__name__}")
     problems = [f"{path}: `{key}` is missing; export it again" for key in KEYS if key not in data]
     known = (*KEYS, *MIXED_KEYS)
     problems += [f"{path}: unknown key `{key}`{did_you_mean(str(key), known)}" for key in data if key not in known]

@@ -109,7 +109,7 @@ def _best(study: Study, runs: Sequence[Run]) -> int:
         if run.rung == max(other.rung for other in complete) and run.value is not None:
             values.setdefault(run.trial, []).append(run.value)
     if not values:
-        raise ExportError(f"study `{study.name}` has no complete run yet; `mapsearch run` goes on with it")
+        raise ExportError(f"study `{study.name}` has no complete run yet; resume it with `mapsearch run`")
     sign = 1.0 if study.spec["direction"] == "maximize" else -1.0
     return max(values, key=lambda number: (sign * fmean(values[number]), -number))
 

@@ -98,7 +98,7 @@ def compare(
     stream = iter(batches)
     first = next(stream, None)
     if first is None:
-        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples must be given, but got no batch")
+        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples are needed, but got no batch")
     # a user's own `forward` may know the batch, which is not cut then
     few = first_samples(first, N_LISTING_SAMPLES) if forward is forward_batch else first
     t_layers, s_layers = (
@@ -142,7 +142,7 @@ def measure_layers(
         digest, n_seen = _count(batches, mask, readers, sums, rule, options, seed)
     n_samples = n_seen if rule.tokens == "samples" else sums.n_rows
     if n_samples < MIN_SAMPLES:
-        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples must be given, but got {n_samples}")
+        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples are needed, but got {n_samples}")
     found = sums.estimate()
     return Similarity(
         tuple(layer.path for layer in student_layers),

@@ -119,17 +119,19 @@ def _parse(url: str) -> URL:
     except (ArgumentError, ValueError):  # the message must not show a password that could not be found
         raise StoreError(f"the storage must be a database URL; {_KNOWN}") from None
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{shown(parsed)}: no such kind of study database; {_KNOWN}")
+        raise StoreError(f"{shown(parsed)}: this kind of database is not supported; {_KNOWN}")
     if parsed.get_backend_name() == "postgresql" and "@" in f"{parsed.host}{parsed.database}":
         raise StoreError(
             "the storage URL has more than one `@`: a password's own characters must be written as in a URL, "
             "`@` as %40, `/` as %2F, `:` as %3A"
         )
     if _is_sqlite(parsed) and parsed.database in (None, "", ":memory:"):
-        raise StoreError(f"{shown(parsed)}: a study must outlive its process; give a file: `sqlite:///mapsearch.db`")
+        raise StoreError(
+            f"{shown(parsed)}: a database in memory ends with its process; name a file: `sqlite:///mapsearch.db`"
+        )
     folder = os.path.dirname(parsed.database or "")
     if _is_sqlite(parsed) and folder and not os.path.isdir(folder):
-        raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; make it, or give another file")
+        raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; create it, or name another file")
     return parsed
 
 

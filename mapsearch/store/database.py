@@ -58,7 +58,7 @@ class Database:
             if self._file and file_identity(self._file) != self._identity:
                 raise DatabaseFailed(
                     f"{self._shown}: the file of the study database was deleted or replaced while the study ran; "
-                    "put it back, and the same command goes on from what it holds"
+                    "put it back and run the same command to resume from it"
                 )
 
     def id_of(self, db: Connection, name: str) -> str:
@@ -94,7 +94,7 @@ class Database:
             ) from error
         except json.JSONDecodeError as error:
             raise DatabaseFailed(
-                f"{self._shown}: a row of the study database is damaged, it must hold JSON ({error}); {RESTORE}"
+                f"{self._shown}: a row of the study database is damaged: invalid JSON ({error}); {RESTORE}"
             ) from error
 
 

@@ -65,8 +65,8 @@ class StudyHandle:
         changes = forbidden_changes(with_defaults(known.spec), json.loads(json.dumps(spec)))
         if changes and known.facts.is_checked:
             raise StudyChanged(
-                f"study `{self.name}` is in the database with other settings: {', '.join(changes)}; "
-                "give this study file a new `name`, or restore the old values"
+                f"study `{self.name}` is already in the database with other settings: {', '.join(changes)}; "
+                "give the study a new `name`, or restore the old values"
             )
         self._execution = spec.get("execution")
         self._update_study(spec=spec, folder=folder, **({"study_file": study_file} if study_file else {}))

@@ -105,8 +105,8 @@ def _lost(db: Connection, lease: Lease) -> StudyBusy | StudyNotFound:
     if row is None:
         return StudyNotFound(f"study `{lease.study}` was deleted from the database while it ran")
     if row["lease_owner"] is None:
-        return StudyBusy(f"study `{lease.study}`: another process took over from this one; run it again to go on")
-    return StudyBusy(f"{_holder(row)}, which took over from this process; leave the study to it")
+        return StudyBusy(f"study `{lease.study}`: another process took over; run the command again to resume")
+    return StudyBusy(f"{_holder(row)}, which took over from this process; let it finish")
 
 
 def _holder(row: Mapping[Any, Any]) -> str:

@@ -111,7 +111,7 @@ def two_wrong_files(monkeypatch):
 
 def test_wrong_files_are_deleted_and_nothing_else(two_wrong_files, finished, tmp_path):
     (tmp_path / "mine.py").write_text("mine")
-    with pytest.raises(WrongExport, match=r"the loss of the recipe and of the file must be equal[^|]*deleted again"):
+    with pytest.raises(WrongExport, match=r"loss[^|]*deleted"):
         exports.export("tiny", "torch", tmp_path / "x.py", verify=True, storage=finished[1])
     assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
 

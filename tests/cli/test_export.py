@@ -41,16 +41,19 @@ def test_a_file_is_held_against_the_trial_that_its_header_names(do, refused, fin
     text = (tmp_path / "x.yaml").read_text().replace("# study: tiny,", "# study: other,")
     (tmp_path / "x.yaml").write_text(text)
     (line,) = refused("export", "tiny", "--to", "mapsearch", "--verify", "x.yaml", *storage)
-    assert line == "error: x.yaml is of study `other` by its header, but `tiny` was given"
+    assert line.startswith("error: x.yaml")
+    assert "`other`" in line
+    assert "`tiny`" in line
     (line,) = refused("export", "tiny", "--to", "mapsearch", "--verify", "none.yaml", *storage)
     assert line.startswith("error: none.yaml: the exported file cannot be read: ")
 
 
 def test_what_is_written_and_what_is_looked_at_are_told_apart(refused, finished):
     storage = ["--storage", finished[1]]
-    assert "-o FILE says where to write" in refused("export", "tiny", "--to", "torch", *storage)[0]
+    assert "-o FILE" in refused("export", "tiny", "--to", "torch", *storage)[0]
     (line,) = refused("export", "tiny", "--to", "torch", "--verify", "x.py", "-o", "y.py", *storage)
-    assert line == "error: --verify x.py writes nothing; leave out -o, --schema and --lossy"
+    assert line.startswith("error: --verify x.py")
+    assert all(option in line for option in ("-o", "--schema", "--lossy"))
 
 
 @pytest.mark.parametrize("target", [name for name in get_args(TargetName) if TARGETS[name].missing][:1])

@@ -88,12 +88,12 @@ def test_a_command_typed_wrong(refused, write_study, arguments, message):
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("nonsense", "the storage must be a database URL"),
-        ("mysql://x/y", "no such kind of study database"),
-        ("sqlite:///{folder}", "the study database cannot be used: unable to open database file"),
-        ("sqlite:///{folder}/study/task.py", "the study database cannot be used: file is not a database"),
+        ("nonsense", "database URL"),
+        ("mysql://x/y", "mysql://x/y"),
+        ("sqlite:///{folder}", "unable to open database file"),
+        ("sqlite:///{folder}/study/task.py", "file is not a database"),
         ("sqlite:///{folder}/nowhere/x.db", "nowhere` does not exist"),
-        ("sqlite://", "a study must outlive its process"),
+        ("sqlite://", "name a file"),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "show", "studies"])
@@ -108,17 +108,19 @@ def test_a_storage_that_is_none(refused, write_study, tmp_path, command, storage
 @pytest.mark.parametrize("command", ["show", "studies"])
 def test_no_database_yet(refused, tmp_path, command):
     (line,) = refused(command, *(["tiny"] if command == "show" else []))
-    assert line == "error: no study database at sqlite:///mapsearch.db; `mapsearch run STUDY.yaml` creates it"
+    assert line.startswith("error: ")
+    assert "sqlite:///mapsearch.db" in line
+    assert "`mapsearch run STUDY.yaml`" in line
     assert not list(tmp_path.iterdir())
 
 
 def test_what_nobody_expected_is_one_line_too(do, write_study, monkeypatch):
     monkeypatch.setattr("mapsearch.api.inspect.layers_of", lambda *_: 1 / 0)
     code, _, err = do("layers", write_study())
-    assert (code, err) == (
-        1,
-        "error: unexpected ZeroDivisionError: division by zero; the same command with --debug shows where\n",
-    )
+    (line,) = err.splitlines()
+    assert code == 1
+    assert line.startswith("error: ")
+    assert all(part in line for part in ("ZeroDivisionError: division by zero", "--debug"))
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])

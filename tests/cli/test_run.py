@@ -13,14 +13,14 @@ def test_run_prints_the_verdict_and_the_next_step(do, finished, tmp_path):
     sentence = json.loads(do("show", "tiny", "--storage", url, "--json")[1])["verdict"]["sentence"]
     assert out.splitlines()[-1] == sentence
     assert "nominee:" in err
-    assert "next: mapsearch show tiny; mapsearch export tiny --to torch -o distill.py --verify" in err
+    assert all(command in err for command in ("mapsearch show tiny", "mapsearch export tiny --to torch"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name: [", "not valid YAML"),
-        ("- 1", "a study file is a mapping of keys to values, but got list"),
+        ("- 1", "but got list"),
         ("name: a\ntask: t.py:T\ntrian: {}", "unknown key `trian`; did you mean `train`?"),
         ("name: a\ntask: t.py:T\ntrain: {lr: -1}", "`train.lr`: input should be greater than 0, but got -1"),
         ("name: a\ntask: t.py:T\nspace: {temperature: [0]}", "`space.temperature.0`"),

@@ -85,7 +85,7 @@ def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with
     context = with_controls()
     executor = context.scheduler.executor
     executor.outcome = explode
-    with pytest.raises(StudyFailed, match=r"search: none of the \d+ runs came through: \d+ diverged: term"):
+    with pytest.raises(StudyFailed, match=r"search: .* \d+ diverged: term"):
         run(context)
     redo = search.runs_to_redo(context.trials, context.runs, ())
     numbers = {t.number for t in proposals(context) if t.recipe.mapping.pairs}

@@ -90,9 +90,7 @@ def test_other_settings_under_an_old_name_are_refused_and_named(copied, results)
     before = results(url)
     changed = load_study(study)
     changed = changed.model_copy(update={"train": changed.train.model_copy(update={"lr": 0.5}), "seed": 3})
-    with pytest.raises(
-        StudyChanged, match=r"`tiny` is in the database with other settings: `seed`: 0 -> 3, `train\.lr`: 0\.02 -> 0\.5"
-    ):
+    with pytest.raises(StudyChanged, match=r"`tiny` .*: `seed`: 0 -> 3, `train\.lr`: 0\.02 -> 0\.5"):
         run_study(changed, url)
     assert results(url) == before
 
@@ -127,7 +125,7 @@ def test_a_flat_study_may_skip_the_search(spec, url, results):
 def test_a_blind_search_is_skipped(spec, url, results):
     said = [str(item) for item in run(spec(task="task.py:Chance", **QUICK), url, inline=True)]
     assert any("too short to tell anything" in line for line in said)
-    assert any("skipped: all runs of the first rung end alike" in line for line in said)
+    assert any("skipped: all runs of the first rung" in line for line in said)
     assert not any(t.proposer in ("curve", "free") for t in results(url)[0])
 
 
@@ -160,7 +158,7 @@ def test_a_killed_worker_is_replaced(finished, results, spec, url, workers):
 
 def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on_when_put_right(spec, url, results):
     study = spec(task="task.py:Crashing", train={"steps": 40}, **QUICK)
-    message = r"stage tune: none of the 6 runs came through: 6 crashed: RuntimeError: the tape is full \(task\.py:"
+    message = r"stage tune: .* 6 crashed: RuntimeError: the tape is full \(task\.py:"
     with pytest.raises(StudyFailed, match=message):
         run_study(study, url, inline=True)
     with Store.open(url) as store:
@@ -173,7 +171,7 @@ def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on
 
 def test_when_every_run_diverges_the_study_fails_and_its_runs_are_tried_again(spec, url, results):
     study = spec(task="task.py:Exploding", train={"steps": 40}, **QUICK)
-    with pytest.raises(StudyFailed, match=r"stage tune: none of the 6 runs came through: 6 diverged: .*term `task`"):
+    with pytest.raises(StudyFailed, match=r"stage tune: .* 6 diverged: .*term `task`"):
         run_study(study, url, inline=True)
     with Store.open(url) as store:
         assert store.study("tiny").state == "failed"
@@ -270,9 +268,10 @@ def test_a_recipe_that_diverges_is_infeasible_and_the_study_goes_on(spec, url, r
     spec = spec(task="task.py:Diverging", search={"trials": 8}, **QUICK)
     verdict = run_study(spec, url, inline=True)
     trials, runs = results(url)
-    bad = [t for t in trials if t.state == "infeasible" and t.proposer in ("curve", "free", "control")]
+    bad = {t.number for t in trials if t.state == "infeasible" and t.proposer in ("curve", "free", "control")}
     assert bad
-    assert verdict.sentence
+    assert not bad & {verdict.nominee, verdict.recommended}
+    assert {r.trial for r in runs if r.stage == "confirm" and r.state == "complete"} - bad, "others are confirmed"
     assert {r.state for r in runs} == {"complete", "diverged"}
     assert all(r.result.error.startswith("term `") for r in runs if r.state == "diverged")
     study = optuna.load_study(study_name="tiny", storage=url)

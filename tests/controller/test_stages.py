@@ -23,6 +23,6 @@ def test_a_confirm_stage_in_which_neither_nominee_nor_any_control_came_through_f
         return RunResult(plan.key, "crashed", error="RuntimeError: the tape is full", attempt=plan.attempt)
 
     context.scheduler.executor.outcome = only_the_second
-    with pytest.raises(StudyFailed, match=r"stage confirm: none of the \d+ runs came through: \d+ crashed: .*the tape"):
+    with pytest.raises(StudyFailed, match=r"stage confirm: .* \d+ crashed: .*the tape"):
         list(stages.confirm(context))
     assert any(run.stage == "confirm" and run.state == "complete" for run in context.runs)

@@ -100,7 +100,7 @@ def test_numbers_that_yaml_takes_for_words_are_numbers():
         ("name: [", "not valid YAML: "),
         ("name: !!python/object:os.system x", "line 1: the tag `!!python/object:os.system` is not allowed"),
         ("", "the study file is empty; `mapsearch init DIR` writes one"),
-        ("- name", "a study file is a mapping of keys to values, but got list"),
+        ("- name", "a study file must be a mapping"),
     ],
 )
 def test_text_that_is_no_study(text, problem):

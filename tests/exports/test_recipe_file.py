@@ -58,7 +58,7 @@ def test_a_broken_file_is_one_clear_line_with_its_path(changes, message, path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "recipe.yaml: not valid YAML"), ("- 1", "a mapping of keys to values must be given, but got list")],
+    [("a: [", "recipe.yaml: not valid YAML"), ("- 1", "must be a mapping of keys to values, but got list")],
 )
 def test_a_file_that_is_no_export_says_so(text, message, path):
     path.write_text(text)

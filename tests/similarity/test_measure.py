@@ -239,7 +239,7 @@ def test_a_compiled_network_is_measured_as_it_was_written():
 
 
 def test_tokens_as_samples_need_the_same_tokens_everywhere():
-    with pytest.raises(TaskError, match=r"`tokens: samples` needs the same tokens from every layer, but `0`"):
+    with pytest.raises(TaskError, match=r"`tokens: samples`.*`0`"):
         compare(mlp(12, 3), mlp(12, 2), vectors(), tokens="samples")
 
 
@@ -264,7 +264,7 @@ def test_a_layer_that_is_not_finite_is_named():
     teacher = mlp(12, 3)
     with torch.no_grad():
         teacher[1][0].weight[0, 0] = torch.nan
-    with pytest.raises(TaskError, match=r"features must be finite, but teacher layer `1` produced inf or NaN"):
+    with pytest.raises(TaskError, match=r"teacher layer `1`.*inf or NaN"):
         compare(teacher, mlp(12, 2), vectors())
 
 

@@ -33,12 +33,12 @@ with Store.open(sys.argv[1]) as store:
     ("url", "message"),
     [
         ("study.db", "must be a database URL; `sqlite:///FILE.db`"),
-        ("mysql://localhost/x", "mysql://localhost/x: no such kind of study database"),
+        ("mysql://localhost/x", "mysql://localhost/x: .*sqlite"),
         ("sqlite+nothing:///x.db", "no such database driver"),
         ("postgresql+pg8000://me:secret@localhost/x", r"me:\*\*\*@.*driver `pg8000` is not installed"),
         ("postgresql+psycopg://me:p@ss@localhost/x", "more than one `@`"),
-        ("mysql://localhost/x?user=me&password=secret", r"mysql://localhost/x: no such kind"),
-        ("sqlite://", "a study must outlive its process"),
+        ("mysql://localhost/x?user=me&password=secret", r"mysql://localhost/x: "),
+        ("sqlite://", "sqlite:.*name a file"),
         ("sqlite:////nowhere/at/all/study.db", "the folder `/nowhere/at/all` does not exist"),
     ],
 )
@@ -52,13 +52,13 @@ def test_an_unusable_url_is_refused(url: str, message: str) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("not a database " * 100)
-    with pytest.raises(StoreError, match=r"notes\.db: the study database cannot be used: file is not a database"):
+    with pytest.raises(StoreError, match=r"notes\.db: .*file is not a database"):
         Store.open(f"sqlite:///{path}")
 
 
 def test_reading_makes_no_database(tmp_path: Path) -> None:
     path = tmp_path / "study.db"
-    with pytest.raises(StoreError, match=r"no study database at sqlite:.*; `mapsearch run STUDY\.yaml` creates it"):
+    with pytest.raises(StoreError, match=r"sqlite:.*`mapsearch run STUDY\.yaml`"):
         Store.open_to_read(f"sqlite:///{path}")
     assert not path.exists()
 
@@ -78,7 +78,7 @@ def test_a_newer_database_is_refused(url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE mapsearch_alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match="a newer version wrote it: `pip install -U mapsearch`"):
+    with pytest.raises(StoreError, match="newer version .*`pip install -U mapsearch`"):
         Store.open(url)
 
 

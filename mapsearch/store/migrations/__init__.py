@@ -19,8 +19,8 @@ def upgrade(connection: Connection) -> None:
         command.upgrade(configuration(connection), "head")
     except CommandError as error:
         raise StoreError(
-            f"{shown(connection.engine.url)}: this mapsearch does not know the form of the study "
-            f"database ({error}); a newer version wrote it: `pip install -U mapsearch`"
+            f"{shown(connection.engine.url)}: the study database was written by a newer version of mapsearch "
+            f"({error}); `pip install -U mapsearch`"
         ) from None
 
 
