@@ -78,7 +78,7 @@ def test_a_newer_database_is_refused(url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE mapsearch_alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(StoreError, match="newer version .*`pip install -U mapsearch`"):
+    with pytest.raises(StoreError, match=r"newer version .*`pip install -U mapsearch`"):
         Store.open(url)
 
 
