@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -33,11 +34,14 @@ class LocalExecutor:
         self._devices = _devices(setup.execution)
         self.n_workers = n_workers(setup.execution)
         self._workers: dict[int, _Worker] = {}
+        # Linux ends a worker with the thread that started it (`watchdog`): not with whichever iterates the study.
+        self._starter = ThreadPoolExecutor(1, "mapsearch-starter")
 
     def start(self, slot: int) -> str:
         """Start a process on the slot's device."""
         device = self._devices[slot % len(self._devices)]
-        worker = self._workers[slot] = _Worker(replace(self._setup, device=device))
+        worker = self._starter.submit(_Worker, replace(self._setup, device=device)).result()
+        self._workers[slot] = worker
         return f"{worker.process.pid}@{device}"
 
     def send(self, slot: int, cohort: Cohort) -> None:
@@ -56,7 +60,8 @@ class LocalExecutor:
 
     def stop(self, slot: int) -> None:
         """End the process, by force if it does not leave soon."""
-        self._workers.pop(slot).end()
+        if slot in self._workers:  # else it died after its last message
+            self._workers.pop(slot).end()
 
     def close(self) -> None:
         """Stop all workers; what they were training is lost."""
@@ -64,16 +69,16 @@ class LocalExecutor:
             worker.ask_to_leave()
         for slot in list(self._workers):
             self.stop(slot)
+        self._starter.shutdown()
 
     def _receive(self, slot: int) -> list[WorkerMessage]:
         worker, messages = self._workers[slot], list[WorkerMessage]()
         try:
             while worker.connection.poll():
                 messages.append(worker.connection.recv())
-        except (EOFError, ConnectionError):
-            code = worker.process.wait()
+        except (EOFError, OSError):  # OSError: it died in the middle of a message
             del self._workers[slot]
-            messages.append(WorkerDied(f"the worker process died (exit code {code})"))
+            messages.append(WorkerDied(f"the worker process died (exit code {worker.exit_code()})"))
         return messages
 
 
@@ -90,7 +95,15 @@ class _Worker:
             env={**os.environ, **_environment(setup)},
         )
         theirs.close()
-        self.connection.send(replace(setup, device=setup.device.partition(":")[0]))  # its only GPU, or the CPU
+        with suppress(ConnectionError):  # it died just now, which the next poll reports
+            self.connection.send(replace(setup, device=setup.device.partition(":")[0]))  # its only GPU, or the CPU
+
+    def exit_code(self) -> int:
+        """How the process ended that has closed its pipe; threads of the task may keep it from leaving."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(GRACE_SECONDS)
+        self.end()
+        return self.process.returncode
 
     def ask_to_leave(self) -> None:
         self.connection.close()

@@ -85,10 +85,11 @@ class Scheduler:
         self._start_workers()
         yield from self._give_out()
         slots = list(self._slots)
-        for number, message in self.executor.poll(HEARTBEAT_SECONDS):
+        messages, polled_at = self.executor.poll(HEARTBEAT_SECONDS), self.clock()
+        for number, message in messages:
             if self._slots[number] is slots[number]:  # else that worker was stopped over an earlier message
                 yield from self._heard(number, message)
-        yield from self._stop_stalled()
+        yield from self._stop_stalled(polled_at)
 
     def close(self) -> None:
         """Stop all workers."""
@@ -104,10 +105,11 @@ class Scheduler:
         for number, slot in enumerate(self._slots):
             cohort = (yield from self._next_cohort(slot.worker)) if slot.state == "idle" else ()
             if cohort:
-                slot.state, slot.cohort, slot.last_sign = "busy", cohort, self.clock()
+                slot.state, slot.cohort = "busy", cohort
                 self._tries.update(plan.key for plan in cohort)
                 yield RunsStarted(cohort, slot.worker)
                 self.executor.send(number, cohort)
+                slot.last_sign = self.clock()
 
     def _next_cohort(self, worker: str) -> Generator[Event, None, Cohort]:
         """The runs that a worker trains next; those of a trial that took too many workers with it are given up."""
@@ -156,10 +158,11 @@ class Scheduler:
             self._crashes_in_a_row = 0
         yield message
 
-    def _stop_stalled(self) -> Iterator[Event]:
+    def _stop_stalled(self, polled_at: float) -> Iterator[Event]:
+        """Stop workers that had been silent when they were polled: whoever takes the events may take its time."""
         limit = self.execution.stall_seconds
         for number, slot in enumerate(self._slots):
-            if slot.state == "busy" and self.clock() - slot.last_sign > limit:
+            if slot.state == "busy" and polled_at - slot.last_sign > limit:
                 self.executor.stop(number)
                 yield from self._crashed(number, f"no progress for {limit:g} s (`execution.stall_seconds`)")
 

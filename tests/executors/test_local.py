@@ -3,7 +3,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,8 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.executors.base import Setup
+from mapsearch.executors import local
+from mapsearch.executors.base import Setup, WorkerDied
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor, n_workers
 from mapsearch.executors.scheduler import Scheduler
@@ -65,9 +69,9 @@ def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_scheduler, ca
     one, two, three = make_plans(*RECIPES)
     cohorts = [(one, two), (three,)]
     inline = results(inline_scheduler(), cohorts)
-    local = results(open_scheduler(setup(talk=True, workers=2)), cohorts)
-    assert local.keys() == inline.keys() == {one.key, two.key, three.key}
-    for key, run in local.items():
+    workers = results(open_scheduler(setup(talk=True, workers=2)), cohorts)
+    assert workers.keys() == inline.keys() == {one.key, two.key, three.key}
+    for key, run in workers.items():
         assert run.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
         assert run.scales == pytest.approx(inline[key].scales, rel=1e-5)
         assert [loss for _, loss in run.curve] == pytest.approx([loss for _, loss in inline[key].curve], rel=1e-4)
@@ -195,3 +199,59 @@ def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_s
     assert sorted(e.attempt for e in events if isinstance(e, RunResult)) == [2, 2, 3, 3, 3]
     again = [event for event in run(scheduler, [plans]) if isinstance(event, RunsStarted)]
     assert max(len(event.plans) for event in again) <= 2  # learnt once
+
+
+def one_worker(executor: LocalExecutor):
+    """The process of a worker that has just loaded its task."""
+    executor.start(0)
+    while not executor.poll(1.0):
+        pass
+    return executor._workers[0]
+
+
+def test_workers_outlive_the_thread_that_took_the_first_events(open_scheduler):
+    events = run(open_scheduler(setup()), [make_plans(MAPPED, n_steps=300)])
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(next(events)))
+    thread.start()
+    thread.join()
+    rest = [event for event in events if isinstance(event, RunsLost | RunResult)]
+    assert isinstance(taken[0], RunsStarted)
+    assert [(type(event), event.state) for event in rest] == [(RunResult, "complete")]
+
+
+def test_a_worker_that_dies_after_its_last_message_can_be_stopped():
+    executor = LocalExecutor(setup())
+    one_worker(executor).process.kill()
+    while executor.poll(1.0) != [(0, WorkerDied("the worker process died (exit code -9)"))]:
+        pass
+    executor.stop(0)
+    executor.close()
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_message_is_reported():
+    executor = LocalExecutor(setup())
+    worker = one_worker(executor)
+    cut, theirs = Pipe()
+    os.write(theirs.fileno(), (100).to_bytes(4, "big") + b"cut off")  # a message begins with its length
+    theirs.close()
+    worker.connection.close()
+    worker.connection = cut
+    [(_, died)] = executor.poll(1.0)
+    assert isinstance(died, WorkerDied)
+    executor.close()
+
+
+def test_a_process_that_cannot_start_is_a_worker_that_died(open_scheduler, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    too_much_for_a_pipe = replace(setup(), options={"x": "y" * 3_000_000})
+    with pytest.raises(StudyFailed, match=r"exit code 1\) before it had loaded the task"):
+        list(run(open_scheduler(too_much_for_a_pipe), [make_plans(Recipe())]))
+
+
+def test_a_thread_that_a_broken_task_left_behind_holds_up_nobody(open_scheduler, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "GRACE_SECONDS", 0.5)
+    code = "import threading\nthreading.Thread(target=threading.Event().wait).start()\nraise OSError('broken')\n"
+    (tmp_path / "threaded.py").write_text(code)
+    with pytest.raises(StudyFailed, match="broken"):
+        list(run(open_scheduler(replace(setup(), task="threaded.py:X", folder=tmp_path)), [make_plans(Recipe())]))

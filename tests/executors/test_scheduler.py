@@ -157,6 +157,21 @@ def test_a_task_that_takes_long_to_load_is_waited_for():
     assert not fake.stopped
 
 
+def test_whoever_takes_the_events_slowly_does_not_make_workers_look_stalled():
+    clock = Clock()
+    fake, scheduler = make(2, clock, stall_seconds=60)
+    scheduler.submit([(ONE,), (TWO,)])
+    until_quiet(scheduler)
+    fake.say(0, Progress(ONE.key, 1, 1, 10, 0.1))
+    for event in scheduler.events():
+        assert event == Progress(ONE.key, 1, 1, 10, 0.1)
+        clock.now += 100  # what the second worker says meanwhile waits for the next poll
+    fake.say(1, Progress(TWO.key, 1, 1, 10, 0.1))
+    fake.say(0, Progress(ONE.key, 1, 2, 10, 0.1))
+    assert [event.key for event in scheduler.events()] == [TWO.key, ONE.key]
+    assert not fake.stopped
+
+
 @pytest.mark.parametrize(
     ("message", "error"),
     [
