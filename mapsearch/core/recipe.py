@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mapsearch.core.errors import MappingError, did_you_mean
@@ -108,8 +108,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """`{pairs, loss, …}`; `from_json` gives an equal recipe back."""
-        fields = asdict(self)
-        del fields["mapping"]
+        fields = {field: getattr(self, field) for field in self.__dataclass_fields__ if field != "mapping"}
         return {"pairs": self.mapping.to_json(), **fields}
 
     @classmethod

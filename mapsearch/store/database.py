@@ -1,6 +1,5 @@
 """Transactions on the study database; a database that fails is a `StoreError`."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -91,10 +90,6 @@ class Database:
         except DBAPIError as error:
             raise DatabaseFailed(
                 f"{self._shown}: the study database failed: {reason(error)}; {_way_out(error)}"
-            ) from error
-        except json.JSONDecodeError as error:
-            raise DatabaseFailed(
-                f"{self._shown}: a row of the study database is damaged: invalid JSON ({error}); {RESTORE}"
             ) from error
 
 

@@ -11,6 +11,7 @@ from mapsearch.core.facts import StudyFacts
 from mapsearch.core.growth import forbidden_changes
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
+from mapsearch.core.text import storable
 from mapsearch.core.trials import Trial, TrialState
 from mapsearch.store import run_rows
 from mapsearch.store.database import Database
@@ -86,7 +87,7 @@ class StudyHandle:
     def add_event(self, kind: str, message: str) -> None:
         """Notes that something happened, now."""
         with self._lease.writing() as db:
-            db.execute(insert(events).values(study_id=self.id, at=now(), kind=kind, message=message))
+            db.execute(insert(events).values(study_id=self.id, at=now(), kind=kind, message=storable(message)))
 
     # Trials
 

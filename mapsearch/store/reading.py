@@ -1,6 +1,7 @@
 """What is read of studies inside a transaction: whole nouns for those who compute, summaries and pages for lists."""
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
@@ -10,7 +11,7 @@ from mapsearch.core.studies import Study
 from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
 from mapsearch.store.lease import LEASE_COLUMNS, is_held
-from mapsearch.store.rows import run_of, run_summary_of, study_of, study_summary_of, trial_of
+from mapsearch.store.rows import run_of, run_summary_of, study_of, study_summary_of, trial_of, undamaged
 from mapsearch.store.schema import events, runs, studies, trials
 
 SUMMARY_COLUMNS = [runs.c[field] for field in RunSummary.__dataclass_fields__]
@@ -18,8 +19,9 @@ SUMMARY_COLUMNS = [runs.c[field] for field in RunSummary.__dataclass_fields__]
 
 def read_study(db: Connection, study_id: str) -> Study:
     """The study of that id, with all that its stages found."""
-    row = db.execute(_with_counts(*studies.c).where(studies.c.id == study_id)).mappings().one()
-    return study_of(row, held=is_held(row))
+    with _undamaged(db, studies, study_id):
+        row = db.execute(_with_counts(*studies.c).where(studies.c.id == study_id)).mappings().one()
+        return study_of(row, held=is_held(row))
 
 
 def read_study_summaries(db: Connection) -> list[StudySummary]:
@@ -35,7 +37,8 @@ def read_trials(
 ) -> list[Trial]:
     """The study's trials that the conditions hold for, by number; the first `limit` of them."""
     rows = select(trials).where(trials.c.study_id == study_id, *conditions)
-    return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number).limit(limit)).mappings()]
+    with _undamaged(db, trials, study_id):
+        return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number).limit(limit)).mappings()]
 
 
 def read_best_trials(db: Connection, study_id: str, direction: str, limit: int) -> list[Trial]:
@@ -50,7 +53,8 @@ def read_best_trials(db: Connection, study_id: str, direction: str, limit: int) 
         .order_by(trials.c.number.not_in(confirmed), value, trials.c.number)
         .limit(limit)
     )
-    return [trial_of(row) for row in db.execute(rows).mappings()]
+    with _undamaged(db, trials, study_id):
+        return [trial_of(row) for row in db.execute(rows).mappings()]
 
 
 def read_runs(db: Connection, study_id: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
@@ -58,7 +62,8 @@ def read_runs(db: Connection, study_id: str, *, of_trials: Collection[int] | Non
     rows = select(runs).where(runs.c.study_id == study_id)
     if of_trials is not None:
         rows = rows.where(runs.c.trial.in_(of_trials))
-    return [run_of(row) for row in db.execute(rows.order_by(runs.c.trial, runs.c.rung, runs.c.seed)).mappings()]
+    with _undamaged(db, runs, study_id):
+        return [run_of(row) for row in db.execute(rows.order_by(runs.c.trial, runs.c.rung, runs.c.seed)).mappings()]
 
 
 def read_run_summaries(
@@ -75,7 +80,8 @@ def read_run_summaries(
         later_seed = and_(c.rung == rung, c.seed > seed)
         rows = rows.where(or_(c.trial > trial, and_(c.trial == trial, or_(c.rung > rung, later_seed))))
     ordered = rows.order_by(c.trial, c.rung, c.seed).limit(limit)
-    return [run_summary_of(row) for row in db.execute(ordered).mappings()]
+    with _undamaged(db, runs, study_id):
+        return [run_summary_of(row) for row in db.execute(ordered).mappings()]
 
 
 def count_runs(db: Connection, study_id: str) -> dict[RunState, int]:
@@ -96,6 +102,11 @@ def read_events(db: Connection, study_id: str, *, after: int = 0, limit: int | N
     c = events.c
     rows = select(c.id, c.at, c.kind, c.message).where(c.study_id == study_id, c.id > after)
     return [StudyEvent(*row) for row in db.execute(rows.order_by(c.id).limit(limit))]
+
+
+def _undamaged(db: Connection, table: Table, study_id: str) -> AbstractContextManager[None]:
+    name = db.scalar(select(studies.c.name).where(studies.c.id == study_id))
+    return undamaged(table, str(name))
 
 
 def _with_counts(*columns: ColumnElement[Any]) -> Select[Any]:

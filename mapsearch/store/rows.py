@@ -1,16 +1,22 @@
 """Nouns as rows of the study database, and back."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any
 
+from sqlalchemy import Table
+
+from mapsearch.core.errors import DatabaseFailed, MapsearchError
 from mapsearch.core.facts import StudyFacts
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import UNDER_WAY, Study, StudyState
 from mapsearch.core.summaries import RunSummary, StudySummary
+from mapsearch.core.text import storable
 from mapsearch.core.trials import Trial
 
 Row = Mapping[Any, Any]
@@ -21,8 +27,25 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+@contextmanager
+def undamaged(table: Table, study: str) -> Iterator[None]:
+    """Rows of the table are made into nouns.
+
+    Raises:
+        DatabaseFailed: a row is no JSON, or JSON of another form than we wrote.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, MapsearchError) as error:
+        raise DatabaseFailed(
+            f"a row of study `{study}` in table `{table.name}` is damaged ({type(error).__name__}: {error}); "
+            "restore a backup"
+        ) from error
+
+
 def study_of(row: Row, *, held: bool) -> Study:
     """The study of a row that carries its counts."""
+    _expect(dict, spec=row["spec"], facts=row["facts"])
     fields = {field: row[field] for field in Study.__dataclass_fields__}
     return Study(**{**fields, "state": _state(row, held=held), "facts": StudyFacts.from_json(row["facts"])})
 
@@ -47,6 +70,7 @@ def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:
 
 def trial_of(row: Row) -> Trial:
     """The trial that `trial_row` wrote."""
+    _expect(dict, recipe=row["recipe"], params=row["params"])
     fields = {field: row[field] for field in Trial.__dataclass_fields__}
     return Trial(**{**fields, "recipe": Recipe.from_json(row["recipe"])})
 
@@ -72,7 +96,7 @@ def result_columns(result: RunResult) -> dict[str, Any]:
     return {
         "result": whole,
         "seconds": whole["seconds"],
-        "error": result.error,
+        "error": whole["error"],
         "notes": whole["notes"] or None,
         "mixed_weights": whole["mixed_weights"] or None,
     }
@@ -85,6 +109,7 @@ NO_RESULT: dict[str, Any] = {"result": None, "seconds": None, "error": "", "note
 def run_summary_of(row: Row) -> RunSummary:
     """The run of a row without its result."""
     fields = {field: row[field] for field in RunSummary.__dataclass_fields__}
+    _expect((list, NoneType), notes=row["notes"], mixed_weights=row["mixed_weights"])
     lists = {field: tuple(row[field] or ()) for field in ("notes", "mixed_weights")}
     return RunSummary(**{**fields, **lists})
 
@@ -96,19 +121,27 @@ def run_of(row: Row) -> Run:
     return Run(**{**fields, "result": _result_of(key, row["attempt"], row["result"]) if row["result"] else None})
 
 
-def _finite(value: Any) -> Any:
-    """The value with numbers that JSON cannot hold as None, inside lists too."""
+def _expect(kind: type | tuple[type, ...], **columns: Any) -> None:
+    for name, value in columns.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"`{name}` is a {type(value).__name__}")
+
+
+def _storable(value: Any) -> Any:
+    """The value with numbers that JSON cannot hold as None, and texts as any database takes them; inside lists too."""
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [_storable(item) for item in value]
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return storable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def result_json(result: RunResult) -> dict[str, Any]:
     """Plain data of a result; its key and attempt stand in columns of their own."""
     fields = {field: value for field, value in asdict(result).items() if field not in ("key", "attempt")}
-    return {field: _finite(value) for field, value in fields.items()}  # a diverged run must not stop the study
+    return {field: _storable(value) for field, value in fields.items()}  # a diverged run must not stop the study
 
 
 def _result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from mapsearch.core.runs import RunKey, RunPlan, RunResult
+from mapsearch.core.text import storable
 from mapsearch.store.rows import NO_RESULT, now, result_columns, run_row
 from mapsearch.store.schema import attempts, runs
 
@@ -43,7 +44,7 @@ def finish(db: Connection, study_id: str, result: RunResult, value: float | None
     if db.execute(finished).rowcount == 0:
         return False
     ended = update(attempts).where(_attempts(study_id, result.key) & (attempts.c.attempt == result.attempt))
-    db.execute(ended.values(state=result.state, finished_at=now(), error=result.error))
+    db.execute(ended.values(state=result.state, finished_at=now(), error=storable(result.error)))
     return True
 
 

@@ -1,5 +1,6 @@
 """URLs that cannot be used are refused in one line, and every process that opens a database gets the same one."""
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from mapsearch.core.errors import DatabaseFailed, StoreError
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.runs import RunPlan, RunResult
+from mapsearch.core.trials import Trial
+from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 
 OPEN = """
@@ -175,6 +180,54 @@ def test_a_row_that_is_no_json_is_reported_in_one_line(store: Store) -> None:
     if engine.dialect.name == "sqlite":  # PostgreSQL refuses it itself
         with engine.begin() as connection:
             connection.execute(text("UPDATE mapsearch_studies SET facts = '{broken'"))
-        with pytest.raises(DatabaseFailed, match="a row of the study database is damaged"):
+        with pytest.raises(DatabaseFailed, match=r"`digits`.*damaged"):
             store.study("digits")
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("studies", "spec", [1]),
+        ("studies", "facts", "text"),
+        ("studies", "facts", {"similarity": 1}),
+        ("studies", "facts", {"verdict": {"against": 3}}),
+        ("trials", "recipe", {"pairs": [1]}),
+        ("trials", "recipe", {"no_such": 1}),
+        ("trials", "params", 7),
+        ("runs", "result", {"curve": 1}),
+        ("runs", "result", [[]]),
+        ("runs", "notes", "text"),
+    ],
+)
+def test_json_of_another_form_names_table_and_study(
+    store: Store, study: StudyHandle, table: str, column: str, value: object
+) -> None:
+    recipe = Recipe(logit_weight=1.0)
+    study.add_trials([Trial(0, "curve", recipe)])
+    study.plan_runs([RunPlan(0, recipe, 0, 0, "search", "valid", 5)])
+    engine = create_engine(store.url)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE mapsearch_{table} SET {column} = :json"), {"json": json.dumps(value)})
+    engine.dispose()
+
+    def read_all() -> None:
+        store.study("digits")
+        store.trials("digits")
+        store.runs("digits")
+        store.run_summaries("digits")
+
+    with pytest.raises(DatabaseFailed, match=f"`digits`.*`mapsearch_{table}`.*damaged"):
+        read_all()
+
+
+def test_texts_that_no_database_takes_are_written_out(store: Store, study: StudyHandle) -> None:
+    recipe, bad = Recipe(logit_weight=1.0), "tape\0 \udc80 is full"
+    study.add_trials([Trial(0, "curve", recipe)])
+    plan = RunPlan(0, recipe, 0, 0, "search", "valid", 5, attempt=1)
+    study.plan_runs([plan])
+    study.start_runs([plan], "worker")
+    study.finish_run(RunResult(plan.key, "crashed", {}, error=bad, notes=(bad,), attempt=1), None)
+    study.add_event("failed", bad)
+    (run,), (event, *_) = store.run_summaries("digits"), store.events("digits")
+    assert run.error == run.notes[0] == event.message == r"tape\x00 \udc80 is full"
