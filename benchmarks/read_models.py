@@ -1,6 +1,6 @@
 """What `studies` and `show` cost beside a large study: CPU seconds of whole commands, start-up included.
 
-python -m benchmarks.read_models [--trials 5000] [--runs-per-trial 10]
+python -m benchmarks.read_models [--trials 5000] [--runs-per-trial 10] [--quick]
 """
 
 import argparse
@@ -55,10 +55,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--runs-per-trial", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="a smoke test: 20 trials")
     options = parser.parse_args()
+    n_trials = 20 if options.quick else options.trials
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'study.db'}"
-        fill(url, options.trials, options.runs_per_trial)
+        fill(url, n_trials, options.runs_per_trial)
         for command in COMMANDS:
             print(f"{' '.join(command)}: {cpu_seconds(command, url):.2f} CPU s")
 

@@ -27,7 +27,7 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     layers = _layers(loaded, spec)
     student = choose_layers("student", loaded.new_student(spec.seed), layers["student"], spec.layers.student)
     teacher = choose_layers("teacher", loaded.teacher, layers["teacher"], spec.layers.teacher)
-    return measure_similarity(loaded, spec, student, teacher)
+    return measure_similarity(loaded, spec.train, spec.similarity, student, teacher, spec.seed)
 
 
 def check_of(spec: StudySpec, storage: str) -> CheckReport:

@@ -71,7 +71,7 @@ def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update,
     teacher = ", ".join(f"{name} {value:.4g}" for name, value in report.teacher_metrics.items())
     yield Message("check", f"teacher on the validation data: {teacher}")
     yield Message("check", report.forecast)
-    similarity = measure_similarity(loaded, spec, report.student, report.teacher)
+    similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
     yield Message("compare", similarity_sentence(similarity))
     return StudyFacts(
         environment={**_environment(loaded), "task_sha256": task_digest(spec)},

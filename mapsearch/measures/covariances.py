@@ -1,45 +1,19 @@
 """CKA of all samples at once, Procrustes and SVCCA: one streaming pass over the moments of all layer pairs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mapsearch.core.errors import SpecError, TaskError
-from mapsearch.measures import moments
-from mapsearch.measures.estimate import MIN_GROUPS, Estimate, NotFinite, cosines, floors
+from mapsearch.measures.budget import GROUPS_AND_SHUFFLES, MAX_SUMS_BYTES
+from mapsearch.measures.estimate import MIN_GROUPS, Estimate, NotFinite, cosines, floors, weighted_jackknife
 from mapsearch.measures.kernels import u_centred
+from mapsearch.measures.moment_measures import MOMENT_MEASURES
 
-MAX_SUMS_BYTES = 2**30
-"""Bytes that the sums of one comparison may take."""
-CHEAP_SUMS_BYTES = 32 * 2**20
-"""Bytes up to which sums of all pairs are chosen for being cheap."""
-GROUPS_AND_SHUFFLES = ((8, 8), (MIN_GROUPS, 4), (1, 2))
-"""Groups of samples for the jackknife, and shuffles for the floors: the most that fit the budget."""
 NULL_ROWS, NULL_SHUFFLES = 64, 64
 MIN_ROWS = 4
 """Fewer samples carry no unbiased estimate."""
-FLOAT64_COST = 3.0
-"""What an operation in float64 costs against one in float32 with products of this form (2 to 3.4 on a CPU)."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What a measure wants of each layer's own moments, and what it makes of that and the pair's."""
-
-    of_layer: Callable[[Tensor], Tensor]
-    of_pair: Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-MEASURES: dict[str, dict[str, Measure]] = {
-    "cka": {
-        "debiased": Measure(moments.debiased_norm, moments.debiased_cka),
-        "biased": Measure(moments.biased_norm, moments.biased_cka),
-    },
-    "procrustes": {"biased": Measure(moments.variance, moments.procrustes)},  # none knows how to take their bias out
-    "svcca": {"biased": Measure(moments.whitening, moments.svcca)},
-}
 
 
 class CovarianceSums:
@@ -61,7 +35,7 @@ class CovarianceSums:
     def __init__(
         self, measure: str, n_student: int, n_teacher: int, *, estimator: str = "debiased", seed: int = 0
     ) -> None:
-        variants = MEASURES[measure]
+        variants = MOMENT_MEASURES[measure]
         self.n_rows = 0
         self._estimator = estimator if estimator in variants else "biased"
         self._measure = variants[self._estimator]
@@ -239,38 +213,11 @@ class CovarianceSums:
         return cosines(cross, s_flat.square().sum(1), t_grams.square().sum((1, 2))).cpu()
 
 
+def _name(network: int, layer: int) -> str:
+    return f"{('student', 'teacher')[network]} layer {layer}"
+
+
 def _whole_and_without(sums: Tensor, groups: Sequence[int]) -> Tensor:
     """`[G, ...]` -> `[1 + len(groups), ...]`: all groups together, then all but each."""
     whole = sums.sum(0, keepdim=True)
     return torch.cat([whole, whole - sums[list(groups)]])
-
-
-def weighted_jackknife(values: Tensor, left_out: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Standard errors `[S, T]` of `values` from those with one group of samples left out, `[G, S, T]`.
-
-    For groups of unequal `sizes`. With `G` groups it is itself uncertain by a share of about
-    `1 / sqrt(2 (G - 1))`. Source: Busing, Meijer and van der Leeden 1999, eq. 8-10. Trap: samples that
-    depend on each other must share a group, or it comes out too small.
-    """
-    parts = sum(sizes) / torch.tensor(sizes, dtype=values.dtype)[:, None, None]
-    pseudo = parts * values - (parts - 1) * left_out
-    centre = len(sizes) * values - ((1 - 1 / parts) * left_out).sum(0)
-    return ((pseudo - centre).square() / (parts - 1)).mean(0).sqrt()
-
-
-def cheaper_than_blocks(student_widths: Sequence[int], teacher_widths: Sequence[int], block: int) -> bool:
-    """Whether debiased CKA of all samples costs fewer operations than blocks of `block`, and little memory.
-
-    Per sample `2 D_s D_t + 2 sum d^2` in float64 against `2 block (D_s + D_t + S T)` in float32.
-    """
-    d_s, d_t = sum(student_widths), sum(teacher_widths)
-    own = sum(width**2 for width in (*student_widths, *teacher_widths))
-    in_blocks = block * (d_s + d_t + len(student_widths) * len(teacher_widths))
-    return (
-        FLOAT64_COST * (d_s * d_t + own) < in_blocks
-        and 8 * GROUPS_AND_SHUFFLES[0][0] * (d_s * d_t + own) <= CHEAP_SUMS_BYTES
-    )
-
-
-def _name(network: int, layer: int) -> str:
-    return f"{('student', 'teacher')[network]} layer {layer}"

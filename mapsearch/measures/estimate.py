@@ -1,5 +1,6 @@
 """What a pass over the samples has measured: values, how sure they are, and what chance would show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,3 +61,16 @@ def cosines(cross: Tensor, student: Tensor, teacher: Tensor) -> Tensor:
     """`cross / sqrt(student * teacher)`, `[..., S, T]` from `[..., S]` and `[..., T]`; 0 where a norm is 0."""
     norms = (student.unsqueeze(-1) * teacher.unsqueeze(-2)).sqrt()
     return torch.where(norms > 0, cross / norms.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+
+
+def weighted_jackknife(values: Tensor, left_out: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Standard errors `[S, T]` of `values` from those with one group of samples left out, `[G, S, T]`.
+
+    For groups of unequal `sizes`. With `G` groups it is itself uncertain by a share of about
+    `1 / sqrt(2 (G - 1))`. Source: Busing, Meijer and van der Leeden 1999, eq. 8-10. Trap: samples that
+    depend on each other must share a group, or it comes out too small.
+    """
+    parts = sum(sizes) / torch.tensor(sizes, dtype=values.dtype)[:, None, None]
+    pseudo = parts * values - (parts - 1) * left_out
+    centre = len(sizes) * values - ((1 - 1 / parts) * left_out).sum(0)
+    return ((pseudo - centre).square() / (parts - 1)).mean(0).sqrt()

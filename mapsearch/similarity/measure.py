@@ -1,47 +1,30 @@
 """STEP: two networks and batches -> the similarity of their layers, in one pass over both."""
 
-import hashlib
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import MIN_SAMPLES, Block, EstimatorName, MeasureName, Similarity
 from mapsearch.core.similarity_spec import SimilaritySpec
-from mapsearch.core.spec import StudySpec
 from mapsearch.core.study_file import parse_section
+from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.features.rows import MapRows, Outliers, RowRule, TokenRows, width
-from mapsearch.features.taps import version
-from mapsearch.measures.covariances import cheaper_than_blocks
-from mapsearch.measures.estimate import NotFinite
-from mapsearch.measures.table import Sums, open_sums
-from mapsearch.similarity.reader import BatchView, FeatureReader, Forward, moved_to
+from mapsearch.features.rows import MapRows, Outliers, TokenRows
+from mapsearch.similarity.reader import Forward, moved_to
+from mapsearch.similarity.streaming import Mask, measure_layers
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.nested import batch_size, first_samples, tensors_of
+from mapsearch.tasks.nested import batch_size, first_samples
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.task import forward_batch, mask_of
 
-Mask = Callable[[Any], Tensor | None]
-
 N_LISTING_SAMPLES = 8
 """Samples that show which layers there are."""
-MIN_SAMPLES_TO_STOP = 512
-"""Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""
-OUTLIER_SAMPLE_STRIDE = 8
-"""After the first batch, outlier tokens are looked for in every so many-th sample."""
-CPU_BLOCK, GPU_BLOCK = 64, 256
-"""On a CPU small blocks halve the work at an error below the samples' own; on a GPU the work is next to nothing."""
-MAX_PASSES_PER_BATCH = 4
-"""A batch is shown again where a layer turns out to need centring first; at worst they are found one by one."""
 
 
 def compare(
@@ -108,131 +91,19 @@ def compare(
     return measure_layers(teacher, student, chain([first], stream), t_layers, s_layers, forward, mask, options, seed)
 
 
-@torch.no_grad()  # no inference mode: tensors that a network caches in it could not be trained with afterwards
-def measure_layers(
-    teacher: nn.Module,
-    student: nn.Module,
-    batches: Iterable[Any],
-    teacher_layers: Sequence[Layer],
-    student_layers: Sequence[Layer],
-    forward: Forward,
-    mask: Mask,
-    options: SimilaritySpec,
-    seed: int = 0,
-) -> Similarity:
-    """`compare` between layers that are already known.
-
-    Raises:
-        TaskError: as `compare`.
-    """
-    rule = RowRule(options.maps, options.tokens, options.outliers)
-    networks = (student, student_layers), (teacher, teacher_layers)
-    sums = open_sums(
-        options.measure,
-        len(student_layers),
-        len(teacher_layers),
-        estimator=options.estimator,
-        block=_block(options, rule, student, student_layers, teacher_layers),
-        seed=seed,
-    )
-    with ExitStack() as stack:
-        readers = [
-            stack.enter_context(FeatureReader(i, *network, forward, sums, rule)) for i, network in enumerate(networks)
-        ]
-        digest, n_seen = _count(batches, mask, readers, sums, rule, options, seed)
-    n_samples = n_seen if rule.tokens == "samples" else sums.n_rows
-    if n_samples < MIN_SAMPLES:
-        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples are needed, but got {n_samples}")
-    found = sums.estimate()
-    return Similarity(
-        tuple(layer.path for layer in student_layers),
-        tuple(layer.path for layer in teacher_layers),
-        values=_nested(found.values),
-        noise_floor=found.noise_floor,
-        measure=options.measure,
-        n_samples=n_samples,
-        features=rule.words({layer.kind for layer in (*student_layers, *teacher_layers)}),
-        spread_floor=found.spread_floor,
-        standard_errors=None if found.standard_errors is None else _nested(found.standard_errors),
-        estimator=found.estimator,
-        digest=digest,
-        notes=tuple(note for reader in readers for note in reader.notes()),
-    )
-
-
 def measure_similarity(
-    loaded: LoadedTask, spec: StudySpec, student: Sequence[Layer], teacher: Sequence[Layer]
+    loaded: LoadedTask,
+    train: TrainSpec,
+    options: SimilaritySpec,
+    student: Sequence[Layer],
+    teacher: Sequence[Layer],
+    seed: int,
 ) -> Similarity:
     """The similarity of a study's layers over its training samples, with a student fresh under the study's seed."""
     # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
-    batches = ordered_batches(loaded, loaded.train, max(64, spec.train.batch_size), spec.similarity.samples, spec.seed)
-    model, forward = loaded.new_student(spec.seed), forward_in(spec.train.precision, loaded)
-    found = measure_layers(
-        loaded.teacher, model, batches, teacher, student, forward, loaded.task.mask, spec.similarity, spec.seed
+    batches = ordered_batches(loaded, loaded.train, max(MIN_SAMPLES, train.batch_size), options.samples, seed)
+    model, forward = loaded.new_student(seed), forward_in(train.precision, loaded)
+    similarity = measure_layers(
+        loaded.teacher, model, batches, teacher, student, forward, loaded.task.mask, options, seed
     )
-    return replace(found, notes=(*found.notes, "the student is untrained"))
-
-
-def _count(
-    batches: Iterable[Any],
-    mask: Mask,
-    readers: Sequence[FeatureReader],
-    sums: Sums,
-    rule: RowRule,
-    options: SimilaritySpec,
-    seed: int,
-) -> tuple[str, int]:
-    """Show every batch to both networks; (digest of the samples, their number)."""
-    student, teacher = readers
-    digest, n_seen, random = hashlib.sha256(), 0, torch.Generator().manual_seed(seed)
-    for batch in batches:
-        n = min(batch_size(batch), (options.samples or sys.maxsize) - n_seen)
-        view = BatchView(rule, mask(batch), n, OUTLIER_SAMPLE_STRIDE if n_seen else 1, random)
-        digest.update(_digest(batch))
-        versions = [version(tensor) for tensor in tensors_of(batch)]
-        for _ in range(MAX_PASSES_PER_BATCH):
-            teacher_features = teacher.read(batch, view)
-            if [version(tensor) for tensor in tensors_of(batch)] != versions:
-                raise TaskError("similarity: the teacher's forward pass changes its input; hand it a copy in `forward`")
-            try:
-                if sums.add(student.read(batch, view), teacher_features):
-                    break
-            except NotFinite as error:
-                raise TaskError(readers[error.network].not_finite(error.layer)) from None
-        n_seen += n
-        if n_seen == options.samples or _is_sure(sums, n_seen, options.tolerance):
-            break
-    return digest.hexdigest()[:12], n_seen
-
-
-def _is_sure(sums: Sums, n_seen: int, tolerance: float | None) -> bool:
-    if tolerance is None or n_seen < MIN_SAMPLES_TO_STOP:
-        return False
-    errors = sums.estimate().standard_errors
-    return errors is not None and 1.96 * float(errors.max()) <= tolerance
-
-
-def _block(
-    options: SimilaritySpec, rule: RowRule, student: nn.Module, s_layers: Sequence[Layer], t_layers: Sequence[Layer]
-) -> Block:
-    """How many samples are compared at once: all when features are so narrow that it costs no more than blocks."""
-    if options.block != "auto" or options.measure != "cka":
-        return options.block
-    s_widths, t_widths = ([width(layer, rule) for layer in layers] for layers in (s_layers, t_layers))
-    if cheaper_than_blocks(s_widths, t_widths, CPU_BLOCK):
-        return "all"
-    on_gpu = any(parameter.is_cuda for parameter in student.parameters())
-    return GPU_BLOCK if on_gpu else CPU_BLOCK
-
-
-def _digest(batch: Any) -> bytes:
-    """What the samples are and in which order: SHA-256 over every tensor of the batch."""
-    digest = hashlib.sha256()
-    for tensor in tensors_of(batch):
-        digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.digest()
-
-
-def _nested(matrix: Tensor) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in matrix.tolist())
+    return replace(similarity, notes=(*similarity.notes, "the student is untrained"))

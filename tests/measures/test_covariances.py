@@ -7,7 +7,7 @@ import torch
 
 from mapsearch.core.errors import SpecError, TaskError
 from mapsearch.measures import covariances
-from mapsearch.measures.covariances import CovarianceSums, cheaper_than_blocks, weighted_jackknife
+from mapsearch.measures.covariances import CovarianceSums
 from mapsearch.measures.kernels import u_centred
 
 MEASURES = [("cka", "debiased"), ("cka", "biased"), ("procrustes", "debiased"), ("svcca", "debiased")]
@@ -184,18 +184,6 @@ def test_standard_errors_are_of_the_size_of_what_new_samples_change(measure, est
     assert 0.6 * spread < said < 1.7 * spread
 
 
-def test_a_jackknife_of_the_mean_is_its_textbook_error_and_weighs_groups_by_their_size():
-    x = randn(240)
-    whole = x.mean().reshape(1, 1)
-
-    def error(*sizes):
-        left_out = [torch.cat([p for j, p in enumerate(x.split(sizes)) if j != i]).mean() for i in range(len(sizes))]
-        return float(weighted_jackknife(whole, torch.stack(left_out).reshape(-1, 1, 1), sizes))
-
-    assert error(*[1] * 240) == pytest.approx(float(x.std()) / 240**0.5)
-    assert error(*[1] * 120, *[3] * 40) == pytest.approx(float(x.std()) / 240**0.5, rel=0.1)
-
-
 def test_few_large_batches_and_many_small_ones_both_carry_standard_errors():
     student, teacher = layers(256, (9, 1.0)), layers(256, (12, 2.0), seed=7)
     one, many = (
@@ -253,10 +241,3 @@ def test_what_is_kept_survives_the_network_writing_over_its_features():
     before = kept.clone()
     rows.zero_()
     assert (kept == before).all()
-
-
-def test_narrow_layers_are_cheaper_all_at_once_and_wide_ones_in_blocks():
-    assert cheaper_than_blocks([8] * 3, [8] * 3, 64)
-    assert not cheaper_than_blocks([256] * 6, [512] * 12, 64)
-    assert cheaper_than_blocks([256], [256], 4096)
-    assert not cheaper_than_blocks([4096], [4096], 10**6)  # memory

@@ -41,7 +41,7 @@ def test_a_half_precision_teacher_passes_check_similarity_evaluation_and_the_cac
     report = check(loaded, spec)
     assert codes(report, "error") == []
     assert report.teacher_metrics["accuracy"] > 0.6
-    similarity = measure_similarity(loaded, spec, report.student, report.teacher)
+    similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
     assert all(math.isfinite(value) for row in similarity.values for value in row)
     state = open_worker_state(loaded, spec.train)
     assert state.cache is not None
