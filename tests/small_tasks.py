@@ -188,6 +188,47 @@ class Sentences(Clusters):
         return self._sentences(64, 3)
 
 
+class ResidualBlock(nn.Module):
+    """A layer and a residual connection, without norm or dropout."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.tanh(self.layer(x))
+
+
+class ResidualConvNet(nn.Module):
+    """A stem, residual convolutions that keep the size of the picture, and a head."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(nn.Conv2d(width, width, 3, padding=1)) for _ in range(depth)))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class TokenNet(nn.Module):
+    """Tokens that do not see each other, so that padding reaches the output only where no mask is given."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(40, width)
+        self.blocks = nn.ModuleList(ResidualBlock(nn.Linear(width, width)) for _ in range(depth))
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        x = self.embedding(input_ids)
+        for block in self.blocks:
+            x = block(x)
+        real = (torch.ones_like(input_ids) if attention_mask is None else attention_mask).unsqueeze(-1).float()
+        return self.head((x * real).sum(1) / real.sum(1))
+
+
 class Recording(Clusters):
     """Keeps every initial student and every batch."""
 

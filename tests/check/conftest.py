@@ -4,59 +4,12 @@ import types
 
 import pytest
 import torch
-from torch import nn
+from small_tasks import ResidualConvNet, TokenNet
 from torch.utils.data import TensorDataset
 
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
-
-N_CLASSES = 3
-
-
-class Block(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x):
-        return x + torch.tanh(self.conv(x))
-
-
-class Cnn(nn.Module):
-    def __init__(self, width, depth):
-        super().__init__()
-        self.stem = nn.Conv2d(1, width, 3, padding=1)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
-        self.head = nn.Linear(width, N_CLASSES)
-
-    def forward(self, x):
-        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
-
-
-class TokenBlock(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.linear = nn.Linear(width, width)
-
-    def forward(self, x):
-        return x + torch.tanh(self.linear(x))
-
-
-class Reader(nn.Module):
-    def __init__(self, width, depth):
-        super().__init__()
-        self.embedding = nn.Embedding(40, width)
-        self.blocks = nn.ModuleList(TokenBlock(width) for _ in range(depth))
-        self.head = nn.Linear(width, N_CLASSES)
-
-    def forward(self, input_ids, attention_mask=None):
-        x = self.embedding(input_ids)
-        for block in self.blocks:
-            x = block(x)
-        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        real = real.unsqueeze(-1).float()
-        return self.head((x * real).sum(1) / real.sum(1))
 
 
 class Dicts:
@@ -107,10 +60,10 @@ def vision():
 
     def loaded(**parts):
         torch.manual_seed(0)
-        teacher, x = Cnn(8, 4), torch.randn(160, 1, 6, 6)
+        teacher, x = ResidualConvNet(8, 4), torch.randn(160, 1, 6, 6)
         y = labelled_by(teacher, x)
         data = [TensorDataset(x[i], y[i]) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
-        sound = {"teacher": lambda: teacher, "student": lambda: Cnn(4, 2)}
+        sound = {"teacher": lambda: teacher, "student": lambda: ResidualConvNet(4, 2)}
         return open_task(
             SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
         )
@@ -126,11 +79,11 @@ def text():
         torch.manual_seed(0)
         ids = torch.randint(1, 40, (160, 10))
         mask = (torch.arange(10) < torch.randint(3, 11, (160, 1))).long()
-        ids, teacher = ids * mask, Reader(8, 4)
+        ids, teacher = ids * mask, TokenNet(8, 4)
         columns = {"input_ids": ids, "attention_mask": mask, "labels": labelled_by(teacher, ids, mask)}
         columns = {name: column for name, column in columns.items() if name not in without}
         data = [Dicts({n: c[i] for n, c in columns.items()}) for i in (slice(0, 80), slice(80, 120), slice(120, 160))]
-        sound = {"teacher": lambda: teacher, "student": lambda: Reader(4, 2)}
+        sound = {"teacher": lambda: teacher, "student": lambda: TokenNet(4, 2)}
         return open_task(
             SmallTask(**{**sound, **dict(zip(("train", "valid", "test"), data, strict=True)), **parts}), "cpu"
         )
@@ -147,13 +100,3 @@ def study():
         return StudySpec(name="small", task="task.py:Small", train=train, **keys)
 
     return spec
-
-
-@pytest.fixture
-def cnn():
-    return Cnn
-
-
-@pytest.fixture
-def reader():
-    return Reader

@@ -3,6 +3,7 @@ import shutil
 import pytest
 import torch
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -77,8 +78,8 @@ def compiled_in_place(module):
 
 
 @pytest.mark.parametrize("compile_it", [compiled, compiled_in_place])
-def test_layers_inside_a_compiled_graph_are_watched_eager_and_that_is_said(vision, cnn, study, compile_it):
-    report = check(vision(student=lambda: compile_it(cnn(4, 2))), study())
+def test_layers_inside_a_compiled_graph_are_watched_eager_and_that_is_said(vision, study, compile_it):
+    report = check(vision(student=lambda: compile_it(ResidualConvNet(4, 2))), study())
     assert "`blocks.0`, `blocks.1`" in message(report, "layers.compiled_whole")
     assert "compile the blocks one by one" in message(report, "layers.compiled_whole")
     assert [layer.path for layer in report.student] == ["blocks.0", "blocks.1"]
@@ -86,9 +87,9 @@ def test_layers_inside_a_compiled_graph_are_watched_eager_and_that_is_said(visio
 
 
 @as_torch_warns
-def test_blocks_compiled_one_by_one_are_watched_as_they_are(vision, cnn, study):
+def test_blocks_compiled_one_by_one_are_watched_as_they_are(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         for i in range(2):
             made.blocks[i] = compiled(made.blocks[i])
         return made
@@ -102,9 +103,9 @@ def test_blocks_compiled_one_by_one_are_watched_as_they_are(vision, cnn, study):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # the compiler's own
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler needs g++ on a CPU")
-def test_blocks_that_were_really_compiled_are_watched_as_they_run_eager(vision, cnn, study):
+def test_blocks_that_were_really_compiled_are_watched_as_they_run_eager(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         for i in range(2):
             made.blocks[i] = torch.compile(made.blocks[i])
         return made
@@ -115,12 +116,12 @@ def test_blocks_that_were_really_compiled_are_watched_as_they_run_eager(vision, 
 
 
 @as_torch_warns
-def test_a_block_that_gives_other_values_compiled_is_refused(vision, cnn, study):
+def test_a_block_that_gives_other_values_compiled_is_refused(vision, study):
     def wrong(graph, inputs):
         return lambda *args: tuple(2 * value for value in graph.forward(*args))
 
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.blocks[1] = torch.compile(made.blocks[1], backend=wrong)
         return made
 

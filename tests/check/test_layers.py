@@ -1,4 +1,5 @@
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch import nn
 
 from mapsearch.check import check
@@ -10,9 +11,9 @@ def test_a_module_list_is_refused_with_its_children(text, study):
     assert "`blocks.0` ... `blocks.3`" in refused
 
 
-def test_a_layer_that_never_fires_is_refused(vision, cnn, study):
+def test_a_layer_that_never_fires_is_refused(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.aux = nn.Linear(4, 4)
         return made
 
@@ -21,9 +22,9 @@ def test_a_layer_that_never_fires_is_refused(vision, cnn, study):
     assert "0 times" in message(report, "layers.refused")
 
 
-def test_a_layer_that_fires_three_times_is_refused(vision, cnn, study):
+def test_a_layer_that_fires_three_times_is_refused(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.blocks = nn.Sequential(*[made.blocks[0]] * 3)
         return made
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from findings import codes, message
 from rounded_products import RoundedProducts
+from small_tasks import ResidualConvNet
 from torch import nn
 
 from mapsearch.check import check
@@ -13,9 +14,9 @@ from mapsearch.losses.gradients import check_optimizer
 from mapsearch.losses.recipe_loss import RecipeLoss
 
 
-def test_a_constant_student_feature_is_refused(vision, cnn, study):
+def test_a_constant_student_feature_is_refused(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         with torch.no_grad():
             made.stem.weight.zero_()
             made.stem.bias.fill_(-1.0)
@@ -33,11 +34,11 @@ def test_a_projector_left_out_of_the_optimizer_is_refused():
         check_optimizer(loss, torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1))
 
 
-def test_a_teacher_that_is_not_the_same_twice_is_refused(vision, cnn, study):
+def test_a_teacher_that_is_not_the_same_twice_is_refused(vision, study):
     class Noisy(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = cnn(8, 4)
+            self.net = ResidualConvNet(8, 4)
 
         def forward(self, x):
             return self.net(x + 0.1 * torch.randn_like(x))
@@ -49,10 +50,10 @@ def test_a_teacher_that_is_not_the_same_twice_is_refused(vision, cnn, study):
 def test_a_teacher_layer_that_is_the_same_for_every_sample_is_refused(vision, study):
     loaded = vision()
     with torch.no_grad():
-        loaded.teacher.blocks[1].conv.weight.zero_()
-        loaded.teacher.blocks[1].conv.bias.zero_()
-    report = check(loaded, study(layers={"teacher": ["blocks.1.conv", "blocks.2"]}))
-    assert "`blocks.1.conv`" in message(report, "self-test.constant_layer")
+        loaded.teacher.blocks[1].layer.weight.zero_()
+        loaded.teacher.blocks[1].layer.bias.zero_()
+    report = check(loaded, study(layers={"teacher": ["blocks.1.layer", "blocks.2"]}))
+    assert "`blocks.1.layer`" in message(report, "self-test.constant_layer")
 
 
 def test_products_in_tf32_do_not_fail_the_self_test(vision, text, study):
@@ -64,7 +65,7 @@ def test_products_in_tf32_do_not_fail_the_self_test(vision, text, study):
         assert not report.errors, report.errors
 
 
-def test_positions_that_are_all_zero_are_a_warning_for_cosine(vision, cnn, study):
+def test_positions_that_are_all_zero_are_a_warning_for_cosine(vision, study):
     teacher = vision().teacher
     teacher.blocks.append(nn.Sequential(nn.Hardshrink(2.0)))
     report = check(vision(teacher=lambda: teacher), study(layers={"teacher": ["blocks.4"]}))

@@ -1,15 +1,16 @@
 import pytest
 import torch
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch.utils.data import TensorDataset
 
 from mapsearch.check import check
 from mapsearch.tasks.task import Task
 
 
-def test_a_teacher_that_was_never_trained_is_a_warning(vision, cnn, study):
+def test_a_teacher_that_was_never_trained_is_a_warning(vision, study):
     torch.manual_seed(3)
-    stranger = cnn(8, 4)
+    stranger = ResidualConvNet(8, 4)
     report = check(vision(teacher=lambda: stranger), study())
     assert "teacher.guesses" in codes(report, "warning")
     assert "`accuracy`" in message(report, "teacher.guesses")
@@ -27,8 +28,8 @@ def test_samples_in_the_order_of_their_classes_hide_nothing(vision, study):
     assert "teacher.guesses" not in codes(report, "warning")
 
 
-def test_a_teacher_that_knows_only_the_commonest_class_is_a_warning(vision, cnn, study):
-    teacher = cnn(8, 4)
+def test_a_teacher_that_knows_only_the_commonest_class_is_a_warning(vision, study):
+    teacher = ResidualConvNet(8, 4)
     with torch.no_grad():
         teacher.head.bias.copy_(torch.tensor([9.0, 0.0, 0.0]))
     x, y = vision().valid.tensors

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch import nn
 
 from mapsearch.check import check
@@ -23,8 +24,8 @@ def spoilt(network, path, value):
         (float("nan"), "not finite"),
     ],
 )
-def test_a_blank_teacher_is_refused(vision, cnn, study, value, why):
-    report = check(vision(teacher=lambda: spoilt(cnn(8, 4), "stem.weight", value)), study())
+def test_a_blank_teacher_is_refused(vision, study, value, why):
+    report = check(vision(teacher=lambda: spoilt(ResidualConvNet(8, 4), "stem.weight", value)), study())
     assert "`stem.weight` [8, 1, 3, 3]" in message(report, "teacher.blank")
     assert why in message(report, "teacher.blank")
 
@@ -37,7 +38,7 @@ def test_a_teacher_worse_than_the_student_is_refused_with_both_numbers(vision, s
         bad.head.bias.neg_()
     report = check(vision(teacher=lambda: bad, student=lambda: unfrozen(good)), study())
     assert "teacher.worse_than_student" in codes(report, "error")
-    assert "`accuracy` 0 " in message(report, "teacher.worse_than_student")
+    assert "`accuracy` of 0 " in message(report, "teacher.worse_than_student")
 
 
 def test_the_direction_says_which_teacher_is_better(vision, study):
@@ -81,34 +82,34 @@ def test_a_metric_that_is_not_the_studys_may_be_what_it_likes(vision, study):
     assert codes(check(vision(metrics=metrics), study()), "error") == []
 
 
-def test_a_student_that_is_the_same_object_is_refused(vision, cnn, study):
-    one = cnn(4, 2)
+def test_a_student_that_is_the_same_object_is_refused(vision, study):
+    one = ResidualConvNet(4, 2)
     assert "student.shared_parameters" in codes(check(vision(student=lambda: one), study()), "error")
 
 
-def test_students_that_share_a_part_are_refused(vision, cnn, study):
+def test_students_that_share_a_part_are_refused(vision, study):
     stem = nn.Conv2d(1, 4, 3, padding=1)
 
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.stem = stem
         return made
 
     assert "student.shared_parameters" in codes(check(vision(student=student), study()), "error")
 
 
-def test_a_student_that_is_the_teacher_is_refused(vision, cnn, study):
-    teacher = cnn(8, 4)
+def test_a_student_that_is_the_teacher_is_refused(vision, study):
+    teacher = ResidualConvNet(8, 4)
     report = check(vision(teacher=lambda: teacher, student=lambda: teacher), study())
     assert "student.is_teacher" in codes(report, "error")
     assert not teacher.training
 
 
-def test_a_student_that_holds_modules_of_the_teacher_is_refused(vision, cnn, study):
+def test_a_student_that_holds_modules_of_the_teacher_is_refused(vision, study):
     teacher = vision().teacher
 
     def student():
-        made = cnn(8, 2)
+        made = ResidualConvNet(8, 2)
         made.stem = teacher.stem
         return made
 
@@ -123,14 +124,14 @@ def test_a_teacher_that_takes_gradients_is_refused(vision, study):
     assert "`head.weight`" in message(check(loaded, study()), "teacher.not_frozen")
 
 
-def test_a_student_that_cannot_learn_is_refused(vision, cnn, study):
-    report = check(vision(student=lambda: cnn(4, 2).requires_grad_(False)), study())
+def test_a_student_that_cannot_learn_is_refused(vision, study):
+    report = check(vision(student=lambda: ResidualConvNet(4, 2).requires_grad_(False)), study())
     assert "student.frozen" in codes(report, "error")
 
 
-def test_a_student_that_is_partly_frozen_is_a_warning(vision, cnn, study):
+def test_a_student_that_is_partly_frozen_is_a_warning(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.stem.requires_grad_(False)
         return made
 
@@ -139,13 +140,13 @@ def test_a_student_that_is_partly_frozen_is_a_warning(vision, cnn, study):
     assert "311 of 351" in message(report, "student.trainable")
 
 
-def test_a_student_with_other_weights_under_one_seed_is_a_warning(vision, cnn, study):
+def test_a_student_with_other_weights_under_one_seed_is_a_warning(vision, study):
     calls = []
 
     def student():
         calls.append(1)
         torch.manual_seed(len(calls))
-        return cnn(4, 2)
+        return ResidualConvNet(4, 2)
 
     assert "student.unseeded" in codes(check(vision(student=student), study()), "warning")
 
@@ -155,9 +156,9 @@ def test_a_student_that_is_no_module_is_an_error(vision, study):
     assert "NoneType" in message(report, "student.refused")
 
 
-def test_logits_of_other_shape_are_refused_with_both_shapes(vision, cnn, study):
+def test_logits_of_other_shape_are_refused_with_both_shapes(vision, study):
     def student():
-        made = cnn(4, 2)
+        made = ResidualConvNet(4, 2)
         made.head = nn.Linear(4, 5)
         return made
 

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch import nn
 
 from mapsearch.check import check, raise_for_errors
@@ -76,9 +77,9 @@ def test_the_optimizer_of_the_study_is_used(vision, study):
     assert errors(check(vision(), study(train={"optimizer": "sgd"}))) == []
 
 
-def test_every_loss_and_projector_of_the_study_is_tried(vision, cnn, study):
+def test_every_loss_and_projector_of_the_study_is_tried(vision, study):
     spec = study(space={"loss": ["nmse", "cosine", "attention"], "projector": ["linear", "none"]})
-    report = check(vision(student=lambda: cnn(8, 2)), spec)
+    report = check(vision(student=lambda: ResidualConvNet(8, 2)), spec)
     assert errors(report) == []
     assert sum(finding.topic == "gradients" for finding in report.findings) == 5  # attention needs no projector
 

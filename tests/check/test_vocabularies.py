@@ -1,5 +1,6 @@
 import pytest
 from findings import codes, message
+from small_tasks import ResidualConvNet
 from torch import nn
 
 from mapsearch.check import check
@@ -90,12 +91,12 @@ def test_tokenizers_without_a_vocabulary_are_refused():
         finding(Words("bert", "bert"), 64, 64)
 
 
-def test_check_asks_the_task(text, vision, cnn, study):
+def test_check_asks_the_task(text, vision, study):
     tokenizers = Tokenizer(a=0, b=1), Tokenizer(a=1, b=0)
     report = check(text(tokenizers=lambda self: tokenizers), study())
     assert "0: student 'b', teacher 'a'" in message(report, "logits.tokenizers_differ")
 
-    class Padded(cnn):
+    class Padded(ResidualConvNet):
         def __init__(self, width, depth, n_classes):
             super().__init__(width, depth)
             self.head = nn.Linear(width, n_classes)
