@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mapsearch.core.errors import MapsearchError, StoreError
+from mapsearch.core.text import printable
 from mapsearch.store.handle import StudyHandle
 
 
@@ -21,7 +22,7 @@ def recorded_end(study: StudyHandle) -> Iterator[None]:
         _end_failed(study, error.problems)
         raise
     except Exception as error:
-        _end_failed(study, (f"unexpected {type(error).__name__}: {error}",))
+        _end_failed(study, (printable(f"unexpected {type(error).__name__}: {error}"),))
         raise
     except BaseException:  # Ctrl-C, a request to stop, or whoever iterates lost interest
         study.release_runs()

@@ -102,19 +102,19 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
     teacher = study.facts().teacher[spec.metric]
     assert teacher is not None, "the check refuses a teacher whose metric is not finite"
-    cautions = weak_teacher(teacher, trials, runs, spec.direction)
+    warnings = weak_teacher(teacher, trials, runs, spec.direction)
     absent = {t.control for t in trials if t.control} - set(controls) - set(own)
     if absent and nominee is not None:
-        cautions.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")
+        warnings.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")
     if own:
-        cautions.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
+        warnings.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
     judged_at = tuple(dict.fromkeys((*study.facts().judged_at_seeds, spec.confirm.seeds)))
     if len(judged_at) > 1:
-        cautions.append(
+        warnings.append(
             f"judged at {' and then '.join(map(str, judged_at))} seeds: p-values and intervals are those of the last "
             "look alone, and do not count the earlier ones"
         )
-    verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, cautions)
+    verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, warnings)
     study.record_facts(replace(study.facts(), verdict=verdict, judged_at_seeds=judged_at))
     study.set_state("complete")
     return verdict

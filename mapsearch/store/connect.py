@@ -113,6 +113,18 @@ def shown(url: URL) -> str:
     return url.set(query={}).render_as_string()
 
 
+def sqlite_file(url: URL) -> str | None:
+    """The whole path of a SQLite file, since a task's code may change the working folder; None for other databases."""
+    return os.path.abspath(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def from_anywhere(url: str) -> str:
+    """The URL as it is understood in any working folder."""
+    parsed = make_url(url)
+    file = sqlite_file(parsed)
+    return parsed.set(database=file).render_as_string(hide_password=False) if file else url
+
+
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)

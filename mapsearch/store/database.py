@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
 from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StudyNotFound, did_you_mean
-from mapsearch.store.connect import reason, shown
+from mapsearch.store.connect import reason, shown, sqlite_file
 from mapsearch.store.schema import studies
 from mapsearch.store.sqlite import ReadOnlyFile, file_identity
 
@@ -23,7 +23,7 @@ class Database:
         self._read_only_file = read_only_file
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
-        self._file = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._file = sqlite_file(engine.url)
         self._identity = self._file and file_identity(self._file)
 
     def close(self) -> None:

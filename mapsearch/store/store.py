@@ -12,7 +12,7 @@ from mapsearch.core.runs import Run, RunKey, RunState
 from mapsearch.core.studies import Study
 from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
-from mapsearch.store.connect import connect, connect_to_read
+from mapsearch.store.connect import connect, connect_to_read, from_anywhere
 from mapsearch.store.database import Database
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.lease import take_lease
@@ -42,7 +42,7 @@ class Store:
     """
 
     def __init__(self, database: Database, url: str) -> None:
-        self.url = url
+        self.url = from_anywhere(url)
         self._database = database
 
     @classmethod

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mapsearch.core.errors import MapsearchError, TaskError
+from mapsearch.core.text import printable
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -42,7 +43,7 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)] or frames
     where = f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
-    return f"{text}{where}"
+    return printable(f"{text}{where}")  # databases refuse NUL, and lone surrogates, which odd file names hold
 
 
 def _is_library(filename: str) -> bool:

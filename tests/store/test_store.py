@@ -1,5 +1,7 @@
 """What the store answers of its studies, on both databases."""
 
+from pathlib import Path
+
 import pytest
 
 from mapsearch.core.errors import StudyNotFound
@@ -54,3 +56,15 @@ def test_a_study_that_is_asked_to_stop_learns_of_it_at_its_next_write(store: Sto
         other.request_stop("digits")
         study.add_event("note", "a write")
         assert study.stop_requested
+
+
+def test_a_task_that_changes_the_working_folder_does_not_move_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.open("sqlite:///here.db") as store:
+        store.create_study("a", {}, folder="", study_file="")
+        with store.control("a") as study:
+            monkeypatch.chdir("/")
+            study.set_state("running")
+            assert study.url == f"sqlite:///{tmp_path}/here.db"

@@ -15,3 +15,7 @@ def test_an_error_is_one_line_with_the_users_own_line():
     assert re.fullmatch(r"RuntimeError: mat1 and mat2 .* \(test_user_code.py:\d+\)", line)
     assert "site-packages" in traceback.extract_tb(caught.value.__traceback__)[-1].filename
     assert describe(ValueError("two\n  lines")) == "ValueError: two lines"
+
+
+def test_an_error_is_text_that_every_database_takes():
+    assert describe(OSError("no \udc80 and \0")) == r"OSError: no \udc80 and \x00"
