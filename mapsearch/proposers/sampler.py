@@ -170,4 +170,5 @@ def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Sp
 
 
 def _engine_options(url: str) -> dict[str, object]:
-    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    # a server that restarted closed its connections: each is tried before it is used
+    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}

@@ -1,15 +1,19 @@
 """Transactions on the study database; a database that fails is a `StoreError`."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StudyNotFound, did_you_mean
 from mapsearch.store.connect import reason, shown, sqlite_file
 from mapsearch.store.schema import studies
 from mapsearch.store.sqlite import ReadOnlyFile, file_identity
+
+WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""How long to wait before each further try to reach a server."""
 
 
 class Database:
@@ -21,6 +25,8 @@ class Database:
 
     def __init__(self, engine: Engine, read_only_file: ReadOnlyFile | None = None) -> None:
         self._read_only_file = read_only_file
+        self.outage_seconds = 0.0
+        """How long transactions waited for a server out of reach, until it was told of."""
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
         self._file = sqlite_file(engine.url)
@@ -38,21 +44,24 @@ class Database:
             DatabaseChanged: the database was at rest, and somebody wrote to it meanwhile: what was read is no good.
         """
         try:
-            with self._failures(), self._reader.begin() as db:
+            with self._failures(), self._connect(self._reader) as db, db.begin():
                 yield db
         finally:
             if self._read_only_file and self._read_only_file.has_changed():
                 raise DatabaseChanged(f"{self._shown}: the study database changed while it was read; try again")
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, waits: bool = True) -> Iterator[Connection]:
         """A transaction that writes; it is rolled back when an error leaves it.
+
+        Args:
+            waits: whether to wait for a server that cannot be reached.
 
         Raises:
             DatabaseFailed: the database failed, or its file was deleted or replaced: what is written to a
                 deleted file is lost with the process.
         """
-        with self._failures(), self._writer.begin() as db:
+        with self._failures(), self._connect(self._writer, waits=waits) as db, db.begin():
             yield db
             if self._file and file_identity(self._file) != self._identity:
                 raise DatabaseFailed(
@@ -76,6 +85,21 @@ class Database:
         known = list(db.scalars(select(studies.c.name).order_by(studies.c.created_at.desc())))
         listed = f"; the newest are {', '.join(known[:10])}" if known else "; `mapsearch run STUDY.yaml` starts one"
         return StudyNotFound(f"no study `{name}` in {self._shown}{did_you_mean(name, known) or listed}")
+
+    def _connect(self, engine: Engine, *, waits: bool = True) -> Connection:
+        """A connection; a server that restarts is waited for, about a minute in all.
+
+        A connection that was lost since its last transaction is replaced here, too. A transaction that
+        fails after it began is not tried again: its commit may have arrived, and its writes would be
+        made twice. Run again, the study resumes from what the database holds.
+        """
+        for seconds in WAITS_SECONDS if waits and self._file is None else ():
+            try:
+                return engine.connect()
+            except OperationalError:
+                time.sleep(seconds)
+                self.outage_seconds += seconds
+        return engine.connect()
 
     @property
     def _shown(self) -> str:
