@@ -30,5 +30,4 @@ def to_tf32(value: Any) -> Any:
     """A float32 tensor rounded to the nearest number with ten bits of mantissa; anything else as it is."""
     if not isinstance(value, Tensor) or value.dtype != torch.float32:
         return value
-    bits = value.contiguous().view(torch.int32)
-    return ((bits + 0x1000) & ~0x1FFF).view(torch.float32).reshape(value.shape)
+    return ((value.view(torch.int32) + 0x1000) & ~0x1FFF).view(torch.float32)

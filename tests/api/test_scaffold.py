@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mapsearch.api.scaffold import copy_template
 from mapsearch.core.errors import SpecError
@@ -59,3 +60,15 @@ def test_in_the_folder_itself_its_name_is_known(tmp_path, monkeypatch):
 def test_comments_stay_in_their_column(tmp_path):
     text = copy_template("vision", tmp_path / "a-study-with-a-name")[0].read_text()
     assert {line.index("#") for line in text.splitlines()[1:7] if "#" in line} == {33}
+
+
+def test_the_accumulator_in_the_comments_of_a_template_works(tmp_path):
+    _, task = copy_template("vision", tmp_path / "study")
+    lines = task.read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() == "# class F1:")
+    scope = {}
+    exec("\n".join(line.replace("    # ", "", 1) for line in lines[start : start + 4]), scope)
+    f1 = scope["F1"]()
+    for guesses, labels in (([1, 1, 0], [1, 0, 0]), ([1, 2, 0], [1, 1, 1])):
+        f1.update(torch.eye(3)[guesses], (None, torch.tensor(labels)))
+    assert f1.compute() == {"f1": 2 * 2 / (3 + 4)}

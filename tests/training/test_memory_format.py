@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rounded_products import RoundedProducts
 from small_tasks import Clusters, load, make_plans, make_space
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -11,6 +12,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
+from mapsearch.training.memory_format import choose_memory_format
 
 TRAIN = TrainSpec(steps=8, batch_size=16, lr=5e-3)
 PAIRED = Recipe(LayerMapping((Pair("blocks.1", "blocks.0", 1.0),)), feature_share=0.5, logit_weight=1.0)
@@ -102,6 +104,15 @@ class Unbuilt(Images):
 )
 def test_only_convolutions_that_give_the_same_are_laid_out_anew(task, wanted):
     assert open_worker_state(load(task), TRAIN).memory_format == wanted
+
+
+@pytest.mark.parametrize(("pool", "wanted"), [(Average(), torch.channels_last), (Memory(), torch.contiguous_format)])
+def test_a_worker_that_rounds_products_chooses_as_one_that_does_not(pool, wanted):
+    loaded = load(Images(pool))
+    with RoundedProducts() as rounded:
+        assert choose_memory_format(loaded) == wanted
+    assert rounded.n_rounded
+    assert choose_memory_format(loaded) == wanted
 
 
 @pytest.mark.parametrize("wanted", [torch.channels_last, torch.contiguous_format])
