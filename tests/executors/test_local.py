@@ -122,12 +122,12 @@ def test_a_loss_that_leaves_ends_its_run_alone_and_the_worker_lives_on(open_sche
 
 def test_a_forward_that_never_returns_is_given_up_and_the_study_goes_on(open_scheduler):
     stuck, other = make_plans(Recipe(logit_weight=1.0), seed=13)[0], make_plans(*RECIPES)[1]
-    scheduler = open_scheduler(setup("Stuck", stall_seconds=8.0))
+    scheduler = open_scheduler(setup("Stuck", stall_seconds=20.0))
     events = list(run(scheduler, [(stuck,), (other,)]))
     ended = {event.key: event for event in events if isinstance(event, RunResult)}
     assert ended[other.key].state == "complete"
     assert ended[stuck.key].state == "crashed"
-    assert "no progress for 8 s" in ended[stuck.key].error
+    assert "no progress for 20 s" in ended[stuck.key].error
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_workers_import_nothing_from_the_working_folder(open_scheduler, tmp_path
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")  # as `python -c` and an interactive Python have it
     monkeypatch.syspath_prepend(str(tmp_path))  # as `python -m` has it
-    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     (event,) = results(open_scheduler(setup()), [make_plans(Recipe())]).values()
     assert event.state == "complete"
 

@@ -55,7 +55,7 @@ class Distilled(Task):
         with torch.no_grad():
             logits = self.logits(teacher.eval()(**inputs))
         columns = {**inputs, "labels": (logits - logits.mean(0)).argmax(-1)}
-        self.parts = [Samples({n: c[start : start + 40] for n, c in columns.items()}) for start in (0, 40, 80)]
+        self.parts = [Samples({n: c[start : start + 64] for n, c in columns.items()}) for start in (0, 64, 128)]
 
     def teacher(self):
         return self._teacher
@@ -75,12 +75,12 @@ class Distilled(Task):
 
 def sentences():
     generator = torch.Generator().manual_seed(0)
-    mask = (torch.arange(LENGTH) < torch.randint(3, LENGTH + 1, (120, 1), generator=generator)).long()
-    return {"input_ids": torch.randint(1, 30, (120, LENGTH), generator=generator) * mask, "attention_mask": mask}
+    mask = (torch.arange(LENGTH) < torch.randint(3, LENGTH + 1, (192, 1), generator=generator)).long()
+    return {"input_ids": torch.randint(1, 30, (192, LENGTH), generator=generator) * mask, "attention_mask": mask}
 
 
 def images():
-    return {"pixel_values": torch.randn(120, 3, 8, 8, generator=torch.Generator().manual_seed(0))}
+    return {"pixel_values": torch.randn(192, 3, 8, 8, generator=torch.Generator().manual_seed(3))}
 
 
 def bert(width, depth, **options):
@@ -206,7 +206,7 @@ WRAPS = {
 
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_a_wrapped_student_and_teacher_come_out_as_the_bare_ones(group, wrap):
-    x = {"x": torch.randn(120, WIDTH, generator=torch.Generator().manual_seed(0))}
+    x = {"x": torch.randn(192, WIDTH, generator=torch.Generator().manual_seed(0))}
     results = []
     for dress in (lambda model: model, WRAPS[wrap]):
         torch.manual_seed(0)
