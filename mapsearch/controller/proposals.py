@@ -28,23 +28,33 @@ def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
 
 def _try_proposals(context: StudyContext, logits: Recipe, sampler: Sampler) -> Iterator[Update]:
     spec = context.spec
-    sampler.forget_all_but(t.sampler_number for t in context.trials if t.sampler_number is not None)
-    proposals = [t for t in context.trials if t.proposer in search.PROPOSALS]
+    trials = {t.number: t for t in context.trials}  # kept: to read them at every ask takes longer with each
+    sampler.forget_all_but(t.sampler_number for t in trials.values() if t.sampler_number is not None)
+    proposals = [t for t in trials.values() if t.proposer in search.PROPOSALS]
     runner, n_proposed = Runner(context), len(proposals)
-    yield from runner.submit(proposals, search.proposal_plans(spec, proposals))
+    yield from _keep(trials, runner.submit(proposals, search.proposal_plans(spec, proposals)))
     while True:
         while runner.n_free and n_proposed < spec.search.trials:
             raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
             _tell(context, sampler)
-            new = _propose(context, sampler, logits, n_proposed)
+            new = _propose(context, list(trials.values()), sampler, logits, n_proposed)
             context.study.add_trials(new)
+            trials |= {t.number: t for t in new}
             n_proposed += len(new)
-            yield from runner.submit(new, search.proposal_plans(spec, new), n_workers=1)
+            yield from _keep(trials, runner.submit(new, search.proposal_plans(spec, new), n_workers=1))
         if runner.is_done:
             break
-        yield from runner.updates()
+        yield from _keep(trials, runner.updates())
     _tell(context, sampler)
     raise_if_nothing_came_through(runner.ended)
+
+
+def _keep(trials: dict[int, Trial], updates: Iterator[Update]) -> Iterator[Update]:
+    """The updates, with the trials among them kept as they ended."""
+    for update in updates:
+        if isinstance(update, Trial):
+            trials[update.number] = update
+        yield update
 
 
 def _open_sampler(context: StudyContext) -> Sampler:
@@ -55,9 +65,11 @@ def _open_sampler(context: StudyContext) -> Sampler:
     )  # fmt: skip
 
 
-def _propose(context: StudyContext, sampler: Sampler, logits: Recipe, n_before: int) -> list[Trial]:
+def _propose(
+    context: StudyContext, trials: list[Trial], sampler: Sampler, logits: Recipe, n_before: int
+) -> list[Trial]:
     """A worker's next trials: mostly depth curves, some free choices, every other of those a neighbour of the best."""
-    spec, trials = context.spec, context.trials
+    spec = context.spec
     best = search.incumbent(trials, spec.direction)
     z = context.similarity.z()
     share: list[Trial] = []

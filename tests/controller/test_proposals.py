@@ -10,6 +10,7 @@ from mapsearch.core.errors import StudyFailed
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial
+from mapsearch.store.handle import StudyHandle
 
 LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
 
@@ -39,6 +40,14 @@ def test_one_worker_gets_whole_batches_each_made_when_all_before_is_known(with_c
     assert sum(sizes) == len([t for t in proposals(context) if t.recipe.mapping.pairs])
     assert max(sizes) <= 4
     assert [t.number for t in proposals(context)] == list(range(first, first + 12))
+
+
+def test_the_trials_are_read_once_however_many_are_proposed(with_controls, monkeypatch):
+    context = with_controls(n_workers=2)
+    read, n_reads = StudyHandle.trials, []
+    monkeypatch.setattr(StudyHandle, "trials", lambda study: n_reads.append(1) or read(study))
+    run(context)
+    assert len(n_reads) == 1
 
 
 def test_a_fast_worker_never_waits_for_a_slow_one(with_controls):
