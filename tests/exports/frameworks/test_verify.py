@@ -1,5 +1,6 @@
 """What is written gives the trial's loss, and what was edited does not."""
 
+import copy
 import re
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 import yaml
 from exported_recipes import named
+from rounded_products import RoundedProducts
 
 from mapsearch.core.errors import ExportError, FrameworkMissing, TaskError, WrongExport
 from mapsearch.core.losses import LOSS_TRAITS
@@ -166,6 +168,26 @@ def test_a_trial_in_bfloat16_is_verified(task, distilled, tmp_path):
     assert report.tolerance == 1e-3
     assert report.file == pytest.approx(report.here, rel=1e-3)
     assert report.loss_of_trial_here != pytest.approx(report.loss_in_trial, rel=1e-6), "it was float32"
+
+
+@pytest.mark.parametrize("task", ["images", "tags"])
+def test_a_right_file_is_not_refused_where_products_round_as_in_tf32(task, distilled, tmp_path):
+    study = distilled(task)
+    write("torch", study.source, tmp_path / "out.py")
+    with RoundedProducts() as rounded:
+        report = check(tmp_path / "out.py", "torch", study)
+    assert rounded.n_rounded
+    assert report.file == pytest.approx(report.here, rel=1e-5)
+
+
+@pytest.mark.parametrize("task", ["images", "tags"])
+def test_a_teacher_in_half_precision_is_verified(task, distilled, tmp_path):
+    study = distilled(task)
+    write("torch", study.source, tmp_path / "out.py")
+    loaded = replace(study.loaded, teacher=copy.deepcopy(study.loaded.teacher).bfloat16())
+    train = study.train.model_copy(update={"precision": "bfloat16"})
+    report = check(tmp_path / "out.py", "torch", replace(study, loaded=loaded, train=train))
+    assert report.file == pytest.approx(report.here, rel=1e-3)
 
 
 def failing(error):
