@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mapsearch.api.queries import read
+from mapsearch.api.queries import read_for_export
 from mapsearch.core.errors import ExportError, MapsearchError, WrongExport
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.studies import DEFAULT_STORAGE, Study
@@ -39,7 +39,7 @@ def export(
         MapsearchError: the file is written and stays, but could not be verified, for a reason that is not its fault,
             such as a framework that is not installed.
     """
-    study, trials, runs = read(name, storage, trial)
+    study, trials, runs = read_for_export(name, storage, trial)
     source = export_source(study, trials, runs, trial)
     path = Path(path)
     files, left_out = write(to, source, path, lossy=lossy, schema=schema)
@@ -77,7 +77,7 @@ def verify_export(
     path = Path(path)
     target_named(to)
     trial = _stated_trial(name, path) if trial is None else trial
-    study, trials, runs = read(name, storage, trial)
+    study, trials, runs = read_for_export(name, storage, trial)
     source = export_source(study, trials, runs, trial)
     return f"{path}, trial {source.trial} of {name}: {_verify(study, to, path, source, storage)}"
 

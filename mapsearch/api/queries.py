@@ -18,7 +18,17 @@ READS = 3
 """How often a file is read that somebody writes to meanwhile."""
 
 
-def read(name: str, storage: str, trial: int | None = None) -> tuple[Study, list[Trial], list[Run]]:
+def read(name: str, storage: str) -> tuple[Study, list[Trial], list[Run]]:
+    """A whole study: all of its trials, and all of its runs with their results.
+
+    Raises:
+        StudyNotFound: no study of that name; close matches are named.
+        StoreError: there is no study database.
+    """
+    return _answer(storage, lambda store: (store.study(name), store.trials(name), store.runs(name)))
+
+
+def read_for_export(name: str, storage: str, trial: int | None) -> tuple[Study, list[Trial], list[Run]]:
     """A study with what an export of that trial needs: the trial and its runs.
 
     Args:

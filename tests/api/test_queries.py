@@ -20,3 +20,12 @@ def test_a_study_that_is_not_there(finished, tmp_path):
 
 def test_every_study_is_listed(finished):
     assert [study.name for study in queries.list_studies(finished[1])] == ["tiny"]
+
+
+def test_an_export_loads_its_trial_and_its_runs_only(finished):
+    study, trials, runs = queries.read("tiny", finished[1])
+    own = [run for run in runs if run.trial == 1]
+    assert queries.read_for_export("tiny", finished[1], 1) == (study, [trials[1]], own)
+    recommended = study.facts.verdict.recommended
+    assert queries.read_for_export("tiny", finished[1], None)[1] == [trials[recommended]]
+    assert queries.read_for_export("tiny", finished[1], 999)[1:] == ([], [])
