@@ -72,28 +72,6 @@ def test_a_killed_controller_loses_nothing(
     check_whole(url, finished, results)
 
 
-def kill_a_worker(goal, url, n_complete, eventually, workers):
-    """SIGKILL a worker once so many runs are complete."""
-    running = set()
-
-    def is_time():
-        running.update(workers(url) if n_complete(url) >= goal else ())
-        return running
-
-    eventually(is_time)
-    os.kill(min(running), signal.SIGKILL)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_workers_change_nothing(seed, begin, url, finished, results, n_complete, eventually, workers):
-    process = begin()
-    for goal in sorted(random.Random(seed).sample(range(1, 75), 3)):
-        kill_a_worker(goal, url, n_complete, eventually, workers)
-    assert end(process)[0] == 0
-    check_whole(url, finished, results)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_study_and_the_same_command_goes_on(
     number, begin, url, finished, results, n_complete, eventually, is_worker, workers
