@@ -144,6 +144,8 @@ def _parse(url: str) -> URL:
     folder = os.path.dirname(parsed.database or "")
     if _is_sqlite(parsed) and folder and not os.path.isdir(folder):
         raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; create it, or name another file")
+    if _is_sqlite(parsed) and os.path.isdir(parsed.database or ""):
+        raise StoreError(f"{shown(parsed)}: is a folder; name a file in it: `{shown(parsed)}/mapsearch.db`")
     return parsed
 
 

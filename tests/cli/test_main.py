@@ -90,7 +90,7 @@ def test_a_command_typed_wrong(refused, write_study, arguments, message):
     [
         ("nonsense", "database URL"),
         ("mysql://x/y", "mysql://x/y"),
-        ("sqlite:///{folder}", "unable to open database file"),
+        ("sqlite:///{folder}", "is a folder"),
         ("sqlite:///{folder}/study/task.py", "file is not a database"),
         ("sqlite:///{folder}/nowhere/x.db", "nowhere` does not exist"),
         ("sqlite://", "name a file"),

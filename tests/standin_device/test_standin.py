@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
     "scenarios",
     [
         ["pictures"],
-        ["sentences"],
+        pytest.param(["sentences"], marks=pytest.mark.slow),
         ["data on the device", "without a cache", "planted mistakes"],
         ["check and similarity"],
         pytest.param(["clusters"], marks=pytest.mark.slow),

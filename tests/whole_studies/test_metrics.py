@@ -1,10 +1,13 @@
 """Metrics that are not numbers, through whole studies."""
 
-from mapsearch.controller.run import run_study
+from mapsearch.controller.run import run, run_study
+from mapsearch.core.events import Message
 from mapsearch.core.study_file import load_study
+from mapsearch.core.trials import Trial
 from mapsearch.store.store import Store
 
 MORE_TASKS = '''
+from pathlib import Path
 
 class NotANumber(Clusters):
     """A second metric that is defined for no sample."""
@@ -14,24 +17,18 @@ class NotANumber(Clusters):
 
 
 class Vanishing(Clusters):
-    """Measures the study's metric while it is checked, and of no student trained afterwards."""
-
-    n_students = 0
-
-    def student(self):
-        self.n_students += 1
-        return super().student()
+    """Measures the study's metric until there is a file `vanish` beside it."""
 
     def metrics(self, output, batch):
         measured = super().metrics(output, batch)
-        return measured if self.n_students < 9 else {"loss": measured["loss"]}
+        return {"loss": measured["loss"]} if (Path(__file__).parent / "vanish").exists() else measured
 '''
 
 SMALL = {"search": {"trials": 1, "noise_seeds": 2}, "confirm": {"seeds": 2}, "train": {"steps": 6}}
 
 
-def study_of(write_study, name):
-    path = write_study(task=f"task.py:{name}", **SMALL)
+def study_of(write_study, name, **changes):
+    path = write_study(task=f"task.py:{name}", **{**SMALL, **changes})
     with (path.parent / "task.py").open("a") as task:
         task.write(MORE_TASKS)
     return load_study(path)
@@ -49,7 +46,16 @@ def test_a_second_metric_that_is_not_a_number_is_stored_as_null_and_hinders_noth
 
 
 def test_runs_in_which_the_metric_of_the_study_vanished_are_invalid_and_say_so(write_study, url, results):
-    run_study(study_of(write_study, "Vanishing"), url, inline=True)
+    one_by_one = {"search": {**SMALL["search"], "trials": 3}, "execution": {"cohort": 1}}
+    spec = study_of(write_study, "Vanishing", **one_by_one)
+    vanish, n_controls = spec.folder / "vanish", 0
+    for update in run(spec, url, inline=True):
+        n_controls += isinstance(update, Trial) and update.proposer == "control"
+        if n_controls == 1:  # the controls are done, and the next run will lack the metric
+            vanish.touch()
+            n_controls += 1
+        if isinstance(update, Message) and update.stage == "invalid":
+            vanish.unlink(missing_ok=True)
     _, runs = results(url)
     invalid = [run for run in runs if run.state == "invalid"]
     assert invalid
