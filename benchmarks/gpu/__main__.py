@@ -47,7 +47,9 @@ def main() -> None:
     record["about"] = about(chosen.device, chosen.quick)
     deadline = time.monotonic() + 60 * chosen.minutes
     for part in chosen.only or SECONDS:
-        run_part(part, chosen.device, chosen.quick, min(SECONDS[part], deadline - time.monotonic()), record, file)
+        left = deadline - time.monotonic()
+        seconds = left if chosen.quick else min(SECONDS[part], left)  # how fast a CPU is must not fail a smoke test
+        run_part(part, chosen.device, chosen.quick, seconds, record, file)
     print(f"written: {file.with_suffix('.md')}", flush=True)
 
 
