@@ -42,16 +42,16 @@ REFERENCE = "sum frozen"
 def recipes() -> dict[str, dict[str, Recipe]]:
     """Regime -> name -> recipe: features alone, and features beside well-tuned logits."""
     found: dict[str, dict[str, Recipe]] = {}
-    for regime, logit_weight in (("features only", 0.0), ("features and logits", 10.0)):
-        plain = Recipe(logit_weight=logit_weight, temperature=2.0)
+    for regime, output_weight in (("features only", 0.0), ("features and logits", 10.0)):
+        plain = Recipe(output_weight=output_weight, temperature=2.0)
         found[regime] = {"no features": plain}
-        if plain.uses_logits:
+        if plain.uses_outputs:
             found[regime]["no features, uncertainty"] = replace(plain, balance="uncertainty")
             for factor in (3, 10, 30):
-                found[regime][f"no features, logits x{factor}"] = replace(plain, logit_weight=factor * logit_weight)
+                found[regime][f"no features, logits x{factor}"] = replace(plain, output_weight=factor * output_weight)
         for aggregation, balance in product(("sum", "fuse", "mix"), ("frozen", "uncertainty", "gate")):
             found[regime][f"{aggregation} {balance}"] = Recipe(
-                LayerMapping(PAIRS), feature_share=0.5, logit_weight=logit_weight, temperature=2.0,
+                LayerMapping(PAIRS), feature_share=0.5, output_weight=output_weight, temperature=2.0,
                 aggregation=aggregation, balance=balance,
             )  # fmt: skip
     return found

@@ -27,7 +27,7 @@ def fill(url: str, n_trials: int, n_runs: int) -> None:
     with Store.open(url) as store:
         store.create_study("large", SPEC, folder="", study_file="")
         with store.control("large") as study:
-            controls = [Trial(0, "control", Recipe(), control="logits", state="complete", value=0.5)]
+            controls = [Trial(0, "control", Recipe(), control="outputs", state="complete", value=0.5)]
             curves = [Trial(n, "curve", RECIPE, state="complete", value=n / n_trials) for n in range(1, n_trials)]
             study.add_trials(controls + curves)
             plans = [RunPlan(n, RECIPE, 0, s, "search", "valid", 45) for n in range(n_trials) for s in range(n_runs)]

@@ -113,7 +113,7 @@ def setting(
     pairs = [Pair(s.path, t.path, 1.0) for t in reversed(layers[1]) for s in reversed(layers[0])][:n_pairs]
     shares = [0.1 + 0.8 * i / n_trials for i in range(n_trials)]
     recipes = tuple(
-        Recipe(LayerMapping(tuple(pairs)), feature_share=share * bool(pairs), logit_weight=1.0, temperature=2.0)
+        Recipe(LayerMapping(tuple(pairs)), feature_share=share * bool(pairs), output_weight=1.0, temperature=2.0)
         for share in shares
     )
     train = TrainSpec(steps=n_steps, batch_size=BATCH)

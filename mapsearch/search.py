@@ -7,7 +7,7 @@ from statistics import fmean
 
 from mapsearch.core.forecast import StageForecast
 from mapsearch.core.mapping import LayerMapping
-from mapsearch.core.recipe import LogitLossName, Recipe
+from mapsearch.core.recipe import OutputLossName, Recipe
 from mapsearch.core.runs import FINISHED, INFEASIBLE, Cohort, Run, RunKey, RunPlan, Split, Stage
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
@@ -18,7 +18,7 @@ from mapsearch.proposers.controls import MAPPING_CONTROLS, article, mapping_cont
 SEARCH, TUNE, FULL = 0, 1, 2
 """The rungs: indices into `search.rungs`. The shortlist runs at the tune rung."""
 
-PLAIN = ("none", "logits", "logits_strong")
+PLAIN = ("none", "outputs", "outputs_strong")
 PROPOSALS: tuple[Proposer, ...] = ("curve", "free")
 NOISE = ("uniform", "last", "first", "reverse", "random")
 """The mapping controls whose spread is held against seed noise."""
@@ -57,24 +57,24 @@ def tune_trials(spec: StudySpec) -> list[Trial]:
     a strong control must be tuned as well.
     """
     space = spec.space
-    plain = [Recipe(logit_weight=w, temperature=t) for w in space.logit_weight for t in space.temperature]
-    strong = [Recipe(logit_loss="dkd", logit_weight=w, temperature=4.0) for w in space.logit_weight]
+    plain = [Recipe(output_weight=w, temperature=t) for w in space.output_weight for t in space.temperature]
+    strong = [Recipe(output_loss="dkd", output_weight=w, temperature=4.0) for w in space.output_weight]
     return [Trial(number, "tune", recipe) for number, recipe in enumerate([Recipe(), *plain, *strong])]
 
 
-def tuned_logits(trials: Sequence[Trial], direction: str, loss: LogitLossName) -> Recipe:
+def tuned_outputs(trials: Sequence[Trial], direction: str, loss: OutputLossName) -> Recipe:
     """The best recipe of the tune stage with that logit loss: frozen for the rest of the study.
 
     Features are searched on top of the plain one, so that a better logit weight is never taken for
     a better mapping.
     """
-    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_logits and t.recipe.logit_loss == loss]
+    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_outputs and t.recipe.output_loss == loss]
     done = [t for t in tried if t.state == "complete"]
     return max(done, key=lambda t: _good(t, direction)).recipe if done else tried[0].recipe
 
 
 def control_trials(
-    spec: StudySpec, space: RecipeSpace, similarity: Similarity, logits: Recipe, strong: Recipe, first: int
+    spec: StudySpec, space: RecipeSpace, similarity: Similarity, outputs: Recipe, strong: Recipe, first: int
 ) -> list[Trial]:
     """All controls at the search's settings, numbered from `first`, on top of the two tuned logit recipes.
 
@@ -90,11 +90,11 @@ def control_trials(
         "anneal": spec.space.anneal[-1],
         "feature_share": min(max(CONTROL_SHARE, spec.space.feature_share[0]), spec.space.feature_share[1]),
     }
-    recipes = plain_controls(logits, strong)
-    recipes |= {name: replace(logits, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
+    recipes = plain_controls(outputs, strong)
+    recipes |= {name: replace(outputs, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
     recipes = {name: replace(r, aggregation="sum") if space.problems(r) else r for name, r in recipes.items()}
     if "uniform" in mappings:
-        recipes["article"] = article(mappings["uniform"], logits)
+        recipes["article"] = article(mappings["uniform"], outputs)
     return [
         Trial(number, "control", recipe, control=name) for number, (name, recipe) in enumerate(recipes.items(), first)
     ]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES
 
 EVERYTHING: list[dict[str, Any]] = [
     *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
-    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
+    *({"task": "images", "output_loss": logit} for logit in OUTPUT_LOSSES),
     {"task": "images", "projector": "mlp", "loss": "vid"},
     {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
     *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from mapsearch.core.mapping import LayerMapping, Pair
-from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, LogitLossName, Recipe
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.space import RecipeSpace
 from mapsearch.features.layers import choose_layers, list_layers
@@ -410,9 +410,9 @@ def every_recipe(space: RecipeSpace) -> list[Recipe]:
     first, second = space.student[:2]
     row = LayerMapping((Pair(first.path, space.teacher[0].path, 2.0), Pair(first.path, space.teacher[1].path, 1.0)))
     pairs = LayerMapping((*row.pairs, Pair(second.path, space.teacher[-1].path, 1.0)))
-    shared: dict[str, Any] = {"feature_share": 0.5, "logit_weight": 1.0, "temperature": 2.0}
+    shared: dict[str, Any] = {"feature_share": 0.5, "output_weight": 1.0, "temperature": 2.0}
     recipes = [Recipe(pairs, loss, **shared) for loss in get_args(FeatureLossName)]
-    recipes += [Recipe(logit_loss=loss, logit_weight=1.0, temperature=2.0) for loss in get_args(LogitLossName)]
+    recipes += [Recipe(output_loss=loss, output_weight=1.0, temperature=2.0) for loss in get_args(OutputLossName)]
     combinations: list[tuple[AggregationName, BalanceName]] = [
         ("sum", "gate"), ("sum", "uncertainty"), ("fuse", "frozen"), ("fuse", "gate"), ("mix", "uncertainty"),
     ]  # fmt: skip

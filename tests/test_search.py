@@ -19,8 +19,8 @@ SPACE = RecipeSpace(
 SIMILARITY = Similarity(
     ("s.0", "s.1"), SPACE.teacher_layers, ((0.9, 0.1, 0.0, 0.0), (0.0, 0.8, 0.7, 0.1)), 0.05, "cka", 64, ""
 )
-LOGITS = Recipe(logit_weight=3.0, temperature=4.0)
-STRONG = Recipe(logit_weight=1.0, temperature=4.0, logit_loss="dkd")
+LOGITS = Recipe(output_weight=3.0, temperature=4.0)
+STRONG = Recipe(output_weight=1.0, temperature=4.0, output_loss="dkd")
 
 
 def mapped(teacher="t.0", weight=1.0, **fields):
@@ -46,11 +46,11 @@ def test_confirm_seeds_are_seen_by_no_earlier_stage():
     assert set(search.search_seeds(spec)) <= set(search.noise_seeds(spec))
 
 
-def test_tune_tries_every_logit_weight_at_every_temperature():
+def test_tune_tries_every_output_weight_at_every_temperature():
     trials = search.tune_trials(SPEC)
     assert trials[0].recipe == Recipe()
     assert [t.number for t in trials] == list(range(len(trials)))
-    tried = {(t.recipe.logit_loss, t.recipe.logit_weight, t.recipe.temperature) for t in trials[1:]}
+    tried = {(t.recipe.output_loss, t.recipe.output_weight, t.recipe.temperature) for t in trials[1:]}
     weights = (0.3, 1.0, 3.0)
     assert tried == {("kl", w, t) for w in weights for t in (2.0, 4.0)} | {("dkd", w, 4.0) for w in weights}
 
@@ -59,31 +59,31 @@ def test_tune_tries_every_logit_weight_at_every_temperature():
 def test_the_best_logits_are_frozen(direction, weight):
     trials = [
         Trial(0, "tune", Recipe(), state="complete", value=-9.0 if direction == "minimize" else 9.0),
-        Trial(1, "tune", Recipe(logit_weight=0.3), state="complete", value=0.1),
-        Trial(2, "tune", Recipe(logit_weight=1.0), state="infeasible"),
-        Trial(3, "tune", Recipe(logit_weight=3.0), state="complete", value=0.2),
-        Trial(4, "tune", Recipe(logit_loss="dkd", logit_weight=9.0), state="complete", value=0.15),
-        Trial(5, "tune", Recipe(logit_loss="dkd", logit_weight=5.0), state="crashed"),
+        Trial(1, "tune", Recipe(output_weight=0.3), state="complete", value=0.1),
+        Trial(2, "tune", Recipe(output_weight=1.0), state="infeasible"),
+        Trial(3, "tune", Recipe(output_weight=3.0), state="complete", value=0.2),
+        Trial(4, "tune", Recipe(output_loss="dkd", output_weight=9.0), state="complete", value=0.15),
+        Trial(5, "tune", Recipe(output_loss="dkd", output_weight=5.0), state="crashed"),
     ]
-    assert search.tuned_logits(trials, direction, "kl").logit_weight == weight
-    assert search.tuned_logits(trials, direction, "dkd").logit_weight == 9.0
+    assert search.tuned_outputs(trials, direction, "kl").output_weight == weight
+    assert search.tuned_outputs(trials, direction, "dkd").output_weight == 9.0
 
 
 def test_where_no_logits_could_be_trained_the_first_tried_are_taken():
-    assert search.tuned_logits(search.tune_trials(SPEC), "maximize", "kl").logit_weight == 0.3
+    assert search.tuned_outputs(search.tune_trials(SPEC), "maximize", "kl").output_weight == 0.3
 
 
-def test_controls_carry_the_tuned_logits_and_the_studys_settings():
+def test_controls_carry_the_tuned_outputs_and_the_studys_settings():
     trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=7)
     by_name = {t.control: t.recipe for t in trials}
     assert [t.number for t in trials] == list(range(7, 7 + len(trials)))
     assert set(by_name) == {
-        "none", "logits", "logits_strong", "uniform", "last", "first", "reverse", "random", "all",
+        "none", "outputs", "outputs_strong", "uniform", "last", "first", "reverse", "random", "all",
         "similarity", "placebo", "article",
     }  # fmt: skip
-    assert by_name["logits_strong"] == STRONG
-    for name in by_name.keys() - {"none", "logits_strong"}:
-        assert (by_name[name].logit_weight, by_name[name].temperature) == (3.0, 4.0), name
+    assert by_name["outputs_strong"] == STRONG
+    for name in by_name.keys() - {"none", "outputs_strong"}:
+        assert (by_name[name].output_weight, by_name[name].temperature) == (3.0, 4.0), name
     assert str(by_name["uniform"].mapping) == "s.0 <- t.1 | s.1 <- t.3"
     assert str(by_name["similarity"].mapping) == "s.0 <- t.0 | s.1 <- t.1"
     assert by_name["article"].mapping == by_name["uniform"].mapping
@@ -108,19 +108,19 @@ def test_a_control_whose_rows_cannot_be_mixed_is_summed():
     }  # fmt: skip
     assert by_name["all"].aggregation == "sum"
     assert {by_name[name].balance for name in ("all", "uniform")} == {"gate"}
-    assert {by_name[name].balance for name in ("none", "logits", "article")} == {"frozen"}
+    assert {by_name[name].balance for name in ("none", "outputs", "article")} == {"frozen"}
 
 
 def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
     trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
     by_name = {t.control: t for t in trials}
-    nominee = Recipe(by_name["last"].recipe.mapping, "cosine", feature_share=0.3, anneal=0.5, logit_weight=3.0)
+    nominee = Recipe(by_name["last"].recipe.mapping, "cosine", feature_share=0.3, anneal=0.5, output_weight=3.0)
     matched = search.matched_trials(nominee, trials, SPACE, first=50)
     same = {t.control for t in trials if search.same_mapping(t.recipe.mapping, nominee.mapping)}
     assert "last" in same
     assert not same & {t.control for t in matched}
     numbers, own = search.verdict_controls([*trials, *matched], Trial(40, "curve", nominee))
-    assert set(own) == same - {"none", "logits", "logits_strong", "article"}
+    assert set(own) == same - {"none", "outputs", "outputs_strong", "article"}
     assert {*numbers, *own} == {t.control for t in trials}  # every control is there, under its twin's number at least
     mappings = [t.recipe.mapping for t in matched]
     assert not any(search.same_mapping(a, b) for i, a in enumerate(mappings) for b in mappings[:i])
@@ -131,7 +131,7 @@ def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
 
 def test_a_new_nominee_gets_matched_trials_of_its_own_and_is_judged_against_those():
     trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, STRONG, first=0)
-    first, second = (replace(mapped("t.2"), logit_weight=3.0, feature_share=share) for share in (0.3, 0.7))
+    first, second = (replace(mapped("t.2"), output_weight=3.0, feature_share=share) for share in (0.3, 0.7))
     trials.append(Trial(len(trials), "curve", first))
     trials += search.missing_matched_trials(first, trials, SPACE)
     assert search.missing_matched_trials(first, trials, SPACE) == []

@@ -88,7 +88,7 @@ def _opened(name: str, device: str, precision: Precision, quick: bool) -> tuple[
 
 def _recipes(k: int) -> list[Recipe]:
     pairs = LayerMapping(tuple(Pair(f"trunk.block{i}", f"trunk.block{2 * i + 1}", 1.0) for i in range(6)))
-    return [Recipe(pairs, feature_share=0.5, logit_weight=1.0, temperature=1.0 + i) for i in range(k)]
+    return [Recipe(pairs, feature_share=0.5, output_weight=1.0, temperature=1.0 + i) for i in range(k)]
 
 
 def cohort_row(name: str, device: str, precision: Precision, k: int, quick: bool) -> dict[str, Any]:

@@ -87,10 +87,10 @@ def show(name: str, storage: str = DEFAULT_STORAGE, *, after: int = -1, limit: i
     """
 
     def answer(store: Store) -> dict[str, Any]:
-        study, trials, logits = store.study(name), store.trials(name, after=after, limit=limit), store.logits(name)
-        numbers = [trial.number for trial in trials] + ([] if logits is None else [logits])
+        study, trials, outputs = store.study(name), store.trials(name, after=after, limit=limit), store.outputs(name)
+        numbers = [trial.number for trial in trials] + ([] if outputs is None else [outputs])
         runs = store.run_summaries(name, of_trials=None if len(trials) == study.n_trials else numbers)
-        return study_json(study, trials, runs, store.cost(name), logits)
+        return study_json(study, trials, runs, store.cost(name), outputs)
 
     return _answer(storage, answer)
 

@@ -18,7 +18,7 @@ from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes
 from mapsearch.training.memory import state_bytes, step_memory
 from mapsearch.training.memory_format import choose_memory_format
-from mapsearch.training.teacher_batches import LOGITS, open_teacher
+from mapsearch.training.teacher_batches import OUTPUTS, open_teacher
 
 N_TIMED = 3
 LIVE_TEACHER = "the teacher runs once per batch and cohort"
@@ -79,7 +79,7 @@ def cache_bytes(loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: 
     They are those of a real pass: under bfloat16 some layers give bfloat16 and others, such as norms, float32.
     """
     with ExitStack() as stack:
-        teacher = open_teacher(loaded, spec.train, (LOGITS, *(layer.path for layer in space.teacher)), stack)
+        teacher = open_teacher(loaded, spec.train, (OUTPUTS, *(layer.path for layer in space.teacher)), stack)
         return len(loaded.train) * sum(output[0].nbytes for output in teacher(batch).values())
 
 

@@ -91,10 +91,10 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
             names = ", ".join(f"`{path}`" for path in idle)
             log.add("warning", "pairs.idle_layer", f"{loss} with projector {projector}: no teacher layer suits {names}")
         log.add("ok", "pairs.possible", _summary(space, legal, loss, projector))
-        weight, temperature = spec.space.logit_weight[0], spec.space.temperature[0]
+        weight, temperature = spec.space.output_weight[0], spec.space.temperature[0]
         mapping = _spaced(space, legal)
         recipes.append(
-            Recipe(mapping, loss, projector, feature_share=0.5, logit_weight=weight, temperature=temperature)
+            Recipe(mapping, loss, projector, feature_share=0.5, output_weight=weight, temperature=temperature)
         )
     return recipes
 

@@ -46,7 +46,7 @@ def check_gradients(
         log.add("warning", "gradients.no_task_gradient", problem)
     if not dead:
         reach = "reach the student and their projectors"
-        log.add("ok", "gradients.alive", f"{recipe.loss}: logits and {len(loss.names)} feature terms {reach}")
+        log.add("ok", "gradients.alive", f"{recipe.loss}: outputs and {len(loss.names)} feature terms {reach}")
 
 
 def _require_scalar(task: Tensor) -> None:

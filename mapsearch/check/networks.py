@@ -85,6 +85,6 @@ def check_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
         s, t = (matched_outputs(loaded.task, forward(model, batch)) for model in (student, loaded.teacher))
     if s.shape[:-1] != t.shape[:-1]:
         shapes = f"student {list(s.shape)}, teacher {list(t.shape)}"
-        log.add("error", "logits.shape", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
+        log.add("error", "outputs.shape", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
     else:
         check_vocabularies(log, loaded.task, s.shape, t.shape)

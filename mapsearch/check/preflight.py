@@ -56,7 +56,7 @@ def raise_for_errors(report: CheckReport) -> None:
 def _check_together(
     log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any
 ) -> RecipeSpace | None:
-    with log.guard("logits", "`forward` of both networks"):
+    with log.guard("outputs", "`forward` of both networks"):
         check_outputs(log, loaded, spec, student, batch)
     s_layers = check_layers(log, loaded, spec, "student", student, batch)
     t_layers = check_layers(log, loaded, spec, "teacher", loaded.teacher, batch)
@@ -65,12 +65,12 @@ def _check_together(
     with log.guard("layers", "`layers.kinds`"):
         require_known_layers(spec.layers.kinds, [*s_layers.listed, *t_layers.listed])
     space = RecipeSpace(s_layers.chosen, t_layers.chosen)
-    if not log.has_errors("logits"):
+    if not log.has_errors("outputs"):
         with log.guard("padding", "`mask(batch)`"):
             check_padding(log, loaded, spec, space, batch)
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
-    if log.has_errors("teacher", "layers", "logits"):
+    if log.has_errors("teacher", "layers", "outputs"):
         return space  # gradients would only show the same problem again
     recipes = check_pairs(log, spec, space)
     check_mixtures(log, spec, space)

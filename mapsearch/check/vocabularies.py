@@ -27,17 +27,17 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
     small, large = sorted((student[-1], teacher[-1]))
     padded = large - small < MAX_PADDING_SHARE * large and (tokenizers is not None or large % PADDING_MULTIPLE == 0)
     if small == large:
-        log.add("ok", "logits.same_shape", f"{list(student)} from both networks")
+        log.add("ok", "outputs.same_shape", f"{list(student)} from both networks")
     elif padded:
         shapes = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
         left_out = f"the last {large - small} of {large} are left out of the logit loss"
-        log.add("ok", "logits.padded_vocabulary", f"{shapes}; {left_out}")
+        log.add("ok", "outputs.padded_vocabulary", f"{shapes}; {left_out}")
     else:
         shapes = f"student {list(student)}, teacher {list(teacher)}"
         way_out = "select classes in `logits(output)`"
         if tokenizers is None:
             way_out += ", or show by `tokenizers()` that the vocabularies are the same"
-        log.add("error", "logits.shape", f"must have one shape, but got {shapes}; {way_out}")
+        log.add("error", "outputs.shape", f"must have one shape, but got {shapes}; {way_out}")
 
 
 def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
@@ -49,7 +49,7 @@ def _is_one_vocabulary(log: FindingLog, tokenizers: Sequence[object]) -> bool:
     first = "; ".join(f"{i}: student {student[i]!r}, teacher {teacher[i]!r}" for i in differing[:N_SHOWN_TOKENS])
     more = f" and {len(differing) - N_SHOWN_TOKENS:,} more" if len(differing) > N_SHOWN_TOKENS else ""
     problem = f"the tokenizers differ at id {first}{more}"
-    log.add("error", "logits.tokenizers_differ", f"{problem}; teacher and student must read and write one vocabulary")
+    log.add("error", "outputs.tokenizers_differ", f"{problem}; teacher and student must read and write one vocabulary")
     return False
 
 

@@ -13,7 +13,7 @@ from mapsearch.proposers.encoding import local_move, to_recipe
 from mapsearch.proposers.sampler import Sampler
 
 
-def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
+def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     """Every proposal of the study, at the first rung.
 
     With one worker each batch is told to the sampler before the next is asked for. With several, a worker
@@ -23,10 +23,10 @@ def try_proposals(context: StudyContext, logits: Recipe) -> Iterator[Update]:
         StudyFailed: every proposal failed.
     """
     with closing(_open_sampler(context)) as sampler:
-        yield from _try_proposals(context, logits, sampler)
+        yield from _try_proposals(context, outputs, sampler)
 
 
-def _try_proposals(context: StudyContext, logits: Recipe, sampler: Sampler) -> Iterator[Update]:
+def _try_proposals(context: StudyContext, outputs: Recipe, sampler: Sampler) -> Iterator[Update]:
     spec = context.spec
     trials = {t.number: t for t in context.trials}  # kept: to read them at every ask takes longer with each
     sampler.forget_all_but(t.sampler_number for t in trials.values() if t.sampler_number is not None)
@@ -37,7 +37,7 @@ def _try_proposals(context: StudyContext, logits: Recipe, sampler: Sampler) -> I
         while runner.n_free and n_proposed < spec.search.trials:
             raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
             _tell(context, sampler)
-            new = _propose(context, list(trials.values()), sampler, logits, n_proposed)
+            new = _propose(context, list(trials.values()), sampler, outputs, n_proposed)
             context.study.add_trials(new)
             trials |= {t.number: t for t in new}
             n_proposed += len(new)
@@ -66,7 +66,7 @@ def _open_sampler(context: StudyContext) -> Sampler:
 
 
 def _propose(
-    context: StudyContext, trials: list[Trial], sampler: Sampler, logits: Recipe, n_before: int
+    context: StudyContext, trials: list[Trial], sampler: Sampler, outputs: Recipe, n_before: int
 ) -> list[Trial]:
     """A worker's next trials: mostly depth curves, some free choices, every other of those a neighbour of the best."""
     spec = context.spec
@@ -81,9 +81,9 @@ def _propose(
             params = local_move(best.recipe, context.space, spec.seed + draw)
         else:
             asked, params = sampler.ask("free", draw, number)
-        recipe = to_recipe(params, context.space, z, logits)
+        recipe = to_recipe(params, context.space, z, outputs)
         share.append(
-            Trial(number, "curve" if "lo" in params else "free", recipe or logits, params=params, sampler_number=asked)
+            Trial(number, "curve" if "lo" in params else "free", recipe or outputs, params=params, sampler_number=asked)
         )
     return share
 

@@ -92,14 +92,14 @@ def _open_context(
 
 
 def _stages(context: StudyContext) -> Iterator[Update]:
-    logits = yield from stages.tune(context)
-    noise = yield from stages.noise(context, logits)
+    outputs = yield from stages.tune(context)
+    noise = yield from stages.noise(context, outputs)
     if noise is not None and noise.blind:
         yield Message("search", "skipped: all runs of the first rung end with the same value, nothing to learn from")
     elif noise is not None and noise.flat and context.spec.search.when_flat == "stop":
         yield Message("search", "skipped: `search.when_flat: stop` is set and mappings do not differ beyond seed noise")
     else:
-        yield from try_proposals(context, logits)
+        yield from try_proposals(context, outputs)
     yield from stages.shortlist(context)
     nominee = yield from stages.confirm(context)
     yield stages.give_verdict(context, nominee, noise)

@@ -26,18 +26,20 @@ def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
     yield from run_plans(
         context, tune, search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
     )
-    logits = search.tuned_logits(context.trials, context.spec.direction, "kl")
-    edge = logits.logit_weight == max(context.spec.space.logit_weight)
-    yield Message("tune", f"frozen: {logits}{', the largest weight tried: widen `space.logit_weight`' if edge else ''}")
-    return logits
+    outputs = search.tuned_outputs(context.trials, context.spec.direction, "kl")
+    edge = outputs.output_weight == max(context.spec.space.output_weight)
+    yield Message(
+        "tune", f"frozen: {outputs}{', the largest weight tried: widen `space.output_weight`' if edge else ''}"
+    )
+    return outputs
 
 
-def noise(context: StudyContext, logits: Recipe) -> Generator[Update, None, Noise | None]:
+def noise(context: StudyContext, outputs: Recipe) -> Generator[Update, None, Noise | None]:
     """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
     spec = context.spec
     if not any(t.proposer == "control" for t in context.trials):
-        strong = search.tuned_logits(context.trials, spec.direction, "dkd")
-        new = search.control_trials(spec, context.space, context.similarity, logits, strong, len(context.trials))
+        strong = search.tuned_outputs(context.trials, spec.direction, "dkd")
+        new = search.control_trials(spec, context.space, context.similarity, outputs, strong, len(context.trials))
         params = [to_params(t.recipe, context.space, spec.space) or {} for t in new]
         context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
     controls = [t for t in context.trials if t.proposer == "control"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mapsearch.core.recipe import FeatureLossName, LogitLossName
+from mapsearch.core.recipe import FeatureLossName, OutputLossName
 
 Compared = Literal["channels", "positions", "tokens", "samples"]
 """What a loss compares of two features.
@@ -56,7 +56,7 @@ LOSS_TRAITS: dict[FeatureLossName, LossTraits] = {
     "cka": LossTraits("samples", min_samples=4),
 }
 
-LOGIT_LOSS_FUNCTIONS: dict[LogitLossName, str] = {
+OUTPUT_LOSS_FUNCTIONS: dict[OutputLossName, str] = {
     "kl": "kl",
     "dkd": "dkd",
     "standardised_kl": "standardised_kl",

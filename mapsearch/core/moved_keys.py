@@ -11,6 +11,7 @@ MOVED = {
     "train.cohort": "execution.cohort",
     "train.cache_bytes": "execution.cache_bytes",
     "search.workers": "execution.workers",
+    "space.logit_weight": "space.output_weight",
 }
 """Old place -> new place."""
 

@@ -24,17 +24,20 @@ FeatureLossName = Literal[
     "pkt",
     "cka",
 ]
-LogitLossName = Literal["kl", "dkd", "standardised_kl", "mse"]
+OutputLossName = Literal["kl", "dkd", "standardised_kl", "mse"]
 ProjectorName = Literal["linear", "mlp", "none"]
 AggregationName = Literal["sum", "fuse", "mix"]
 BalanceName = Literal["frozen", "uncertainty", "gate"]
+
+RENAMED = {"logit_loss": "output_loss", "logit_weight": "output_weight"}
+"""Fields as earlier versions of mapsearch wrote them -> their names."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What `RecipeLoss` computes.
 
-    `total = (1 - feature_share) * (task_weight * task + logit_weight * temperature^2 * KL)
+    `total = (1 - feature_share) * (task_weight * task + output_weight * output)
     + feature_share * sum_st W[s, t] * loss_st / scale_st`, with `W` normalised to sum to one.
 
     That is `aggregation="sum"`: each pair is matched on its own. `fuse` mixes the teacher features of
@@ -56,8 +59,8 @@ class Recipe:
     aggregation: AggregationName = "sum"
     feature_share: float = 0.0
     task_weight: float = 1.0
-    logit_loss: LogitLossName = "kl"
-    logit_weight: float = 0.0
+    output_loss: OutputLossName = "kl"
+    output_weight: float = 0.0
     temperature: float = 1.0
     anneal: float | None = 1.0
     balance: BalanceName = "frozen"
@@ -89,14 +92,14 @@ class Recipe:
         return pair_terms(self.mapping) if self.aggregation == "sum" else row_terms(self.mapping)
 
     @property
-    def uses_logits(self) -> bool:
-        """Whether the loss needs the teacher's logits."""
-        return self.logit_weight > 0 and self.feature_share < 1
+    def uses_outputs(self) -> bool:
+        """Whether the loss needs the teacher's outputs."""
+        return self.output_weight > 0 and self.feature_share < 1
 
     @property
     def uses_teacher(self) -> bool:
         """Whether the loss needs the teacher at all."""
-        return self.uses_logits or bool(self.mapping.pairs)
+        return self.uses_outputs or bool(self.mapping.pairs)
 
     @property
     def fingerprint(self) -> str:
@@ -113,11 +116,12 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Recipe":
-        """The recipe that `to_json` wrote.
+        """The recipe that `to_json` wrote, also that of an earlier version of mapsearch.
 
         Raises:
             MappingError: an unknown key, or a value that `Recipe` refuses.
         """
+        data = {RENAMED.get(key, key): value for key, value in data.items()}
         known = ("pairs", *(field for field in cls.__dataclass_fields__ if field != "mapping"))
         unknown = [f"recipe has no `{key}`{did_you_mean(key, known)}" for key in data if key not in known]
         if unknown:
@@ -127,19 +131,17 @@ class Recipe:
 
     def __str__(self) -> str:
         """One line for tables."""
-        logits = f"logits {self.logit_weight:g} at temperature {self.temperature:g}" if self.uses_logits else ""
-        if self.logit_loss != "kl" and logits:
-            logits = f"{self.logit_loss} {logits}"
+        outputs = f"outputs {self.output_loss} {self.output_weight:g}, temperature {self.temperature:g}"
         kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
         features = f"{self.mapping} ({kind}, share {self.feature_share:.2g})" if self.mapping.pairs else ""
-        summary = ", ".join(part for part in (features, logits) if part) or "task only"
+        summary = ", ".join(part for part in (features, outputs if self.uses_outputs else "") if part) or "task only"
         return summary if self.balance == "frozen" else f"{summary}, balance {self.balance}"
 
 
 _RANGES = (
     ("feature_share", "0 <= feature_share <= 1", 0.0, 1.0),
     ("task_weight", "0 <= task_weight", 0.0, math.inf),
-    ("logit_weight", "0 <= logit_weight", 0.0, math.inf),
+    ("output_weight", "0 <= output_weight", 0.0, math.inf),
     ("temperature", "0 < temperature <= 100", math.ulp(0.0), 100.0),
     ("anneal", "0 < anneal <= 1", math.ulp(0.0), 1.0),
 )
@@ -147,7 +149,7 @@ _CHOICES = {
     "loss": get_args(FeatureLossName),
     "projector": get_args(ProjectorName),
     "aggregation": get_args(AggregationName),
-    "logit_loss": get_args(LogitLossName),
+    "output_loss": get_args(OutputLossName),
     "balance": get_args(BalanceName),
 }
 

@@ -31,7 +31,7 @@ class SpaceSpec(Section):
         (0.5, 1.0),
         description="fractions of the training at whose end the feature share has faded to zero, to choose from",
     )
-    logit_weight: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
+    output_weight: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
         (0.3, 1.0, 3.0), description="weights of the output loss to try; tuned without features, then frozen"
     )
     temperature: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)] = Field(

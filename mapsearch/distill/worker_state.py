@@ -14,7 +14,7 @@ from mapsearch.tasks.contents import why_not_fixed
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.user_code import describe
 from mapsearch.training.memory_format import choose_memory_format
-from mapsearch.training.teacher_batches import LOGITS
+from mapsearch.training.teacher_batches import OUTPUTS
 
 
 @dataclass
@@ -35,7 +35,7 @@ class WorkerState:
         """What is to be told since the last time: which teacher outputs cannot be cached, and why."""
         refused = self.cache.refused if self.cache else {}
         for name in refused.keys() - self._told:
-            outputs = f"features of `{name}`" if name != LOGITS else "logits"
+            outputs = f"features of `{name}`" if name != OUTPUTS else "outputs"
             why = f"the teacher's {outputs} are not cached: {refused[name]}"
             self.messages.append(Message("cache", f"{why}; the teacher runs at every step that needs them"))
         self._told |= refused.keys()

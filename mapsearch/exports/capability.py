@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from mapsearch.core.layers import Kind
 from mapsearch.core.losses import LOSS_TRAITS
-from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, LogitLossName, ProjectorName, Recipe
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, ProjectorName, Recipe
 from mapsearch.exports.source import ExportSource, multipliers
 
 TargetName = Literal[
@@ -32,7 +32,7 @@ class Capability:
     """
 
     losses: frozenset[FeatureLossName]
-    logit_losses: frozenset[LogitLossName]
+    output_losses: frozenset[OutputLossName]
     projectors: frozenset[ProjectorName]
     aggregations: frozenset[AggregationName]
     balances: frozenset[BalanceName]
@@ -49,7 +49,7 @@ class Capability:
 
 EVERYTHING = Capability(
     losses=frozenset(get_args(FeatureLossName)),
-    logit_losses=frozenset(get_args(LogitLossName)),
+    output_losses=frozenset(get_args(OutputLossName)),
     projectors=frozenset(get_args(ProjectorName)),
     aggregations=frozenset(get_args(AggregationName)),
     balances=frozenset(get_args(BalanceName)),
@@ -92,8 +92,8 @@ def restricted_to(source: ExportSource, capability: Capability, left_out: Sequen
     the mean of the raw losses times the feature share.
     """
     recipe, scales = source.recipe, source.scales
-    if not capability.logit_losses:
-        recipe = replace(recipe, logit_weight=0.0)
+    if not capability.output_losses:
+        recipe = replace(recipe, output_weight=0.0)
     if not capability.temperature:
         recipe = replace(recipe, temperature=1.0)
     if not capability.task_weight and recipe.feature_share < 1:
@@ -111,12 +111,12 @@ def restricted_to(source: ExportSource, capability: Capability, left_out: Sequen
 
 
 def _unsupported_beside_features(recipe: Recipe, capability: Capability) -> Iterator[Unsupported]:
-    if recipe.uses_logits:
-        if not capability.logit_losses:
-            yield Unsupported(f"the logits are matched with weight {recipe.logit_weight:g}, but not in the target")
-        elif recipe.logit_loss not in capability.logit_losses:
-            yield _no_formula("logit loss", recipe.logit_loss, capability.logit_losses)
-        if not capability.temperature and recipe.temperature != 1 and recipe.logit_loss != "mse":
+    if recipe.uses_outputs:
+        if not capability.output_losses:
+            yield Unsupported(f"the logits are matched with weight {recipe.output_weight:g}, but not in the target")
+        elif recipe.output_loss not in capability.output_losses:
+            yield _no_formula("logit loss", recipe.output_loss, capability.output_losses)
+        if not capability.temperature and recipe.temperature != 1 and recipe.output_loss != "mse":
             yield Unsupported(f"the temperature is {recipe.temperature:g}, but the target always uses 1")
     task = (1 - recipe.feature_share) * recipe.task_weight
     if not capability.task_weight and task != 1:

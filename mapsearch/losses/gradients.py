@@ -54,7 +54,7 @@ def shares(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> tuple[flo
 def dead_terms(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> list[str]:
     """One line for each feature or logit term that teaches nothing: its gradient is zero or not finite."""
     problems = []
-    for name in ("logits", *loss.names):
+    for name in ("outputs", *loss.names):
         gradient = gradients.get(name)
         if gradient is None:
             continue

@@ -11,14 +11,14 @@ from mapsearch.core.errors import MappingError
 from mapsearch.core.layers import Layer, fused_layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.projectors import projector_arguments
-from mapsearch.core.recipe import FeatureLossName, LogitLossName, Recipe
+from mapsearch.core.recipe import FeatureLossName, OutputLossName, Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.terms import FeatureTerm
 from mapsearch.losses.aggregation import Mixture, freeze_norms, variances
 from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
 from mapsearch.losses.features import attention, cosine, mse, nmse, vid
-from mapsearch.losses.logits import dkd, kl, logit_mse, standardised_kl
+from mapsearch.losses.outputs import dkd, kl, logit_mse, standardised_kl
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
 
@@ -38,7 +38,7 @@ FEATURE_LOSSES: dict[FeatureLossName, Callable[..., Tensor]] = {
 }
 """All are called with two projected features, the mask, and what the projector has learned for them by name."""
 
-LOGIT_LOSSES: dict[LogitLossName, Callable[..., Tensor]] = {
+OUTPUT_LOSSES: dict[OutputLossName, Callable[..., Tensor]] = {
     "kl": kl,
     "dkd": dkd,
     "standardised_kl": standardised_kl,
@@ -47,7 +47,7 @@ LOGIT_LOSSES: dict[LogitLossName, Callable[..., Tensor]] = {
 
 
 class RecipeLoss(nn.Module):
-    """`total = (1 - share) * (task_weight * task + logit_weight * KL) + share * sum_st W[s, t] * loss_st / scale_st`.
+    """`total = (1 - share) * (task_weight * task + output_weight * KL) + share * sum_st W[s, t] * loss_st / scale_st`.
 
     `W` sums to one and `scale_st` is the pair's loss at the start, measured by `calibrate` and then
     frozen, so that a share means the same for every loss, layer and architecture. KL carries its
@@ -89,7 +89,7 @@ class RecipeLoss(nn.Module):
         )
         n_terms = len(self.names)
         self.gate = Gate(n_terms) if recipe.balance == "gate" else None
-        self.uncertainty = Uncertainty(1 + recipe.uses_logits + n_terms) if recipe.balance == "uncertainty" else None
+        self.uncertainty = Uncertainty(1 + recipe.uses_outputs + n_terms) if recipe.balance == "uncertainty" else None
         self.scales: Tensor
         self.register_buffer("scales", torch.ones(n_terms))
 
@@ -155,36 +155,36 @@ class RecipeLoss(nn.Module):
     def forward(
         self,
         task: Tensor,
-        student_logits: Tensor | None,
-        teacher_logits: Tensor | None,
+        student_outputs: Tensor | None,
+        teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
         mask: Tensor | None = None,
         progress: float = 0.0,
     ) -> Tensor:
         """The total loss of a batch, a scalar: the sum of its `terms`."""
-        terms = self.terms(task, student_logits, teacher_logits, student, teacher, mask, progress)
+        terms = self.terms(task, student_outputs, teacher_outputs, student, teacher, mask, progress)
         return torch.stack([*terms.values()]).sum()
 
     def terms(
         self,
         task: Tensor,
-        student_logits: Tensor | None,
-        teacher_logits: Tensor | None,
+        student_outputs: Tensor | None,
+        teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
         mask: Tensor | None = None,
         progress: float = 0.0,
     ) -> dict[str, Tensor]:
-        """The weighted terms by name: `task`, `logits` and one per feature term; their sum is the loss."""
+        """The weighted terms by name: `task`, `outputs` and one per feature term; their sum is the loss."""
         recipe, names = self.recipe, ["task"]
         weights, losses = [(1 - recipe.feature_share) * recipe.task_weight], [task]
-        if recipe.uses_logits:
-            assert student_logits is not None
-            assert teacher_logits is not None
-            names.append("logits")
-            weights.append((1 - recipe.feature_share) * recipe.logit_weight)
-            losses.append(LOGIT_LOSSES[recipe.logit_loss](student_logits, teacher_logits, recipe.temperature, mask))
+        if recipe.uses_outputs:
+            assert student_outputs is not None
+            assert teacher_outputs is not None
+            names.append("outputs")
+            weights.append((1 - recipe.feature_share) * recipe.output_weight)
+            losses.append(OUTPUT_LOSSES[recipe.output_loss](student_outputs, teacher_outputs, recipe.temperature, mask))
         if self.feature_terms:
             features, share = self._student_features(student), recipe.feature_share * self.fade(progress)
             if self.gate is not None:

@@ -13,9 +13,9 @@ MAPPING_CONTROLS = ("uniform", "last", "first", "reverse", "random", "all", "sim
 """Every control that `mapping_controls` may give: what a study takes is forecast from it."""
 
 
-def plain_controls(logits: Recipe, strong: Recipe) -> dict[str, Recipe]:
-    """The controls without features: `none`, tuned `logits`, and tuned `logits_strong` (decoupled, Zhao 2022)."""
-    return {"none": replace(logits, logit_weight=0.0), "logits": logits, "logits_strong": strong}
+def plain_controls(outputs: Recipe, strong: Recipe) -> dict[str, Recipe]:
+    """The controls without features: `none`, tuned `outputs`, and tuned `outputs_strong` (decoupled, Zhao 2022)."""
+    return {"none": replace(outputs, output_weight=0.0), "outputs": outputs, "outputs_strong": strong}
 
 
 def mapping_controls(
@@ -50,9 +50,9 @@ def mapping_controls(
     return {name: mapping for name, mapping in mappings.items() if mapping.pairs}
 
 
-def article(uniform: LayerMapping, logits: Recipe) -> Recipe:
+def article(uniform: LayerMapping, outputs: Recipe) -> Recipe:
     """The folklore: uniform spacing, 0.8 features and 0.2 outputs, never annealed."""
-    return replace(logits, mapping=uniform, feature_share=0.8, anneal=None)
+    return replace(outputs, mapping=uniform, feature_share=0.8, anneal=None)
 
 
 def _only(legal: list[list[bool]], weights: list[list[float]]) -> list[list[float]]:

@@ -20,15 +20,15 @@ SHOWN_TRIALS = 8
 
 
 def study_json(
-    study: Study, trials: Sequence[Trial], runs: Sequence[RunSummary], cost: StudyCost, logits: int | None
+    study: Study, trials: Sequence[Trial], runs: Sequence[RunSummary], cost: StudyCost, outputs: int | None
 ) -> dict[str, Any]:
     """All that `show --json` prints.
 
     Args:
         trials: all of them or one page.
-        runs: those of the trials, and of trial `logits`, with whose training time theirs is compared.
+        runs: those of the trials, and of trial `outputs`, with whose training time theirs is compared.
     """
-    by_trial, overhead = runs_by_trial(runs), overheads(runs, logits)
+    by_trial, overhead = runs_by_trial(runs), overheads(runs, outputs)
     return {
         "name": study.name,
         "state": study.state,
@@ -73,15 +73,15 @@ def runs_by_trial(runs: Sequence[RunSummary]) -> dict[int, list[RunSummary]]:
 
 
 def _logits(trials: Sequence[Trial]) -> int | None:
-    return next((trial.number for trial in trials if trial.control == "logits"), None)
+    return next((trial.number for trial in trials if trial.control == "outputs"), None)
 
 
-def overheads(runs: Sequence[RunSummary], logits: int | None) -> dict[int, float]:
-    """Training time of each trial over that of trial `logits`: the median over runs of the same rung and seed."""
+def overheads(runs: Sequence[RunSummary], outputs: int | None) -> dict[int, float]:
+    """Training time of each trial over that of trial `outputs`: the median over runs of the same rung and seed."""
     seconds = {run.key: run.seconds for run in runs if run.state == "complete" and run.seconds is not None}
     ratios: dict[int, list[float]] = {}
     for (trial, rung, seed), value in seconds.items():
-        reference = seconds.get((logits, rung, seed), 0.0) if logits is not None else 0.0
+        reference = seconds.get((outputs, rung, seed), 0.0) if outputs is not None else 0.0
         if reference > 0:
             ratios.setdefault(trial, []).append(value / reference)
     return {trial: median(values) for trial, values in ratios.items()}
@@ -136,7 +136,7 @@ def trials_table(trials: Sequence[Trial], runs: Sequence[RunSummary], metric: st
     table.add_column("from")
     table.add_column(cell_text(f"search {metric} {arrow}"), justify="right")
     table.add_column(cell_text(f"confirmed {metric} {arrow} (n)"), justify="right")
-    table.add_column("time vs logits", justify="right")
+    table.add_column("time vs outputs", justify="right")
     table.add_column("recipe", overflow="fold")
     proposals = [t for t in trials if t.proposer in ("curve", "free")]
     ranked = sorted(

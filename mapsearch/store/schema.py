@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 PREFIX = "mapsearch_"
 VERSION_TABLE = f"{PREFIX}alembic_version"
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: the form of the database that this version of mapsearch reads and writes."""
 
 METADATA = MetaData(

@@ -138,10 +138,10 @@ class Store:
             best = read_best_trials(db, study_id, str(direction), n_best)
             return best + read_trials(db, study_id, or_(trials.c.control != "", trials.c.proposer == "tune"))
 
-    def logits(self, name: str) -> int | None:
-        """The number of the control `logits`, with whose training time others are compared; None before it is there."""
+    def outputs(self, name: str) -> int | None:
+        """The number of the control `outputs`, with whose training time others are compared, once it is there."""
         with self._reading(name) as (db, study_id):
-            these = (trials.c.study_id == study_id) & (trials.c.control == "logits")
+            these = (trials.c.study_id == study_id) & (trials.c.control == "outputs")
             number: int | None = db.scalar(select(func.min(trials.c.number)).where(these))
             return number
 

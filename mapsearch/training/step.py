@@ -51,10 +51,10 @@ def loss_terms(
     with no_exit("`forward` or `loss`"), forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(training.student, teacher_batch.batch)
         task = loaded.task.loss(output, teacher_batch.batch)
-        logits = matched_outputs(loaded.task, output) if training.plan.recipe.uses_logits else None
+        outputs = matched_outputs(loaded.task, output) if training.plan.recipe.uses_outputs else None
     features = training.taps.take()
     return training.loss.terms(
-        task, logits, teacher_batch.logits, features, teacher_batch.features, teacher_batch.mask, progress
+        task, outputs, teacher_batch.outputs, features, teacher_batch.features, teacher_batch.mask, progress
     )
 
 

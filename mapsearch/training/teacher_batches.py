@@ -21,11 +21,11 @@ from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.seeding import seed_everything, step_seed
 
-LOGITS = ""
-"""The name of the teacher's logits among its features: the path of the whole network."""
+OUTPUTS = ""
+"""The name of the teacher's outputs among its features: the path of the whole network."""
 
 TeacherPass = Callable[[Any], dict[str, Tensor]]
-"""A batch on the device -> the teacher's logits and features of it, by name."""
+"""A batch on the device -> the teacher's outputs and features of it, by name."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TeacherBatch:
 
     batch: Any
     share: float
-    logits: Tensor | None
+    outputs: Tensor | None
     features: dict[str, Tensor]
     mask: Tensor | None
 
@@ -59,31 +59,31 @@ def teacher_batches(
 
 
 def teacher_names(recipes: Iterable[Recipe]) -> tuple[str, ...]:
-    """What some recipe needs of the teacher: `LOGITS`, then layers."""
+    """What some recipe needs of the teacher: `OUTPUTS`, then layers."""
     wanted = [*recipes]
     layers = sorted({path for recipe in wanted for path in recipe.mapping.teacher_layers})
-    return (LOGITS, *layers) if any(recipe.uses_logits for recipe in wanted) else tuple(layers)
+    return (OUTPUTS, *layers) if any(recipe.uses_outputs for recipe in wanted) else tuple(layers)
 
 
 def open_teacher(loaded: LoadedTask, train: TrainSpec, names: Sequence[str], stack: ExitStack) -> TeacherPass:
     """The teacher with its features of these names captured until the stack closes."""
-    paths = [name for name in names if name != LOGITS]
+    paths = [name for name in names if name != OUTPUTS]
     taps = stack.enter_context(FeatureTaps(loaded.teacher, paths, copied=paths))
     forward = forward_in(train.precision, loaded)
 
     def run(batch: Any) -> dict[str, Tensor]:
         with torch.no_grad():
             output = forward(loaded.teacher, batch)
-        logits = {LOGITS: matched_outputs(loaded.task, output)} if LOGITS in names else {}
-        return logits | taps.take()
+        outputs = {OUTPUTS: matched_outputs(loaded.task, output)} if OUTPUTS in names else {}
+        return outputs | taps.take()
 
     return run
 
 
 def teacher_batch(loaded: LoadedTask, batch: Any, outputs: dict[str, Tensor], share: float = 1.0) -> TeacherBatch:
     """A batch on the device with the teacher's outputs for it."""
-    features = {name: feature for name, feature in outputs.items() if name != LOGITS}
-    return TeacherBatch(batch, share, outputs.get(LOGITS), features, loaded.task.mask(batch))
+    features = {name: feature for name, feature in outputs.items() if name != OUTPUTS}
+    return TeacherBatch(batch, share, outputs.get(OUTPUTS), features, loaded.task.mask(batch))
 
 
 def _part(

@@ -122,11 +122,11 @@ def _seed_sd(values: Iterable[Values]) -> float:
 def _cheapest(trials: Mapping[int, Trial], values: Mapping[int, Values], band: float) -> int | None:
     """The cheapest of these trials whose mean lies within the tie band of their best mean.
 
-    Cost: fewer pairs first, then no teacher logits, then the better mean.
+    Cost: fewer pairs first, then no teacher outputs, then the better mean.
     """
     if not values:
         return None
     means = {number: fmean(row.values()) for number, row in values.items()}
     best = max(means.values())
     tied = [number for number, mean in means.items() if mean >= best - band]
-    return min(tied, key=lambda n: (len(trials[n].recipe.mapping.pairs), trials[n].recipe.uses_logits, -means[n]))
+    return min(tied, key=lambda n: (len(trials[n].recipe.mapping.pairs), trials[n].recipe.uses_outputs, -means[n]))

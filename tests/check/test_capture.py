@@ -58,7 +58,7 @@ def test_a_reentrant_checkpoint_beside_the_layers_is_refused_too(vision, study):
 def test_a_checkpoint_that_is_not_reentrant_passes(vision, study):
     report = check(vision(student=lambda: Net(not_reentrant)), study(layers={"student": ["first", "second"]}))
     assert not report.errors
-    assert "logits and 2 feature terms" in message(report, "gradients.alive")
+    assert "outputs and 2 feature terms" in message(report, "gradients.alive")
 
 
 def test_a_feature_without_gradient_is_refused_by_name(vision, study):

@@ -19,7 +19,7 @@ def test_the_cache_takes_what_was_forecast(precision):
     loaded, train = load(Sentences()), TrainSpec(steps=9, batch_size=16, precision=precision)
     space, state = make_space(loaded), open_worker_state(loaded, train, BUDGET)
     pairs = tuple(Pair(space.student[0].path, layer.path, 1.0) for layer in space.teacher)
-    recipe = Recipe(LayerMapping(pairs), feature_share=0.5, logit_weight=1.0)
+    recipe = Recipe(LayerMapping(pairs), feature_share=0.5, output_weight=1.0)
     list(distill(loaded, space, train, make_plans(recipe, n_steps=9), state))
     spec = StudySpec(name="x", task="x.py:X", train=train)
     taken = BUDGET - state.cache._left

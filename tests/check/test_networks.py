@@ -162,16 +162,16 @@ def test_logits_of_other_shape_are_refused_with_both_shapes(vision, study):
         made.head = nn.Linear(4, 5)
         return made
 
-    assert "student [16, 5], teacher [16, 3]" in message(check(vision(student=student), study()), "logits.shape")
+    assert "student [16, 5], teacher [16, 3]" in message(check(vision(student=student), study()), "outputs.shape")
 
 
 def test_logits_must_be_class_scores(vision, study):
     report = check(vision(logits=lambda self, output: output.argmax(-1)), study())
-    assert "argmax" in message(report, "logits.refused")
+    assert "argmax" in message(report, "outputs.refused")
 
 
 def test_outputs_without_class_scores_are_refused_once(vision, study):
     report = check(vision(forward=lambda self, model, batch: {"embedding": model(batch[0])}), study())
     topics = [finding.topic for finding in report.errors]
-    assert topics.count("logits") == 1
+    assert topics.count("outputs") == 1
     assert not {"padding", "gradients"} & set(topics)

@@ -30,7 +30,7 @@ def test_a_sound_vision_study_passes_and_says_what_was_looked_at(vision, study):
         "data",
         "student",
         "teacher",
-        "logits",
+        "outputs",
         "layers",
         "self-test",
         "pairs",

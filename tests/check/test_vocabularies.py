@@ -42,7 +42,7 @@ def finding(task, student, teacher):
 @pytest.mark.parametrize(("student", "teacher"), [(151936, 152064), (152064, 151936), (50304, 50257), (30522, 30528)])
 def test_padded_vocabularies_are_told_to_be_trimmed(student, teacher):
     level, code, said = finding(Words(), student, teacher)
-    assert (level, code) == ("ok", "logits.padded_vocabulary")
+    assert (level, code) == ("ok", "outputs.padded_vocabulary")
     assert f"student [8, 16, {student}], teacher [8, 16, {teacher}]" in said
     assert f"the last {abs(student - teacher)} of {max(student, teacher)}" in said
 
@@ -58,14 +58,14 @@ def test_padded_vocabularies_are_told_to_be_trimmed(student, teacher):
 )
 def test_widths_that_padding_cannot_explain_are_refused(student, teacher):
     level, code, said = finding(Words(), student, teacher)
-    assert (level, code) == ("error", "logits.shape")
+    assert (level, code) == ("error", "outputs.shape")
     assert f"student [8, 16, {student}], teacher [8, 16, {teacher}]" in said
     assert "`tokenizers()`" in said
 
 
 def test_equal_widths_are_ok():
     level, code, said = finding(Words(), 10, 10)
-    assert (level, code) == ("ok", "logits.same_shape")
+    assert (level, code) == ("ok", "outputs.same_shape")
     assert "[8, 16, 10]" in said
 
 
@@ -73,7 +73,7 @@ def test_one_vocabulary_may_have_tokens_more():
     task = Words(Tokenizer(**VOCABULARY, pad=5), Tokenizer(**VOCABULARY))
     assert finding(task, 32000, 32001)[0] == "ok"
     level, code, said = finding(task, 32000, 33001)
-    assert (level, code) == ("error", "logits.shape")
+    assert (level, code) == ("error", "outputs.shape")
     assert "`logits(output)`" in said
     assert "`tokenizers()`" not in said
 
@@ -81,7 +81,7 @@ def test_one_vocabulary_may_have_tokens_more():
 def test_other_tokenizers_are_refused_with_the_first_ids_that_differ():
     other = {"the": 0, "cat": 1, "a": 2, "sat": 3, "dog": 4, "mat": 5}
     level, code, said = finding(Words(Tokenizer(**VOCABULARY), Tokenizer(**other)), 64, 64)
-    assert (level, code) == ("error", "logits.tokenizers_differ")
+    assert (level, code) == ("error", "outputs.tokenizers_differ")
     assert "1: student 'cat', teacher 'a'; 2: student 'a', teacher 'cat'; 3: student 'sat', teacher 'dog'" in said
     assert "1 more" in said
 
@@ -94,7 +94,7 @@ def test_tokenizers_without_a_vocabulary_are_refused():
 def test_check_asks_the_task(text, vision, study):
     tokenizers = Tokenizer(a=0, b=1), Tokenizer(a=1, b=0)
     report = check(text(tokenizers=lambda self: tokenizers), study())
-    assert "0: student 'b', teacher 'a'" in message(report, "logits.tokenizers_differ")
+    assert "0: student 'b', teacher 'a'" in message(report, "outputs.tokenizers_differ")
 
     class Padded(ResidualConvNet):
         def __init__(self, width, depth, n_classes):
@@ -103,6 +103,6 @@ def test_check_asks_the_task(text, vision, study):
 
     parts = {"teacher": lambda: Padded(8, 4, 128), "student": lambda: Padded(4, 2, 127)}
     report = check(vision(**parts), study(space={"loss": ["nmse"]}))
-    assert not any(code.startswith("logits.") for code in codes(report, "error"))
-    assert "the last 1 of 128" in message(report, "logits.padded_vocabulary")
-    assert "logits and 2 feature terms" in message(report, "gradients.alive")
+    assert not any(code.startswith("outputs.") for code in codes(report, "error"))
+    assert "the last 1 of 128" in message(report, "outputs.padded_vocabulary")
+    assert "outputs and 2 feature terms" in message(report, "gradients.alive")

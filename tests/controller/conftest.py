@@ -17,10 +17,10 @@ from mapsearch.core.study_file import stored_study
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.store.store import Store
 
-LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
+LOGITS = Recipe(output_weight=1.0, temperature=2.0)
 STUDY = {
     "name": "tiny", "task": "task.py:Clusters",
-    "train": {"steps": 12}, "space": {"loss": ["nmse"], "logit_weight": [1.0], "temperature": [2.0]},
+    "train": {"steps": 12}, "space": {"loss": ["nmse"], "output_weight": [1.0], "temperature": [2.0]},
     "search": {"trials": 12, "batch": 4, "noise_seeds": 2}, "confirm": {"finalists": 1, "seeds": 2},
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial
 from mapsearch.store.handle import StudyHandle
 
-LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
+LOGITS = Recipe(output_weight=1.0, temperature=2.0)
 
 
 def proposals(context):

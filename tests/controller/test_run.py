@@ -37,8 +37,8 @@ def test_a_study_has_every_trial_and_run_once(finished, results):
     controls = {t.control for t in trials if t.proposer == "control"}
     assert controls >= {
         "none",
-        "logits",
-        "logits_strong",
+        "outputs",
+        "outputs_strong",
         "uniform",
         "last",
         "first",

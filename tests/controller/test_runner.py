@@ -6,7 +6,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial
 
-TRIALS = [Trial(number, "tune", Recipe(logit_weight=float(number + 1))) for number in range(3)]
+TRIALS = [Trial(number, "tune", Recipe(output_weight=float(number + 1))) for number in range(3)]
 
 
 def begin(context):

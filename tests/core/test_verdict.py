@@ -10,7 +10,7 @@ AGAINST = Against("uniform", 4, "TIES", 0.003, -0.01, 0.016, 0.6, 6)
 @pytest.mark.parametrize(
     "verdict",
     [
-        Verdict("No mapping beats logits.", 3, 1, Noise(0.01, 0.004, True), (AGAINST,), ("only 6 seeds",)),
+        Verdict("No mapping beats outputs.", 3, 1, Noise(0.01, 0.004, True), (AGAINST,), ("only 6 seeds",)),
         Verdict("Nothing was confirmed.", None, None, None, ()),
     ],
 )

@@ -78,7 +78,7 @@ def test_the_memory_of_a_cohort_is_about_what_was_forecast(cuda: str) -> None:
     loaded, train = load(LargePictures(), cuda), TrainSpec(steps=6, batch_size=64, precision="float32")
     space, n_students = make_space(loaded), 4
     batch = next(train_batches(loaded, train.batch_size, 0, 1))
-    recipes = [Recipe(logit_weight=1.0, temperature=1.0 + i) for i in range(n_students)]
+    recipes = [Recipe(output_weight=1.0, temperature=1.0 + i) for i in range(n_students)]
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

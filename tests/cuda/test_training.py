@@ -19,7 +19,7 @@ from mapsearch.tasks.task import Task
 pytestmark = pytest.mark.cuda
 
 TRAIN = TrainSpec(steps=8, batch_size=16, lr=2e-3, precision="float32")
-PAIR = Recipe(LayerMapping((Pair("blocks.1", "blocks.2", 1.0),)), feature_share=0.5, logit_weight=1.0)
+PAIR = Recipe(LayerMapping((Pair("blocks.1", "blocks.2", 1.0),)), feature_share=0.5, output_weight=1.0)
 
 
 def runs(task: Task, device: str, train: TrainSpec = TRAIN, cached: bool = True, n_steps: int = 8) -> list[RunResult]:
@@ -120,7 +120,7 @@ def test_a_cohort_out_of_memory_is_split_and_completes(cuda: str) -> None:
     gc.collect()
     torch.cuda.empty_cache()
     loaded = load(Wide(), cuda)
-    plans = make_plans(*[Recipe(logit_weight=1.0, temperature=1.0 + i) for i in range(8)], n_steps=4)
+    plans = make_plans(*[Recipe(output_weight=1.0, temperature=1.0 + i) for i in range(8)], n_steps=4)
     space, total = make_space(loaded), torch.cuda.get_device_properties(0).total_memory
     splits: list[CohortSplit] = []
     waiting, done = [plans], []

@@ -31,7 +31,7 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill
 
 TRAIN = TrainSpec(steps=12, batch_size=16, lr=5e-3)
-NONE, LOGITS = Recipe(), Recipe(logit_weight=1.0, temperature=2.0)
+NONE, LOGITS = Recipe(), Recipe(output_weight=1.0, temperature=2.0)
 
 
 def features(*pairs, share=0.5, **fields):
@@ -40,10 +40,10 @@ def features(*pairs, share=0.5, **fields):
 
 
 STEERED = (
-    features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), aggregation="fuse", balance="gate", logit_weight=1.0),
+    features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), aggregation="fuse", balance="gate", output_weight=1.0),
     features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), aggregation="mix", balance="uncertainty"),
 )
-MANY_TO_ONE = features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), loss="cosine", logit_weight=1.0)
+MANY_TO_ONE = features(("blocks.1", "blocks.2"), ("blocks.1", "blocks.3"), loss="cosine", output_weight=1.0)
 
 
 def results(task, *recipes, train=TRAIN, student="auto", **plan):
@@ -128,9 +128,9 @@ def test_everything_said_about_a_run_carries_its_attempt():
 
 
 def test_a_term_that_overflows_ends_its_run_alone_and_is_named():
-    found = results(Clusters(), LOGITS, Recipe(logit_weight=1e300), features())
+    found = results(Clusters(), LOGITS, Recipe(output_weight=1e300), features())
     assert [run.state for _, run in sorted(found.items())] == ["complete", "diverged", "complete"]
-    assert found[1].error.startswith("term `logits` is inf at step 1 ")
+    assert found[1].error.startswith("term `outputs` is inf at step 1 ")
 
 
 def test_a_feature_that_blows_up_names_its_layers():
@@ -246,7 +246,7 @@ def test_a_layer_that_is_overwritten_in_place_is_captured_as_it_was():
 
 def test_shares_of_the_gradient_are_told_and_extremes_noted():
     found = results(
-        Clusters(), features(logit_weight=1.0), features(share=1e-6), features(("blocks.1", "blocks.3"), share=1.0)
+        Clusters(), features(output_weight=1.0), features(share=1e-6), features(("blocks.1", "blocks.3"), share=1.0)
     )
     assert all(0.01 < share < 0.95 for share in found[0].gradient_shares)
     assert found[0].notes == ()
@@ -271,7 +271,7 @@ def test_a_mixed_run_tells_what_it_divided_by_and_what_it_learned():
 
 
 def test_what_the_gate_held_back_is_noted():
-    run = results(Clusters(), features(balance="gate", logit_weight=1.0))[0]
+    run = results(Clusters(), features(balance="gate", output_weight=1.0))[0]
     assert run.state == "complete"
     assert all(re.fullmatch(r"term `.* <- .*` opposed the task in \d+% of the steps", note) for note in run.notes)
     assert run.notes

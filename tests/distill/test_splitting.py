@@ -18,7 +18,7 @@ from mapsearch.distill import CohortSplit, WorkerState, distill, slices, train_c
 from mapsearch.distill.splitting import halves
 
 TRAIN = TrainSpec(steps=12, batch_size=16, lr=5e-3)
-PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
+PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, output_weight=1.0)
 PLANS = make_plans(*[PAIR] * 5)
 
 
@@ -84,7 +84,7 @@ class Plain(Narrow):
 
 def test_parts_add_up_to_the_batch():
     """Where nothing is computed over a batch, the gradient of the parts is that of the whole."""
-    recipe = Recipe(PAIR.mapping, loss="cosine", feature_share=0.5, logit_weight=1.0)
+    recipe = Recipe(PAIR.mapping, loss="cosine", feature_share=0.5, output_weight=1.0)
     (plan,), loaded = make_plans(recipe), load(Plain(16))
     space = make_space(loaded)
     whole, parted = (next(_results(loaded, space, replace(plan, n_parts=n))) for n in (1, 4))

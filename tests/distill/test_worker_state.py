@@ -8,7 +8,7 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 
 TRAIN = TrainSpec(steps=5, batch_size=16)
-LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
+LOGITS = Recipe(output_weight=1.0, temperature=2.0)
 
 
 class Unreadable(Clusters):
@@ -27,7 +27,7 @@ def test_outputs_that_do_not_fit_are_named_once():
     loaded = load(Clusters())
     state = open_worker_state(loaded, TRAIN, cache_bytes=100)
     (text,) = messages(loaded, state)
-    assert "logits are not cached" in text
+    assert "outputs are not cached" in text
     assert "bytes" in text
     assert not messages(loaded, state)
 

@@ -25,7 +25,7 @@ def run(task, cohorts):
 
 
 def test_cohorts_are_trained_one_after_the_other():
-    one, two, three = make_plans(Recipe(), Recipe(logit_weight=1.0), Recipe(logit_weight=3.0))
+    one, two, three = make_plans(Recipe(), Recipe(output_weight=1.0), Recipe(output_weight=3.0))
     events = run(Clusters(), [(one, two), (three,)])
     assert [type(event) for event in events] == [RunsStarted, RunResult, RunResult, RunsStarted, RunResult]
     assert events[0].plans == (one, two)

@@ -28,8 +28,8 @@ from mapsearch.executors.session import Session
 
 HERE = Path(__file__).parents[1]
 TRAIN = TrainSpec(steps=12, batch_size=16)
-MAPPED = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
-RECIPES = (Recipe(), Recipe(logit_weight=1.0), MAPPED)
+MAPPED = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, output_weight=1.0)
+RECIPES = (Recipe(), Recipe(output_weight=1.0), MAPPED)
 SPACE = make_space(load(Clusters()))
 
 
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_is_reported_and_replaced(open_scheduler):
 
 
 def test_an_error_of_the_tasks_data_comes_back_with_its_line_and_the_worker_lives_on(open_scheduler):
-    (plan,) = make_plans(Recipe(logit_weight=1.0))
+    (plan,) = make_plans(Recipe(output_weight=1.0))
     events = run(open_scheduler(setup("LostFile")), [(plan,)])
     first, lost, again, _, crashed = (event for event in events if not isinstance(event, Message))
     assert first.worker == again.worker
@@ -121,7 +121,7 @@ def test_a_loss_that_leaves_ends_its_run_alone_and_the_worker_lives_on(open_sche
 
 
 def test_a_forward_that_never_returns_is_given_up_and_the_study_goes_on(open_scheduler):
-    stuck, other = make_plans(Recipe(logit_weight=1.0), seed=13)[0], make_plans(*RECIPES)[1]
+    stuck, other = make_plans(Recipe(output_weight=1.0), seed=13)[0], make_plans(*RECIPES)[1]
     scheduler = open_scheduler(setup("Stuck", stall_seconds=20.0))
     events = list(run(scheduler, [(stuck,), (other,)]))
     ended = {event.key: event for event in events if isinstance(event, RunResult)}

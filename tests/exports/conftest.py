@@ -202,7 +202,9 @@ def distilled(loaded_tasks: dict[str, LoadedTask]) -> Callable[..., Distilled]:
 
     def make(task: str, *, pairs: bool = True, **fields: Any) -> Distilled:
         features = {"mapping": mapping(task), "feature_share": 0.7, "anneal": 0.5} if pairs else {}
-        return _distilled(loaded_tasks[task], Recipe(**{**features, "logit_weight": 2.0, "temperature": 3.0, **fields}))
+        return _distilled(
+            loaded_tasks[task], Recipe(**{**features, "output_weight": 2.0, "temperature": 3.0, **fields})
+        )
 
     return make
 
@@ -214,7 +216,7 @@ def llama() -> Callable[..., ExportSource]:
     def make(pairs: list[tuple[str, str, float]], teacher_width: int = 12, **fields: Any) -> ExportSource:
         found = LayerMapping(tuple(Pair(*pair) for pair in pairs))
         features = {"mapping": found, "feature_share": 0.6, "anneal": None} if pairs else {}
-        recipe = Recipe(**{**features, "loss": "mse", "logit_weight": 2.0, "temperature": 3.0, **fields})
+        recipe = Recipe(**{**features, "loss": "mse", "output_weight": 2.0, "temperature": 3.0, **fields})
         sides = [(found.student_layers, 8), (found.teacher_layers, teacher_width)]
         student, teacher = (tuple(Layer(x, "", "tokens", (16, width), 1) for x in paths) for paths, width in sides)
         known = [tuple(f"model.layers.{i}" for i in range(depth)) for depth in (5, 9)]

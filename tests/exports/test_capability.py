@@ -46,11 +46,11 @@ ROWS = [
     (source(TWO), {"projector": "shared"}, "each of the 2 terms has a projector, .* used by all pairs"),
     (source(), {"projector": "untrained"}, "the projectors learn, but in the target"),
     (
-        source(logit_weight=1.0),
-        {"logit_losses": frozenset()},
+        source(output_weight=1.0),
+        {"output_losses": frozenset()},
         "logits are matched with weight 1, but not in the target",
     ),
-    (source(logit_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, .* uses 1"),
+    (source(output_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, .* uses 1"),
 ]
 FATAL = [
     (
@@ -67,7 +67,7 @@ FATAL = [
     (source(), {"projector": "none"}, "the projectors are `linear`, and `s0 <- t0` cannot be matched without"),
     (source(projector="mlp"), {"projectors": frozenset({"linear"})}, "the projector is `mlp`, .* linear only"),
     (source(WIDE), {"projector": "shared"}, "has one, whose pairs differ in width"),
-    (source(logit_weight=1.0), {"logit_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* supports dkd only"),
+    (source(output_weight=1.0), {"output_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* supports dkd only"),
     (source(), {"kinds": frozenset({"tokens"})}, "layer `s0` is a map, .* supports tokens only"),
 ]
 
@@ -82,7 +82,7 @@ def test_what_the_recipe_uses_and_the_target_lacks_is_said(given, limits, senten
 
 NARROW = {
     "losses": frozenset({"mse"}),
-    "logit_losses": frozenset({"dkd"}),
+    "output_losses": frozenset({"dkd"}),
     "projectors": frozenset({"none"}),
     "balances": frozenset({"frozen"}),
     "many_to_one": "no",
@@ -99,10 +99,10 @@ NARROW = {
 @pytest.mark.parametrize(
     "given",
     [
-        source(TWO, scales=(1.0, 3.0), loss="mse", projector="none", logit_weight=0.0, temperature=4.0),
+        source(TWO, scales=(1.0, 3.0), loss="mse", projector="none", output_weight=0.0, temperature=4.0),
         source(ONE, loss="mse", projector="none"),
         source([], task_weight=1.0),
-        source([], logit_weight=1.0, logit_loss="dkd"),
+        source([], output_weight=1.0, output_loss="dkd"),
     ],
 )
 def test_what_the_recipe_does_not_use_is_not_compared(given):
@@ -125,7 +125,7 @@ def test_tokens_lose_their_mask():
 
 
 def test_a_restricted_source_has_nothing_unsupported():
-    given = source(TWO, scales=(1.0, 5.0), anneal=0.5, balance="gate", logit_weight=1.0, temperature=2.0)
+    given = source(TWO, scales=(1.0, 5.0), anneal=0.5, balance="gate", output_weight=1.0, temperature=2.0)
     limits = replace(
         EVERYTHING,
         weights="normalised",

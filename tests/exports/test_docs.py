@@ -10,7 +10,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 START, END = "<!-- targets -->\n", "<!-- end of targets -->\n"
 COLUMNS = {
     "feature losses": "losses",
-    "logit losses": "logit_losses",
+    "logit losses": "output_losses",
     "projectors": "projectors",
     "many-to-one": "many_to_one",
     "weights": "weights",

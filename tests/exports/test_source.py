@@ -16,7 +16,7 @@ from mapsearch.exports.source import export_source, multipliers
 FACTS = StudyFacts(layers={"student": (), "teacher": ()}, environment={"mapsearch": "0.1.0", "torch": "2.13.0"})
 SPEC = {"name": "digits", "metric": "accuracy", "direction": "maximize"}
 VERDICT = Verdict("TIES logits", None, 1, None, ())
-TRIALS = [Trial(number, "control", Recipe(logit_weight=float(number))) for number in range(3)]
+TRIALS = [Trial(number, "control", Recipe(output_weight=float(number))) for number in range(3)]
 
 
 def study(**changes):
@@ -52,7 +52,7 @@ def test_a_header_says_where_the_numbers_come_from():
     source = export_source(study(facts=replace(FACTS, verdict=VERDICT)), TRIALS, runs)
     assert source.provenance == (
         "study: digits, trial 1, reference seed 0",
-        "recipe: logits 1 at temperature 1",
+        "recipe: outputs kl 1, temperature 1",
         "verdict: TIES logits",
         "accuracy: 0.5 (0.4 to 0.6, 2 runs of 300 steps)",
         "versions: mapsearch 0.1.0, torch 2.13.0",

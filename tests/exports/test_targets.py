@@ -23,7 +23,7 @@ pairs = [("model.layers.1", "model.layers.3"), ("model.layers.1", "model.layers.
 mapping = LayerMapping(tuple(Pair(*pair, 1.0) for pair in pairs))
 sides = [tuple(Layer(x, "", "tokens", (16, 8), 1) for x in paths) for paths in zip(*dict.fromkeys(pairs))]
 sides = [tuple(dict.fromkeys(side)) for side in sides]
-recipe = Recipe(mapping, loss="mse", feature_share=0.5, logit_weight=1.0, projector="none", anneal=None)
+recipe = Recipe(mapping, loss="mse", feature_share=0.5, output_weight=1.0, projector="none", anneal=None)
 known = tuple(f"model.layers.{i}" for i in range(9))
 source = ExportSource(
     "s", 0, recipe, *sides, (1.0, 2.0), (), (), 0, 9, 1.0, "", "loss", (0.5,), "0", "2", known, known

@@ -47,7 +47,7 @@ MAPPINGS |= {
 }
 RECIPES = [
     {"task": "deeper", "loss": "mse"},
-    {"task": "deeper", "loss": "cosine", "logit_weight": 0.0},
+    {"task": "deeper", "loss": "cosine", "output_weight": 0.0},
     {"task": "wider", "loss": "mse"},
     {"task": "wider", "loss": "cosine", "projector": "none"},
     {"task": "bert", "loss": "mse", "feature_share": 1.0},

@@ -9,7 +9,7 @@ from exports.conftest import MAPPINGS, TASKS
 from mapsearch.core.errors import ExportError
 from mapsearch.exports.frameworks.execute import executed
 from mapsearch.exports.write import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES
 
 
 class Wide(TASKS["llama"]):
@@ -28,7 +28,7 @@ MAPPINGS["wide"] = [("model.layers.0", "model.layers.1", 1.0), ("model.layers.1"
     [
         {"task": "llama", "loss": "mse"},
         {"task": "llama", "loss": "cosine", "feature_share": 1.0},
-        {"task": "llama", "loss": "mse", "logit_weight": 0.0, "task_weight": 0.5},
+        {"task": "llama", "loss": "mse", "output_weight": 0.0, "task_weight": 0.5},
         {"task": "llama", "pairs": False, "temperature": 1.0},
         {"task": "wide", "loss": "cosine"},
         {"task": "wide", "loss": "mse", "projector": "none"},
@@ -147,7 +147,7 @@ def test_megatron_networks_train_on_the_file(task, loss, distilled, one_process,
         FEATURE_LOSSES[loss](*(x.permute(1, 2, 0) for x in (projection(seen[0][s]), seen[1][t]))) for s, t in entries
     ]
     recipe = source.recipe
-    kl = LOGIT_LOSSES["kl"](*(logits[name].transpose(0, 1) for name in ("student", "teacher")), recipe.temperature)
+    kl = OUTPUT_LOSSES["kl"](*(logits[name].transpose(0, 1) for name in ("student", "teacher")), recipe.temperature)
     assert float(losses["intermediate_loss"]) == pytest.approx(float(torch.stack(ours).mean()), rel=1e-5)
     assert float(losses["logits_loss"]) == pytest.approx(float(kl) / recipe.temperature**2, rel=1e-5)
     assert float(losses["kd_loss"]) == pytest.approx(float(lm_loss.mean()) * (1 + config.kd_loss_scale), rel=1e-5)

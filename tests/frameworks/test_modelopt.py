@@ -17,7 +17,7 @@ from mapsearch.exports.write import write
 from mapsearch.tasks.batches import train_batches
 
 pytest.importorskip("modelopt.torch.distill")
-RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "logit_weight": 0.0}]
+RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "output_weight": 0.0}]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=named)

@@ -12,7 +12,7 @@ from mapsearch.core.errors import ExportError
 from mapsearch.exports.write import write
 
 pytest.importorskip("torchdistill")
-RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "logit_weight": 0.0}]
+RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "output_weight": 0.0}]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=named)

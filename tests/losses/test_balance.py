@@ -115,7 +115,7 @@ def test_uncertainty_ends_where_every_term_contributes_its_share():
 
 def test_a_recipe_without_features_can_be_balanced_too():
     for balance in ("uncertainty", "gate"):
-        loss = RecipeLoss(Recipe(logit_weight=1.0, balance=balance), (), ())
+        loss = RecipeLoss(Recipe(output_weight=1.0, balance=balance), (), ())
         logits = torch.randn(4, 3, requires_grad=True)
         loss(logits.square().mean(), logits, torch.randn(4, 3), {}, {}).backward()
         assert logits.grad.abs().sum() > 0

@@ -11,7 +11,7 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 
 STUDENT = (Layer("s.0", "Linear", "vector", (4,), 1), Layer("s.1", "Linear", "vector", (4,), 1))
 TEACHER = (Layer("t.0", "Linear", "vector", (4,), 1),)
-RECIPE = Recipe(LayerMapping((Pair("s.0", "t.0", 1.0), Pair("s.1", "t.0", 1.0))), feature_share=0.5, logit_weight=1.0)
+RECIPE = Recipe(LayerMapping((Pair("s.0", "t.0", 1.0), Pair("s.1", "t.0", 1.0))), feature_share=0.5, output_weight=1.0)
 
 
 def terms_of(detached=False):
@@ -28,7 +28,7 @@ def terms_of(detached=False):
 def test_gradients_of_single_terms_add_up_to_the_gradient_of_the_sum():
     student, loss, terms = terms_of()
     gradients = term_gradients(terms, student, loss)
-    assert list(gradients) == ["task", "logits", "s.0 <- t.0", "s.1 <- t.0"]
+    assert list(gradients) == ["task", "outputs", "s.0 <- t.0", "s.1 <- t.0"]
     for name, term in terms.items():
         student.zero_grad(), loss.zero_grad()
         term.backward(retain_graph=True)  # the graph is still there
@@ -43,7 +43,7 @@ def test_shares_are_parts_of_all_terms():
     gradients = term_gradients(terms, student, loss)
     found = shares(gradients, loss)
     total = sum(g.student for g in gradients.values())
-    rest = (gradients["task"].student + gradients["logits"].student) / total
+    rest = (gradients["task"].student + gradients["outputs"].student) / total
     assert len(found) == 2
     assert sum(found) + rest == pytest.approx(1)
     assert shares({name: TermGradient(0.0, None) for name in terms}, loss) == (0.0, 0.0)

@@ -33,7 +33,7 @@ def features(seed=0):
 
 def test_the_total_is_the_documented_formula():
     recipe = Recipe(
-        MAPPING, "nmse", "none", feature_share=0.8, task_weight=0.5, logit_weight=2.0, temperature=4.0, anneal=0.5
+        MAPPING, "nmse", "none", feature_share=0.8, task_weight=0.5, output_weight=2.0, temperature=4.0, anneal=0.5
     )
     loss = RecipeLoss(recipe, STUDENT, TEACHER)
     loss.scales.copy_(torch.tensor([2.0, 0.25]))
@@ -48,7 +48,7 @@ def test_the_total_is_the_documented_formula():
 
     assert {name: float(term) for name, term in terms.items()} == pytest.approx({
         "task": 0.2 * 0.5 * 1.5,
-        "logits": 0.2 * 2.0 * 4.0**2 * kl,
+        "outputs": 0.2 * 2.0 * 4.0**2 * kl,
         "s.0 <- t.0": 0.8 * fade * 0.25 * nmse[0] / 2.0,
         "s.0 <- t.1": 0.8 * fade * 0.75 * nmse[1] / 0.25,
     }, rel=1e-5)  # fmt: skip
@@ -70,7 +70,7 @@ def test_after_calibration_the_feature_part_is_its_share(name, share):
 def test_terms_are_only_what_the_recipe_needs():
     student, teacher = features()
     assert list(RecipeLoss(Recipe(), STUDENT, TEACHER).terms(torch.tensor(1.0), None, None, {}, {})) == ["task"]
-    only_features = RecipeLoss(Recipe(MAPPING, feature_share=1.0, logit_weight=1.0), STUDENT, TEACHER)
+    only_features = RecipeLoss(Recipe(MAPPING, feature_share=1.0, output_weight=1.0), STUDENT, TEACHER)
     terms = only_features.terms(torch.tensor(1.0), None, None, student, teacher)
     assert float(terms["task"]) == 0
     assert list(terms) == ["task", "s.0 <- t.0", "s.0 <- t.1"]
@@ -84,7 +84,7 @@ def test_the_feature_part_fades_from_one_to_zero():
 
 
 def test_padding_is_left_out_of_token_pairs_and_logits():
-    recipe = Recipe(LayerMapping((Pair("s.1", "t.2", 1.0),)), feature_share=0.5, logit_weight=1.0)
+    recipe = Recipe(LayerMapping((Pair("s.1", "t.2", 1.0),)), feature_share=0.5, output_weight=1.0)
     loss = RecipeLoss(recipe, STUDENT, TEACHER)
     mask = torch.arange(4) < torch.tensor([[2], [4], [1], [3], [4], [2]])
     totals = []

@@ -86,18 +86,18 @@ def test_the_assignment_maximises_the_sum_not_each_row():
     assert [pair[:2] for pair in pairs] == [("a", "y"), ("b", "x")]
 
 
-def test_plain_controls_are_the_tuned_logits_with_and_without_them():
-    logits = Recipe(logit_weight=3.0, temperature=2.0)
-    strong = Recipe(logit_weight=1.0, temperature=4.0, logit_loss="dkd")
-    found = plain_controls(logits, strong)
+def test_plain_controls_are_the_tuned_outputs_with_and_without_them():
+    outputs = Recipe(output_weight=3.0, temperature=2.0)
+    strong = Recipe(output_weight=1.0, temperature=4.0, output_loss="dkd")
+    found = plain_controls(outputs, strong)
     assert found["none"] == Recipe(temperature=2.0)
-    assert found["logits"] == logits
-    assert found["logits_strong"] == strong
+    assert found["outputs"] == outputs
+    assert found["outputs_strong"] == strong
 
 
 def test_the_article_is_eight_to_two():
     recipe = article(
         Recipe.from_json({"pairs": [{"student": "s", "teacher": "t", "weight": 1}], "feature_share": 1}).mapping,
-        Recipe(logit_weight=1.0),
+        Recipe(output_weight=1.0),
     )
-    assert (recipe.feature_share, recipe.anneal, recipe.logit_weight) == (0.8, None, 1.0)  # never faded
+    assert (recipe.feature_share, recipe.anneal, recipe.output_weight) == (0.8, None, 1.0)  # never faded

@@ -15,7 +15,7 @@ from mapsearch.proposers.encoding import depth_curve, free_choice, local_move, t
 from mapsearch.proposers.sampler import distributions
 
 CHOICES = SpaceSpec()
-BASE = Recipe(logit_weight=1.0, temperature=4.0)
+BASE = Recipe(output_weight=1.0, temperature=4.0)
 SHARED = {
     "feature_share": 0.5,
     "loss": "nmse",
@@ -140,7 +140,7 @@ def test_sampled_parameters_make_a_recipe_between_legal_pairs(params, grid):
     assert recipe is not None
     assert here.problems(recipe) == []
     assert recipe.mapping.student_layers == ("s.0",)
-    assert (recipe.logit_weight, recipe.temperature, recipe.feature_share) == (1.0, 4.0, 0.5)
+    assert (recipe.output_weight, recipe.temperature, recipe.feature_share) == (1.0, 4.0, 0.5)
 
 
 @given(CURVES, grids(), st.lists(st.sampled_from([8, 16]), min_size=8, max_size=8), st.sampled_from(["fuse", "mix"]))
@@ -186,7 +186,7 @@ def test_controls_come_back_from_their_parameters(S, T, loss):
     ranges = distributions(CHOICES, S, T)
     z = similarity.z()
     for name, mapping in mapping_controls(here, similarity, everything(S, T), 0).items():
-        recipe = Recipe(mapping, loss, feature_share=0.5, logit_weight=1.0, temperature=4.0)
+        recipe = Recipe(mapping, loss, feature_share=0.5, output_weight=1.0, temperature=4.0)
         params = to_params(recipe, here, CHOICES)
         if name == "all" and T > 1:
             assert params is None

@@ -76,7 +76,7 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     for row in data["trials"]:
         assert set(row) >= {"number", "proposer", "state", "value", "recipe", "confirmed", "overhead"}
         assert set(row["recipe"]) >= {
-            "pairs", "loss", "projector", "aggregation", "feature_share", "logit_weight", "temperature",
+            "pairs", "loss", "projector", "aggregation", "feature_share", "output_weight", "temperature",
         }  # fmt: skip
         assert all(set(pair) == {"student", "teacher", "weight"} for pair in row["recipe"]["pairs"])
     confirmed = {row["number"]: row["confirmed"] for row in data["trials"]}
@@ -138,7 +138,7 @@ def test_the_verdict_as_a_table(shown):
 @pytest.mark.parametrize(("direction", "first", "arrow"), [("maximize", "0.9000", "↑"), ("minimize", "0.1000", "↓")])
 def test_the_best_recipes_come_first_and_the_controls_last(shown, direction, first, arrow):
     trials = [
-        trial(0, "logits", 0.3),
+        trial(0, "outputs", 0.3),
         trial(1, value=0.1),
         trial(2, value=0.9),
         trial(3, value=None, state="infeasible"),
@@ -147,7 +147,7 @@ def test_the_best_recipes_come_first_and_the_controls_last(shown, direction, fir
     assert f"search accuracy {arrow}" in lines[2]
     rows = [line for line in lines if line.startswith("│")]
     assert first in rows[0]
-    assert rows[-1].split()[3] == "logits"
+    assert rows[-1].split()[3] == "outputs"
 
 
 def test_a_confirmed_recipe_comes_before_a_better_search_value(shown):

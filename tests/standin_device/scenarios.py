@@ -129,7 +129,7 @@ def planted_mistakes() -> None:
         FeatureCache.get = on_the_cpu  # type: ignore[method-assign]
         loaded = load(Clusters(), DEVICE)
         space = make_space(loaded)
-        plans = make_plans(Recipe(logit_weight=1.0), n_steps=N_STEPS)
+        plans = make_plans(Recipe(output_weight=1.0), n_steps=N_STEPS)
         events = list(distill(loaded, space, TRAIN, plans, open_worker_state(loaded, TRAIN)))
         (ended,) = (event for event in events if isinstance(event, RunResult))
         assert ended.state == "crashed"

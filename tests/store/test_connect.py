@@ -203,7 +203,7 @@ def test_a_row_that_is_no_json_is_reported_in_one_line(store: Store) -> None:
 def test_json_of_another_form_names_table_and_study(
     store: Store, study: StudyHandle, table: str, column: str, value: object
 ) -> None:
-    recipe = Recipe(logit_weight=1.0)
+    recipe = Recipe(output_weight=1.0)
     study.add_trials([Trial(0, "curve", recipe)])
     study.plan_runs([RunPlan(0, recipe, 0, 0, "search", "valid", 5)])
     engine = create_engine(store.url)
@@ -222,7 +222,7 @@ def test_json_of_another_form_names_table_and_study(
 
 
 def test_texts_that_no_database_takes_are_written_out(store: Store, study: StudyHandle) -> None:
-    recipe, bad = Recipe(logit_weight=1.0), "tape\0 \udc80 is full"
+    recipe, bad = Recipe(output_weight=1.0), "tape\0 \udc80 is full"
     study.add_trials([Trial(0, "curve", recipe)])
     plan = RunPlan(0, recipe, 0, 0, "search", "valid", 5, attempt=1)
     study.plan_runs([plan])

@@ -28,7 +28,7 @@ RECIPE = Recipe(
     mapping=LayerMapping((Pair("blocks.0", "layers.1", 0.1 + 0.2), Pair("blocks.0", "layers.10", 1 / 3))),
     loss="cosine",
     feature_share=0.8,
-    logit_weight=3.0,
+    output_weight=3.0,
     temperature=4.0,
 )
 TRIALS = [

@@ -8,6 +8,8 @@ from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, inspect, text
 
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.trials import Trial
 from mapsearch.store.migrations import configuration
 from mapsearch.store.schema import HEAD, METADATA, VERSION_TABLE
 from mapsearch.store.store import Store
@@ -69,12 +71,18 @@ def test_a_study_of_version_0001_is_read_and_goes_on(url: str) -> None:
     with engine.begin() as connection:
         command.upgrade(configuration(connection), "0001")
         connection.execute(text(OLD_STUDY), {"facts": json.dumps({"finalists": [0], "verdict": OLD_VERDICT})})
+        connection.execute(text(OLD_TRIAL), {"recipe": json.dumps(OLD_RECIPE)})
         connection.execute(text(OLD_RUN), {"result": json.dumps(OLD_RESULT)})
     engine.dispose()
     with Store.open(url) as store:
         (summary,) = store.studies()
         assert (summary.state, summary.sentence, summary.n_complete) == ("stopped", "TIES none", 1)
         assert store.study("old").facts.finalists == (0,)
+        (row,) = store.study("old").facts.verdict.against
+        assert row.control == "outputs"
+        assert store.trials("old") == [
+            Trial(0, "control", Recipe(output_weight=3.0), "outputs", state="complete", value=0.5)
+        ]
         (run,) = store.run_summaries("old")
         assert (run.seconds, run.error, run.notes, run.mixed_weights) == (12.5, "", ("a note",), (0.25, 0.75))
         assert store.runs("old")[0].seed == 0
@@ -88,13 +96,21 @@ OLD_RESULT = {
     "mixed_weights": [0.25, 0.75], "gradient_shares": [], "first_loss": 1.0, "error": "", "notes": ["a note"],
 }  # fmt: skip
 OLD_VERDICT = {
-    "sentence": "TIES none", "nominee": 0, "recommended": 0, "noise": None, "against": [], "warnings": [],
+    "sentence": "TIES none", "nominee": 0, "recommended": 0, "noise": None, "warnings": [], "against": [{
+        "control": "logits", "trial": 0, "outcome": "TIES", "difference": 0.0, "low": 0.0, "high": 0.0,
+        "p_value": 1.0, "n_seeds": 2,
+    }],
 }  # fmt: skip
+OLD_RECIPE = {"pairs": [], "logit_weight": 3.0, "logit_loss": "kl"}
 OLD_STUDY = """
 INSERT INTO mapsearch_studies
 (id, name, state, spec, study_file, folder, facts,
  lease_owner, lease_host, lease_pid, lease_until, created_at, updated_at)
 VALUES ('1', 'old', 'running', '{}', '', '', :facts, 'me', 'there', 7, 1.0, '2026', '2026')
+"""
+OLD_TRIAL = """
+INSERT INTO mapsearch_trials (study_id, number, proposer, control, recipe, params, state, value, told)
+VALUES ('1', 0, 'control', 'logits', :recipe, '{}', 'complete', 0.5, false)
 """
 OLD_RUN = """
 INSERT INTO mapsearch_runs (study_id, trial, rung, seed, stage, split, n_steps, state, attempt, value, result)

@@ -15,7 +15,7 @@ from mapsearch.distill import WorkerState, distill, open_worker_state
 from mapsearch.training.memory_format import choose_memory_format
 
 TRAIN = TrainSpec(steps=8, batch_size=16, lr=5e-3)
-PAIRED = Recipe(LayerMapping((Pair("blocks.1", "blocks.0", 1.0),)), feature_share=0.5, logit_weight=1.0)
+PAIRED = Recipe(LayerMapping((Pair("blocks.1", "blocks.0", 1.0),)), feature_share=0.5, output_weight=1.0)
 
 
 class Average(nn.Module):

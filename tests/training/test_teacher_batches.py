@@ -14,9 +14,9 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill, open_worker_state
 
 TRAIN = TrainSpec(steps=24, batch_size=16, lr=5e-3)
-LOGITS = Recipe(logit_weight=1.0, temperature=2.0)
+LOGITS = Recipe(output_weight=1.0, temperature=2.0)
 PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5)
-BOTH = Recipe(LayerMapping((Pair("blocks.1", "blocks.3", 1.0),)), feature_share=0.5, logit_weight=1.0)
+BOTH = Recipe(LayerMapping((Pair("blocks.1", "blocks.3", 1.0),)), feature_share=0.5, output_weight=1.0)
 N_CALIBRATION = 4
 
 

@@ -9,14 +9,14 @@ from mapsearch.core.trials import Trial
 from mapsearch.verdict.judge import judge, judge_controls
 
 SEEDS = range(6)
-MAPPED = Recipe(LayerMapping((Pair("s", "t", 1.0),)), feature_share=0.5, logit_weight=1.0)
+MAPPED = Recipe(LayerMapping((Pair("s", "t", 1.0),)), feature_share=0.5, output_weight=1.0)
 TRIALS = [
     Trial(0, "control", Recipe(), control="none"),
-    Trial(1, "control", Recipe(logit_weight=1.0), control="logits"),
+    Trial(1, "control", Recipe(output_weight=1.0), control="outputs"),
     Trial(2, "matched", MAPPED, control="uniform"),
     Trial(3, "curve", MAPPED),
 ]
-CONTROLS = {"none": 0, "logits": 1, "uniform": 2}
+CONTROLS = {"none": 0, "outputs": 1, "uniform": 2}
 WOBBLE = [0.011, -0.008, 0.003, -0.012, 0.007, -0.001]
 """Seed noise with a standard deviation of about 0.009."""
 
@@ -100,7 +100,7 @@ def test_controls_with_different_seeds_are_adjusted_together():
 
 def test_a_mapping_that_wins_is_recommended_in_words():
     found = verdict({0: around(0.5), 1: around(0.6), 2: around(0.7), 3: around(0.9, 1.5)})
-    assert "BEATS none (+0.4), logits (+0.3), uniform (+0.2)" in found.sentence
+    assert "BEATS none (+0.4), outputs (+0.3), uniform (+0.2)" in found.sentence
     assert "recommended: trial 3 " in found.sentence
     assert (found.nominee, found.recommended, found.warnings) == (3, 3, ())
     assert [row.trial for row in found.against] == [0, 1, 2]
@@ -109,39 +109,39 @@ def test_a_mapping_that_wins_is_recommended_in_words():
 def test_logits_that_tie_are_cheaper_and_recommended():
     found = verdict({0: around(0.5), 1: around(0.702, 1.2), 2: around(0.7), 3: around(0.703, 1.5)})
     outcomes = {row.control: row.outcome for row in found.against}
-    assert outcomes == {"none": "BEATS", "logits": "TIES", "uniform": "TIES"}
+    assert outcomes == {"none": "BEATS", "outputs": "TIES", "uniform": "TIES"}
     assert found.recommended == 1
-    assert "BEATS none (+0.203); TIES logits" in found.sentence
+    assert "BEATS none (+0.203); TIES outputs" in found.sentence
     assert "recommended: trial 1 " in found.sentence
 
 
 def test_a_control_the_nominee_beats_is_never_recommended():
     """Its mean lies inside the wide band, and yet it loses on every seed."""
     values = {1: around(0.70, 10), 3: [v + 0.01 + 0.001 * i for i, v in enumerate(around(0.70, 10))]}
-    found = verdict(values, margin=None, controls={"logits": 1})
+    found = verdict(values, margin=None, controls={"outputs": 1})
     assert found.against[0].outcome == "BEATS"
     assert found.recommended == 3
 
 
 def test_a_nominee_that_loses_says_so():
-    found = verdict({0: around(0.5), 1: around(0.9), 3: around(0.7, 1.5)}, controls={"none": 0, "logits": 1})
-    assert "BEATS none (+0.2); is WORSE than logits (-0.2)" in found.sentence
+    found = verdict({0: around(0.5), 1: around(0.9), 3: around(0.7, 1.5)}, controls={"none": 0, "outputs": 1})
+    assert "BEATS none (+0.2); is WORSE than outputs (-0.2)" in found.sentence
     assert found.recommended == 1
 
 
 def test_noise_larger_than_the_effect_is_inconclusive():
-    found = verdict({1: around(0.7, 10), 3: around(0.72, -9)}, controls={"logits": 1}, margin=0.01)
-    assert "is INCONCLUSIVE against logits (+0.02)" in found.sentence
+    found = verdict({1: around(0.7, 10), 3: around(0.72, -9)}, controls={"outputs": 1}, margin=0.01)
+    assert "is INCONCLUSIVE against outputs (+0.02)" in found.sentence
 
 
 def test_a_metric_to_minimise_is_judged_in_its_good_direction():
     found = verdict(
-        {0: around(0.9), 1: around(0.7, 1.2), 3: around(0.5, 1.5)}, "minimize", controls={"none": 0, "logits": 1}
+        {0: around(0.9), 1: around(0.7, 1.2), 3: around(0.5, 1.5)}, "minimize", controls={"none": 0, "outputs": 1}
     )
     assert [row.outcome for row in found.against] == ["BEATS", "BEATS"]
     assert found.against[0].difference == pytest.approx(0.4)
     assert found.recommended == 3
-    assert verdict({1: around(0.5), 3: around(0.7, 1.5)}, "minimize", controls={"logits": 1}).recommended == 1
+    assert verdict({1: around(0.5), 3: around(0.7, 1.5)}, "minimize", controls={"outputs": 1}).recommended == 1
 
 
 def test_without_a_confirmed_mapping_the_cheapest_control_is_recommended():
@@ -154,20 +154,20 @@ def test_without_a_confirmed_mapping_the_cheapest_control_is_recommended():
 
 
 def test_a_single_seed_is_inconclusive():
-    found = verdict({1: [0.5], 3: [0.9]}, controls={"logits": 1})
+    found = verdict({1: [0.5], 3: [0.9]}, controls={"outputs": 1})
     assert found.sentence.startswith("INCONCLUSIVE")
 
 
 def test_controls_that_could_not_be_compared_are_told():
     found = verdict({1: around(0.5), 2: [0.5], 3: around(0.9, 1.5)})
-    assert [row.control for row in found.against] == ["logits"]
+    assert [row.control for row in found.against] == ["outputs"]
     (warning,) = found.warnings
     assert "`none`, `uniform`" in warning
 
 
 def test_the_nominee_is_not_its_own_control():
-    found = verdict({1: around(0.5), 2: around(0.9, 1.5)}, controls={"logits": 1, "uniform": 2}, nominee=2)
-    assert [row.control for row in found.against] == ["logits"]
+    found = verdict({1: around(0.5), 2: around(0.9, 1.5)}, controls={"outputs": 1, "uniform": 2}, nominee=2)
+    assert [row.control for row in found.against] == ["outputs"]
     assert found.warnings == ()
 
 
@@ -203,4 +203,4 @@ def test_a_nominee_that_failed_on_a_fresh_seed_beats_nobody_and_is_not_recommend
 
 def test_one_unsteady_recipe_does_not_make_everything_a_tie():
     found = verdict({0: around(0.5, 20), 1: around(0.7, 0.1), 2: around(0.7, 0.1), 3: around(0.72, 0.1)})
-    assert [row.outcome for row in found.against if row.control in ("logits", "uniform")] == ["BEATS", "BEATS"]
+    assert [row.outcome for row in found.against if row.control in ("outputs", "uniform")] == ["BEATS", "BEATS"]

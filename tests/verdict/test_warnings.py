@@ -9,7 +9,7 @@ from mapsearch.verdict.warnings import weak_teacher
 
 TRIALS = [
     Trial(0, "control", Recipe(), control="none"),
-    Trial(1, "control", Recipe(logit_weight=1.0), control="logits"),
+    Trial(1, "control", Recipe(output_weight=1.0), control="outputs"),
 ]
 
 

@@ -8,7 +8,7 @@ MAPPED = Recipe(LayerMapping([("s", "t", 1.0)]), feature_share=0.5)
 SEARCHED, BY_HAND, LOGITS = (
     Trial(3, "curve", MAPPED),
     Trial(2, "matched", MAPPED, "uniform"),
-    Trial(1, "control", Recipe(logit_weight=1.0), "logits"),
+    Trial(1, "control", Recipe(output_weight=1.0), "outputs"),
 )
 
 
@@ -18,11 +18,11 @@ def against(control, outcome, difference):
 
 def test_controls_are_named_by_outcome_with_the_gain():
     rows = [
-        against("none", "BEATS", 0.4), against("last", "WORSE", -0.2), against("logits", "TIES", 0.0),
+        against("none", "BEATS", 0.4), against("last", "WORSE", -0.2), against("outputs", "TIES", 0.0),
         against("first", "BEATS", 0.3), against("all", "INCONCLUSIVE", 0.01),
     ]  # fmt: skip
     assert verdict_sentence(SEARCHED, rows) == (
-        "the best searched mapping (trial 3) BEATS none (+0.4), first (+0.3); TIES logits (+0); "
+        "the best searched mapping (trial 3) BEATS none (+0.4), first (+0.3); TIES outputs (+0); "
         "is WORSE than last (-0.2); is INCONCLUSIVE against all (+0.01)"
     )
     assert verdict_sentence(BY_HAND, rows[:1]) == "the hand-made mapping `uniform` (trial 2) BEATS none (+0.4)"

@@ -111,7 +111,7 @@ train: {{steps: {steps}, batch_size: 32, lr: 0.03}}
 execution: {{devices: cpu}}
 layers: {{teacher: ["layers.*"], student: ["blocks.*"]}}
 similarity: {{samples: 512}}
-space: {{loss: [nmse], feature_share: [0.5, 0.9], logit_weight: [0.01], temperature: [2.0]}}
+space: {{loss: [nmse], feature_share: [0.5, 0.9], output_weight: [0.01], temperature: [2.0]}}
 search: {{trials: {trials}, rungs: {rungs}}}
 confirm: {{finalists: 1, seeds: 6}}
 """
@@ -167,6 +167,6 @@ def test_of_twenty_null_studies_at_most_one_beats_a_feature_control(planted):
     for seed in range(20):
         verdict, _ = planted("nnnn", 100 + seed, steps=10, trials=3)
         beaten = [a.control for a in verdict.against if a.outcome == "BEATS"]
-        beaten = [name for name in beaten if name not in ("none", "logits", "logits_strong")]
+        beaten = [name for name in beaten if name not in ("none", "outputs", "outputs_strong")]
         false += [(seed, beaten)] if beaten else []
     assert len(false) <= 1

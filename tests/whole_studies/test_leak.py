@@ -14,8 +14,8 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 
 TRAIN = TrainSpec(steps=5, batch_size=16)
-PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
-DIVERGES = Recipe(logit_weight=1e300)
+PAIR = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, output_weight=1.0)
+DIVERGES = Recipe(output_weight=1e300)
 
 
 def n_tensors() -> int:

@@ -37,7 +37,7 @@ def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(
     assert len(learned.mixed_weights) == len(learned.norms) == len(every.recipe.mapping.pairs) == 8
     shown = queries.show("tiny", url)["trials"]
     assert shown[every.number]["mixed_weights"] == pytest.approx(learned.mixed_weights)
-    assert shown[controls["logits"].number]["mixed_weights"] is None
+    assert shown[controls["outputs"].number]["mixed_weights"] is None
     for target in ("mapsearch", "torch"):
         said = exports.export("tiny", target, tmp_path / target, trial=every.number, verify=True, storage=url)
         assert "verified, one batch: loss " in said

@@ -137,7 +137,7 @@ def findings(loaded, **layers):
 
 def trained(loaded, space, *pairs):
     """One run of six steps with these pairs of layers."""
-    recipe = Recipe(LayerMapping(tuple((*pair, 1.0) for pair in pairs)), feature_share=0.5, logit_weight=1.0)
+    recipe = Recipe(LayerMapping(tuple((*pair, 1.0) for pair in pairs)), feature_share=0.5, output_weight=1.0)
     plan = RunPlan(0, recipe, 0, 3, "search", "valid", 6)
     (result,) = [e for e in distill(loaded, space, study().train, [plan]) if isinstance(e, RunResult)]
     assert result.error == ""

@@ -45,7 +45,7 @@ def test_a_half_precision_teacher_passes_check_similarity_evaluation_and_the_cac
     assert all(math.isfinite(value) for row in similarity.values for value in row)
     state = open_worker_state(loaded, spec.train)
     assert state.cache is not None
-    recipe = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, logit_weight=1.0)
+    recipe = Recipe(LayerMapping((Pair("blocks.0", "blocks.1", 1.0),)), feature_share=0.5, output_weight=1.0)
     events = distill(loaded, RecipeSpace(report.student, report.teacher), spec.train, make_plans(recipe), state)
     (run,) = (event for event in events if isinstance(event, RunResult))
     assert run.state == "complete"

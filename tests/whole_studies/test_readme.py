@@ -40,7 +40,7 @@ def test_a_study_from_python(tmp_path, monkeypatch, capsys):
     scope = {}
     exec(compile(PYTHON[0], README, "exec"), scope)
     assert scope["verdict"].sentence in capsys.readouterr().out
-    assert scope["best"]["logit_weight"] >= 0
+    assert scope["best"]["output_weight"] >= 0
     assert Path("distill.py").read_text().startswith('"""The distillation loss')
 
 

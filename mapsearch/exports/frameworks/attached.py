@@ -20,8 +20,8 @@ class ExportedBatch:
     """
 
     task_loss: Tensor
-    student_logits: Tensor
-    teacher_logits: Tensor | None
+    student_outputs: Tensor
+    teacher_outputs: Tensor | None
     mask: Tensor | None = None
     progress: float = 0.0
 
@@ -64,7 +64,7 @@ class AttachedRecipe(nn.Module):
         """The sum of the recipe's terms."""
         features = [taps.take() for taps in self.taps]
         total: Tensor = self.loss(
-            batch.task_loss, batch.student_logits, batch.teacher_logits, *features, batch.mask, batch.progress
+            batch.task_loss, batch.student_outputs, batch.teacher_outputs, *features, batch.mask, batch.progress
         )
         return total
 

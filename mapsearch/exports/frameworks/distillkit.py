@@ -66,13 +66,13 @@ class AttachedDistillKit:
     def __call__(self, batch: ExportedBatch) -> Tensor:
         """The sum of the weighted functions, which DistillKit divides by the sum of the weights."""
         student = SimpleNamespace(
-            loss=batch.task_loss, logits=batch.student_logits, hidden_states=self.hidden_states["student"]
+            loss=batch.task_loss, logits=batch.student_outputs, hidden_states=self.hidden_states["student"]
         )
         signal = import_module("distillkit.signals").DenseSignal(
             generation_temperature=1.0,
             hidden_states=self.hidden_states["teacher"],
-            vocab_size=batch.student_logits.shape[-1],
-            logits=batch.teacher_logits,
+            vocab_size=batch.student_outputs.shape[-1],
+            logits=batch.teacher_outputs,
         )
         terms = [
             weight * function(student, signal, mask=batch.mask, hidden_state_mapping=self.mapping)

@@ -25,7 +25,7 @@ class _AttachedModule:
 
     def __call__(self, batch: ExportedBatch) -> Tensor:
         total: Tensor = self.loss(
-            batch.task_loss, batch.student_logits, batch.teacher_logits, batch.mask, batch.progress
+            batch.task_loss, batch.student_outputs, batch.teacher_outputs, batch.mask, batch.progress
         )
         return total
 

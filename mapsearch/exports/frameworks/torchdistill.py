@@ -63,7 +63,7 @@ class _Box:
         box.extract_model_loss = lambda *args, **kwargs: {"task": self.task_loss}
 
     def __call__(self, batch: ExportedBatch) -> Tensor:
-        self.outputs = {"student": batch.student_logits, "teacher": batch.teacher_logits}
+        self.outputs = {"student": batch.student_outputs, "teacher": batch.teacher_outputs}
         self.task_loss = batch.task_loss
         wrapper = self.box.student_model
         wrapper.mask = batch.mask

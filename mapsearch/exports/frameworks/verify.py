@@ -169,13 +169,13 @@ def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: fl
     batch = next(train_batches(loaded, train.batch_size, source.seed, source.n_steps))
     with torch.no_grad(), forward_precision(train.precision, loaded.device):
         teacher_output = loaded.task.forward(loaded.teacher, batch)
-        teacher_logits = matched_outputs(loaded.task, teacher_output) if source.recipe.uses_logits else None
+        teacher_outputs = matched_outputs(loaded.task, teacher_output) if source.recipe.uses_outputs else None
     seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
     with forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(student, batch)
         task_loss, logits = loaded.task.loss(output, batch), matched_outputs(loaded.task, output)
     mask = loaded.task.mask(batch) if side.masked else None
-    return attached(ExportedBatch(task_loss, logits, teacher_logits, mask, progress))
+    return attached(ExportedBatch(task_loss, logits, teacher_outputs, mask, progress))
 
 
 def _copy_parameters(path: Path, loss: RecipeLoss, attached: AttachedLoss) -> None:

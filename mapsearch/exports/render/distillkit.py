@@ -12,7 +12,7 @@ from mapsearch.exports.target import Target, one_file
 
 CAPABILITY = Capability(
     losses=frozenset({"cosine", "mse"}),
-    logit_losses=frozenset({"kl"}),
+    output_losses=frozenset({"kl"}),
     projectors=frozenset({"linear", "none"}),
     aggregations=frozenset({"sum"}),
     balances=frozenset({"frozen"}),
@@ -80,8 +80,8 @@ def _loss_functions(source: ExportSource) -> list[dict[str, Any]]:
     """The mean over pairs has the weight of their sum; what has no weight is left out."""
     recipe, rest = source.recipe, 1 - source.recipe.feature_share
     functions: list[dict[str, Any]] = [{"function": "cross_entropy", "weight": rest * recipe.task_weight}]
-    if recipe.uses_logits:
-        functions.append({"function": "kl", "weight": rest * recipe.logit_weight, "temperature": recipe.temperature})
+    if recipe.uses_outputs:
+        functions.append({"function": "kl", "weight": rest * recipe.output_weight, "temperature": recipe.temperature})
     if recipe.mapping.pairs:
         weight = sum(multipliers(recipe, source.scales))
         functions.append({"function": f"hs_{recipe.loss}", "weight": weight})

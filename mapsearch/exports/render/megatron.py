@@ -15,7 +15,7 @@ from mapsearch.exports.target import Target
 
 CAPABILITY = Capability(
     losses=frozenset({"cosine", "mse"}),
-    logit_losses=frozenset({"kl"}),
+    output_losses=frozenset({"kl"}),
     projectors=frozenset({"linear", "none"}),
     aggregations=frozenset({"sum"}),
     balances=frozenset({"frozen"}),
@@ -77,7 +77,7 @@ def study_terms(recipe: Recipe) -> dict[str, float]:
     rest = 1 - recipe.feature_share
     return {
         "lm_loss": rest * recipe.task_weight,
-        "logits_loss": rest * recipe.logit_weight * recipe.temperature**2 if recipe.uses_logits else 0.0,
+        "logits_loss": rest * recipe.output_weight * recipe.temperature**2 if recipe.uses_outputs else 0.0,
         "intermediate_loss": recipe.feature_share,
     }
 
@@ -101,7 +101,7 @@ def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
                     "Transformer Engine layers"
                 )
             )
-    if not recipe.uses_logits:
+    if not recipe.uses_outputs:
         missing.append(Unsupported("the logits are not matched, but the target always matches them"))
     if recipe.mapping.pairs and recipe.projector == "linear" and _one_width(source):
         missing.append(Unsupported("features of equal width are projected, but the target matches them directly"))
@@ -142,7 +142,7 @@ def _balance(recipe: Recipe, schema: str) -> dict[str, Any]:
     """The weight of the distillation losses relative to the task's; the sizes of the losses themselves do not count."""
     share = recipe.feature_share
     task = (1 - share) * recipe.task_weight
-    distilled = share + (1 - share) * recipe.logit_weight
+    distilled = share + (1 - share) * recipe.output_weight
     if schema == "next":
         return {"kd_loss_alpha": distilled / (task + distilled)}
     return {"skip_lm_loss": task == 0, "kd_loss_scale": distilled / task if task else 1.0}

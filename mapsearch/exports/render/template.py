@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from string import Template
 
-from mapsearch.core.losses import LOGIT_LOSS_FUNCTIONS
+from mapsearch.core.losses import OUTPUT_LOSS_FUNCTIONS
 from mapsearch.exports.render.layout import docstring_line
 from mapsearch.exports.render.source_inlining import inlined
 from mapsearch.exports.render.terms import term_rows
@@ -17,14 +17,14 @@ _SECTION = re.compile(r"^ *# <(?P<name>\w+)>\n(?P<body>.*?)^ *# </(?P=name)>\n",
 def rendered(template: str, source: ExportSource, **fields: str) -> str:
     """The template of that name, filled for a recipe, with the source of what it imports from mapsearch.
 
-    Lines between `# <features>` and `# </features>` stay where the recipe matches features, and those of `logits`
-    where it matches logits.
+    Lines between `# <features>` and `# </features>` stay where the recipe matches features, and those of `outputs`
+    where it matches outputs.
 
     Args:
         fields: what the template needs beside `_recipe_fields`, as source text.
     """
     recipe = source.recipe
-    present = {"features": bool(recipe.mapping.pairs), "logits": recipe.uses_logits}
+    present = {"features": bool(recipe.mapping.pairs), "outputs": recipe.uses_outputs}
     text = (_FOLDER / f"{template}.py.tmpl").read_text(encoding="utf-8")
     text = _SECTION.sub(lambda section: section["body"] if present[section["name"]] else "", text)
     return inlined(Template(text).substitute(_recipe_fields(source), **fields))
@@ -37,12 +37,12 @@ def _recipe_fields(source: ExportSource) -> dict[str, str]:
     return {
         "provenance": "\n".join(docstring_line(line) for line in source.provenance),
         "task_multiplier": repr(rest * recipe.task_weight),
-        "logit_multiplier": repr(rest * recipe.logit_weight),
+        "output_multiplier": repr(rest * recipe.output_weight),
         "temperature": repr(recipe.temperature),
         "anneal": repr(recipe.anneal),
         "terms": "".join(term_rows(source)),
         "term": "FeatureTerm" if recipe.aggregation == "sum" else "MixedTerm",
         "loss": recipe.loss,
-        "logit_loss": LOGIT_LOSS_FUNCTIONS[recipe.logit_loss],
+        "output_loss": OUTPUT_LOSS_FUNCTIONS[recipe.output_loss],
         "mask": "mask=mask, " if has_tokens else "",
     }

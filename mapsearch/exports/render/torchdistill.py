@@ -73,10 +73,10 @@ def _student(source: ExportSource, plugin: str) -> dict[str, Any]:
 
 def _sub_terms(source: ExportSource, plugin: str) -> dict[str, Any]:
     recipe, terms = source.recipe, {}
-    if recipe.uses_logits:
-        terms["logits"] = {
-            "criterion": {"key": f"{plugin}.LogitLoss", "kwargs": {"temperature": recipe.temperature}},
-            "weight": (1 - recipe.feature_share) * recipe.logit_weight,
+    if recipe.uses_outputs:
+        terms["outputs"] = {
+            "criterion": {"key": f"{plugin}.OutputLoss", "kwargs": {"temperature": recipe.temperature}},
+            "weight": (1 - recipe.feature_share) * recipe.output_weight,
         }
     for i, (term, factor) in enumerate(zip(recipe.feature_terms, multipliers(recipe, source.scales), strict=True)):
         kwargs = {"term": f"feature{i}", "student": term.student, "teachers": list(term.teachers)}

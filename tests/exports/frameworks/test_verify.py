@@ -16,23 +16,23 @@ from mapsearch.exports.frameworks import table
 from mapsearch.exports.frameworks.verify import verify
 from mapsearch.exports.targets import TARGETS
 from mapsearch.exports.write import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES
 
 ON_MAPS = [name for name, traits in LOSS_TRAITS.items() if traits.compares != "tokens"]
 RECIPES = [
     *({"task": "images", "loss": loss} for loss in ON_MAPS),
-    *({"task": "images", "logit_loss": logit} for logit in LOGIT_LOSSES),
+    *({"task": "images", "output_loss": logit} for logit in OUTPUT_LOSSES),
     *({"task": "tags", "loss": loss} for loss in FEATURE_LOSSES),
     *({"task": "patches", "loss": loss} for loss in ON_MAPS),
     *({"task": task, "projector": "mlp", "loss": loss} for task in ("images", "tags") for loss in ("nmse", "vid")),
-    {"task": "images", "loss": "mse", "logit_loss": "mse"},
-    {"task": "tags", "logit_loss": "dkd", "task_weight": 0.5},
+    {"task": "images", "loss": "mse", "output_loss": "mse"},
+    {"task": "tags", "output_loss": "dkd", "task_weight": 0.5},
     {"task": "tags", "feature_share": 1.0},
     *({"task": "images", "aggregation": "fuse", "loss": loss} for loss in ON_MAPS),
-    *({"task": task, "aggregation": "mix", "logit_loss": "dkd"} for task in ("images", "tags")),
+    *({"task": task, "aggregation": "mix", "output_loss": "dkd"} for task in ("images", "tags")),
     {"task": "tags", "aggregation": "fuse", "loss": "cosine", "anneal": None},
     {"task": "tags", "pairs": False},
-    {"task": "tags", "pairs": False, "logit_weight": 0.0},
+    {"task": "tags", "pairs": False, "output_weight": 0.0},
 ]
 
 

@@ -38,7 +38,7 @@ def source(name, pairs, kind, **fields):
     mapping = LayerMapping(tuple(Pair(*pair, 1.0) for pair in pairs))
     paths = [dict.fromkeys(side) for side in zip(*pairs, strict=True)]
     student, teacher = (tuple(Layer(x, name, kind, (6, 6), 1) for x in side) for side in paths)
-    recipe = Recipe(mapping, feature_share=0.5, logit_weight=1.0, **{"anneal": None, **fields})
+    recipe = Recipe(mapping, feature_share=0.5, output_weight=1.0, **{"anneal": None, **fields})
     n_terms = len(recipe.feature_terms)
     norms = () if recipe.aggregation == "sum" else (1.0,) * len(pairs)
     weights = (0.5,) * len(pairs) if recipe.aggregation == "mix" else ()

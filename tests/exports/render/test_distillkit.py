@@ -75,9 +75,9 @@ def test_equal_multipliers_without_projectors_lose_nothing(llama, tmp_path):
 
 
 def test_what_has_no_weight_is_left_out(llama, tmp_path):
-    made = config(llama(PAIRS, task_weight=0.0, logit_weight=0.0), tmp_path / "run.yaml")
+    made = config(llama(PAIRS, task_weight=0.0, output_weight=0.0), tmp_path / "run.yaml")
     assert [each["function"] for each in made["loss_functions"]] == ["hs_mse"]
-    made = config(llama([]), tmp_path / "logits.yaml")
+    made = config(llama([]), tmp_path / "outputs.yaml")
     assert [each["function"] for each in made["loss_functions"]] == ["cross_entropy", "kl"]
     assert "layer_mapping" not in made
 
@@ -104,7 +104,7 @@ def test_the_last_layer_of_a_bert_is_its_last_hidden_state(llama, tmp_path):
     ("fields", "message"),
     [
         ({"loss": "nmse"}, "the feature loss is `nmse`, but the target supports cosine, mse only"),
-        ({"logit_loss": "mse"}, "the logit loss is `mse`, but the target supports kl only"),
+        ({"output_loss": "mse"}, "the logit loss is `mse`, but the target supports kl only"),
         ({"projector": "mlp"}, "the projector is `mlp`"),
         ({"aggregation": "mix"}, "the aggregation is `mix`"),
     ],

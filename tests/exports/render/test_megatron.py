@@ -117,7 +117,7 @@ def test_a_recipe_of_logits_alone_has_no_pairs(llama, tmp_path):
         ([("encoder.layer.1", "model.layers.3", 1.0)], {}, "layer `encoder.layer.1` has no name in Megatron"),
         (PAIRS, {"loss": "nmse"}, "the feature loss is `nmse`, but the target supports cosine, mse only"),
         (PAIRS, {"aggregation": "fuse"}, "the aggregation is `fuse`, but the target supports sum only"),
-        (PAIRS, {"logit_loss": "dkd"}, "the logit loss is `dkd`, but the target supports kl only"),
+        (PAIRS, {"output_loss": "dkd"}, "the logit loss is `dkd`, but the target supports kl only"),
         (PAIRS, {"projector": "mlp"}, "the projector is `mlp`, but the target supports linear, none only"),
     ],
 )
@@ -132,7 +132,7 @@ def test_another_method_is_refused_even_with_lossy(pairs, fields, message, llama
         (PAIRS, {}, "the feature terms have the multipliers"),
         (PAIRS, {}, "each of the 2 terms has a projector, .* one, used by all pairs"),
         (PAIRS, {"anneal": 0.5}, "fades to zero at 0.5 of the training"),
-        (PAIRS, {"logit_weight": 0.0}, "the logits are not matched, but the target always"),
+        (PAIRS, {"output_weight": 0.0}, "the logits are not matched, but the target always"),
         (PAIRS, {"teacher_width": 8}, "features of equal width are projected"),
         ([("model.layers.1.input_layernorm",) * 2 + (1.0,)], {}, "outputs normalised features, .* empty"),
         ([], {}, "the study's loss is 1 lm_loss, 18 logits_loss, 0 intermediate_loss, .* rescales"),

@@ -41,20 +41,20 @@ def test_the_mapping_stands_in_the_file_as_data(distilled, tmp_path):
 
 
 def test_a_file_has_what_its_recipe_uses(distilled, tmp_path):
-    write("modelopt", distilled("tags", pairs=False, logit_weight=0.0).source, tmp_path / "task.py")
-    write("modelopt", distilled("tags", pairs=False).source, tmp_path / "logits.py")
+    write("modelopt", distilled("tags", pairs=False, output_weight=0.0).source, tmp_path / "task.py")
+    write("modelopt", distilled("tags", pairs=False).source, tmp_path / "outputs.py")
     write("modelopt", distilled("tags", aggregation="mix").source, tmp_path / "mix.py")
     found = {path.stem: set(re.findall(r"^(?:class|def) (\w+)", path.read_text(), re.M)) for path in tmp_path.iterdir()}
     assert found["task"] == {"build", "finish", "Multipliers"}
-    assert {"LogitLoss", "kl", "logits_of"} <= found["logits"]
-    assert not {"Aliases", "FeatureLoss", "Projector"} & found["logits"]
+    assert {"OutputLoss", "kl", "logits_of"} <= found["outputs"]
+    assert not {"Aliases", "FeatureLoss", "Projector"} & found["outputs"]
     assert {"FeatureLoss", "MixedTerm", "Mixture", "Aliases", "LayerHooks"} <= found["mix"]
 
 
 def test_the_files_are_clean_python_without_mapsearch(distilled, tmp_path):
     if shutil.which("ruff", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("ruff is not installed")
-    recipes = [{}, {"aggregation": "mix", "loss": "vid"}, {"pairs": False}, {"pairs": False, "logit_weight": 0.0}]
+    recipes = [{}, {"aggregation": "mix", "loss": "vid"}, {"pairs": False}, {"pairs": False, "output_weight": 0.0}]
     for number, fields in enumerate(recipes):
         for target in ("modelopt", "torchdistill"):
             write(target, distilled("tags", **fields).source, tmp_path / f"{target}_{number}.py")

@@ -7,12 +7,12 @@ from typing import get_args
 
 import pytest
 
-from mapsearch.core.losses import LOGIT_LOSS_FUNCTIONS
+from mapsearch.core.losses import OUTPUT_LOSS_FUNCTIONS
 from mapsearch.core.recipe import FeatureLossName
 from mapsearch.exports.inlined.feature_terms import FeatureTerm, MixedTerm
 from mapsearch.exports.inlined.layer_hooks import LayerHooks
 from mapsearch.exports.render.source_inlining import definition, inlined
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES
 
 TABLE = "mapsearch.losses.recipe_loss"
 TERMS = "mapsearch.exports.inlined.feature_terms"
@@ -25,7 +25,7 @@ def defined(text):
 
 @pytest.mark.parametrize(
     "live",
-    [*FEATURE_LOSSES.values(), *LOGIT_LOSSES.values(), FeatureTerm, MixedTerm, LayerHooks],
+    [*FEATURE_LOSSES.values(), *OUTPUT_LOSSES.values(), FeatureTerm, MixedTerm, LayerHooks],
     ids=lambda x: x.__name__,
 )
 def test_the_source_and_that_of_all_it_uses_are_those_of_the_live_objects(live):
@@ -40,7 +40,7 @@ def test_the_source_and_that_of_all_it_uses_are_those_of_the_live_objects(live):
 
 def home_of(live, name):
     """The module that defines what the source of `live` calls by that name."""
-    homes = ["losses.recipe_loss", "losses.views", "losses.logits", "losses.relations", "losses.distributions"]
+    homes = ["losses.recipe_loss", "losses.views", "losses.outputs", "losses.relations", "losses.distributions"]
     homes += [
         "losses.aggregation",
         "losses.projectors",
@@ -57,7 +57,7 @@ def home_of(live, name):
 
 
 def test_the_functions_of_the_losses_are_known_without_torch():
-    assert {name: loss.__name__ for name, loss in LOGIT_LOSSES.items()} == LOGIT_LOSS_FUNCTIONS
+    assert {name: loss.__name__ for name, loss in OUTPUT_LOSSES.items()} == OUTPUT_LOSS_FUNCTIONS
     assert [loss.__name__ for loss in FEATURE_LOSSES.values()] == list(get_args(FeatureLossName))
 
 

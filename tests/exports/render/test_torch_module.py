@@ -18,7 +18,7 @@ from torch import nn
 
 from mapsearch.exports.frameworks.attached import AttachedRecipe, ExportedBatch, term_parameters
 from mapsearch.exports.write import write
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES, LOGIT_LOSSES, RecipeLoss
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES, RecipeLoss
 from mapsearch.tasks.batches import train_batches
 
 
@@ -53,9 +53,9 @@ def batches(study, n):
 
 def total(study, loss, student, batch, **kwargs):
     with torch.no_grad():
-        teacher_logits = study.loaded.teacher(batch[0])
+        teacher_outputs = study.loaded.teacher(batch[0])
     logits = student(batch[0])
-    return loss(study.loaded.task.loss(logits, batch), logits, teacher_logits, **kwargs)
+    return loss(study.loaded.task.loss(logits, batch), logits, teacher_outputs, **kwargs)
 
 
 def test_five_steps_of_a_plain_loop_move_student_and_projectors_and_leave_no_trace(images, exported):
@@ -198,7 +198,7 @@ def test_a_fused_file_has_fixed_weights(distilled, load):
     loss.close()
 
 
-@pytest.mark.parametrize("fields", [{}, {"logit_weight": 0.0}])
+@pytest.mark.parametrize("fields", [{}, {"output_weight": 0.0}])
 def test_a_recipe_without_pairs_needs_no_projector_and_hooks_nothing(fields, distilled, load):
     study = distilled("tags", pairs=False, **fields)
     exported = load(study.source)
@@ -213,10 +213,10 @@ def test_a_recipe_without_pairs_needs_no_projector_and_hooks_nothing(fields, dis
 def test_every_combination_is_clean_python_that_needs_torch_only(distilled, tmp_path):
     if shutil.which("ruff", path=str(Path(sys.executable).parent)) is None:
         pytest.skip("ruff is not installed")
-    recipes = [{"loss": loss, "logit_loss": logit} for loss, logit in zip(FEATURE_LOSSES, cycle(LOGIT_LOSSES))]
-    recipes += [{"loss": "mse", "logit_loss": "mse"}, {"loss": "vid", "projector": "mlp"}]
+    recipes = [{"loss": loss, "output_loss": logit} for loss, logit in zip(FEATURE_LOSSES, cycle(OUTPUT_LOSSES))]
+    recipes += [{"loss": "mse", "output_loss": "mse"}, {"loss": "vid", "projector": "mlp"}]
     recipes += [{"aggregation": "fuse"}, {"aggregation": "mix", "loss": "cosine"}]
-    recipes += [{"pairs": False}, {"pairs": False, "logit_weight": 0.0}, {"logit_weight": 0.0}]
+    recipes += [{"pairs": False}, {"pairs": False, "output_weight": 0.0}, {"output_weight": 0.0}]
     for number, fields in enumerate(recipes):
         write("torch", distilled("tags", **fields).source, tmp_path / f"recipe_{number}.py")
         text = (tmp_path / f"recipe_{number}.py").read_text()

@@ -24,7 +24,7 @@ def test_the_mapping_stands_in_the_config(distilled, tmp_path):
         {"term": "feature2", "student": "blocks.1", "teachers": ["blocks.2"]},
     ]
     assert tuple(terms[f"feature{i}"]["weight"] for i in range(3)) == multipliers(source.recipe, source.scales)
-    assert terms["logits"]["weight"] == pytest.approx(0.3 * 2)
+    assert terms["outputs"]["weight"] == pytest.approx(0.3 * 2)
     assert train["criterion"]["kwargs"]["model_term"]["weight"] == pytest.approx(0.3)
     wrapper = train["student"]["auxiliary_model_wrapper"]["kwargs"]
     assert wrapper["layers"] == ["blocks.0", "blocks.1"]

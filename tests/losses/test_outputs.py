@@ -4,10 +4,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mapsearch.losses.logits import dkd, kl, logit_mse, standardised_kl
-from mapsearch.losses.recipe_loss import LOGIT_LOSSES
+from mapsearch.losses.outputs import dkd, kl, logit_mse, standardised_kl
+from mapsearch.losses.recipe_loss import OUTPUT_LOSSES
 
-contract = pytest.mark.parametrize("loss", LOGIT_LOSSES.values(), ids=LOGIT_LOSSES)
+contract = pytest.mark.parametrize("loss", OUTPUT_LOSSES.values(), ids=OUTPUT_LOSSES)
 
 
 def randn(*shape, seed=0):
@@ -97,7 +97,7 @@ def test_in_parts_it_is_the_same(loss, masked, monkeypatch):
     s, t = randn(4, 6, 10), randn(4, 6, 10, seed=1)
     mask = torch.rand(4, 6, generator=torch.Generator().manual_seed(2)) > 0.3 if masked else None
     value, gradient = grads(loss, s, t, mask)
-    monkeypatch.setattr("mapsearch.losses.logits.MAX_FLOAT32_LOGITS", 35)  # three rows at a time
+    monkeypatch.setattr("mapsearch.losses.outputs.MAX_FLOAT32_LOGITS", 35)  # three rows at a time
     in_parts, gradient_in_parts = grads(loss, s, t, mask)
     assert in_parts == pytest.approx(value, rel=1e-6)
     assert torch.allclose(gradient, gradient_in_parts, atol=1e-7)
@@ -117,7 +117,7 @@ class Float32(TorchDispatchMode):
 
 @contract
 def test_large_vocabularies_are_never_held_in_float32_as_a_whole(loss, monkeypatch):
-    monkeypatch.setattr("mapsearch.losses.logits.MAX_FLOAT32_LOGITS", 1000)
+    monkeypatch.setattr("mapsearch.losses.outputs.MAX_FLOAT32_LOGITS", 1000)
     s, t = (randn(64, 100, seed=seed).bfloat16() for seed in (0, 1))
     with Float32() as largest:
         loss(s.requires_grad_(), t, 2.0).backward()
@@ -128,7 +128,7 @@ def test_large_vocabularies_are_never_held_in_float32_as_a_whole(loss, monkeypat
 @contract
 def test_terms_of_which_the_graph_is_kept_can_be_gone_through_twice(loss, monkeypatch):
     """As the detector of dead terms does."""
-    monkeypatch.setattr("mapsearch.losses.logits.MAX_FLOAT32_LOGITS", 20)
+    monkeypatch.setattr("mapsearch.losses.outputs.MAX_FLOAT32_LOGITS", 20)
     s, t = randn(6, 10).requires_grad_(), randn(6, 10, seed=1)
     value = loss(s, t, 2.0)
     first, second = (torch.autograd.grad(value, s, retain_graph=True)[0] for _ in range(2))
