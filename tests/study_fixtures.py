@@ -174,16 +174,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def results() -> Callable[..., Results]:
-    """`results(url)` -> the trials and runs of the study, or what of them does not depend on clocks and retries."""
+    """`results(url)` -> the trials and runs of the study, or what of them depends on neither clocks nor retries."""
 
-    def read(url: str, *, without_seconds: bool = False) -> Results:
+    def read(url: str, *, reproducible: bool = False) -> Results:
         with Store.open_to_read(url) as store:
             trials, runs = store.trials("tiny"), store.runs("tiny")
-        if without_seconds:
-            runs = [replace(run, result=run.result and replace(run.result, seconds=0.0, attempt=1)) for run in runs]
-        return trials, runs
+        return trials, [_reproducible(run) for run in runs] if reproducible else runs
 
     return read
+
+
+def _reproducible(run: Run) -> Run:
+    return replace(run, attempt=1, result=run.result and replace(run.result, seconds=0.0, attempt=1))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import threading
-from dataclasses import replace
 
 import optuna
 import pytest
@@ -82,7 +81,7 @@ def test_the_sampler_saw_what_we_stored(finished, results):
 
 def test_inline_gives_the_same_values_as_workers_and_so_does_another_study(finished, results, spec, url):
     run_study(spec(), url, inline=True)
-    assert results(url, without_seconds=True) == results(finished[1], without_seconds=True)
+    assert results(url, reproducible=True) == results(finished[1], reproducible=True)
 
 
 def test_other_settings_under_an_old_name_are_refused_and_named(copied, results):
@@ -106,8 +105,7 @@ def test_a_moved_study_goes_on_from_its_new_place(finished, results, spec, url, 
     with Store.open(url) as store:
         study = store.study("tiny")
     assert (study.state, study.folder) == ("complete", str(tmp_path / "moved"))
-    trials, runs = results(url, without_seconds=True)  # runs beside that trial's were cut off, and tried again
-    assert (trials, [replace(r, attempt=1) for r in runs]) == results(finished[1], without_seconds=True)
+    assert results(url, reproducible=True) == results(finished[1], reproducible=True)
 
 
 def test_what_is_said_on_the_way(spec, url):
@@ -151,9 +149,8 @@ def test_a_killed_worker_is_replaced(finished, results, spec, url, workers):
             os.kill(workers(url).pop(), signal.SIGKILL)
         notes += [item] if isinstance(item, Message) else []
     assert any(note.stage == "lost" and "the worker process died (exit code -9)" in note.text for note in notes)
-    trials, runs = results(url, without_seconds=True)
-    assert {r.attempt for r in runs} == {1, 2}
-    assert (trials, [replace(r, attempt=1) for r in runs]) == results(finished[1], without_seconds=True)
+    assert {r.attempt for r in results(url)[1]} == {1, 2}
+    assert results(url, reproducible=True) == results(finished[1], reproducible=True)
 
 
 def test_when_every_run_crashes_the_study_fails_with_the_users_error_and_goes_on_when_put_right(spec, url, results):

@@ -27,7 +27,7 @@ def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(
     run_study(study, url, inline=True)
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
     run_study(study, whole, inline=True)
-    assert results(url, without_seconds=True) == results(whole, without_seconds=True)
+    assert results(url, reproducible=True) == results(whole, reproducible=True)
 
     trials, runs = results(url)
     controls = {t.control: t for t in trials if t.proposer == "control"}
