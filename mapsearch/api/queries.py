@@ -1,15 +1,16 @@
 """What the study database answers; nothing here imports torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from mapsearch.core.errors import DatabaseChanged
 from mapsearch.core.runs import Run
 from mapsearch.core.studies import DEFAULT_STORAGE, Study
-from mapsearch.core.summaries import RunSummary, StudyCost, StudySummary
+from mapsearch.core.summaries import StudyOverview, StudySummary
 from mapsearch.core.trials import Trial
-from mapsearch.report import study_json
+from mapsearch.report.study_json import study_json
 from mapsearch.store.store import Store
 
 Answer = TypeVar("Answer")
@@ -50,29 +51,14 @@ def read_for_export(name: str, storage: str, trial: int | None) -> tuple[Study, 
     return _answer(storage, answer)
 
 
-@dataclass(frozen=True)
-class Overview:
-    """What `show` prints of a study: its best proposals and its controls with their runs, and what it cost."""
-
-    study: Study
-    trials: list[Trial]
-    runs: list[RunSummary]
-    cost: StudyCost
-
-
-def overview(name: str, storage: str, n_best: int) -> Overview:
+def overview(name: str, storage: str, n_best: int) -> StudyOverview:
     """The best proposals, the tuned recipes and the controls of a study; no other trial or run is loaded.
 
     Raises:
-        StudyNotFound: no study of that name.
+        StudyNotFound: no study of that name; close matches are named.
+        StoreError: there is no study database, or another version of mapsearch stored the study.
     """
-
-    def answer(store: Store) -> Overview:
-        trials = store.shown_trials(name, n_best)
-        runs = store.run_summaries(name, of_trials=[trial.number for trial in trials])
-        return Overview(store.study(name), trials, runs, store.cost(name))
-
-    return _answer(storage, answer)
+    return _answer(storage, lambda store: store.best(name, n_best))
 
 
 def show(name: str, storage: str = DEFAULT_STORAGE, *, after: int = -1, limit: int | None = None) -> dict[str, Any]:
@@ -83,16 +69,10 @@ def show(name: str, storage: str = DEFAULT_STORAGE, *, after: int = -1, limit: i
         limit: so many of them at most; None gives all.
 
     Raises:
-        StudyNotFound: no study of that name.
+        StudyNotFound: no study of that name; close matches are named.
+        StoreError: there is no study database, or another version of mapsearch stored the study.
     """
-
-    def answer(store: Store) -> dict[str, Any]:
-        study, trials, outputs = store.study(name), store.trials(name, after=after, limit=limit), store.outputs(name)
-        numbers = [trial.number for trial in trials] + ([] if outputs is None else [outputs])
-        runs = store.run_summaries(name, of_trials=None if len(trials) == study.n_trials else numbers)
-        return study_json(study, trials, runs, store.cost(name), outputs)
-
-    return _answer(storage, answer)
+    return _answer(storage, lambda store: study_json(store.page(name, after=after, limit=limit)))
 
 
 def list_studies(storage: str) -> list[StudySummary]:
@@ -106,10 +86,22 @@ def list_studies(storage: str) -> list[StudySummary]:
 
 def _answer(storage: str, answer: Callable[[Store], Answer]) -> Answer:
     """The answer from the database at rest, or else from one that somebody writes to."""
-    with Store.open_to_read(storage) as store:
+    with Store.open_to_read(storage) as store, _without_garbage_collection():
         for _ in range(READS - 1):
             try:
                 return answer(store)
             except DatabaseChanged:
                 continue
         return answer(store)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Of a large study very many objects are made and all are kept: to look for garbage among them takes a tenth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -28,7 +28,7 @@ def check(study: Path, storage: str, as_json: bool) -> None:
             raise CheckFailed(f"{study}: the study cannot run: {len(report.errors)} of the findings are errors")
         return
     from mapsearch.check import raise_for_errors
-    from mapsearch.report import findings_table
+    from mapsearch.report.study import findings_table
 
     passed = [(f.level, f.topic, f.message) for f in report.findings if f.level != "error"]
     if passed:

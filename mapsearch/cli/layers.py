@@ -21,7 +21,7 @@ def layers(study: Path, storage: str, as_json: bool) -> None:
     if as_json:
         print_json({network: [layer.to_json() for layer in layers] for network, layers in networks.items()})
         return
-    from mapsearch.report import layers_table
+    from mapsearch.report.study import layers_table
 
     for network, layers in networks.items():
         print_table(layers_table(network, layers))

@@ -15,18 +15,18 @@ from mapsearch.core.verdict import Verdict
 @click.option("--after", type=int, default=-1, help="With --json: show only trials above this number (next page).")
 def show(name: str, storage: str, as_json: bool, limit: int | None, after: int) -> None:
     """Show a study: verdict, best mappings, controls, cost."""
-    from mapsearch import report
     from mapsearch.api import queries
 
     if as_json:
         print_json(queries.show(name, storage, after=after, limit=limit))
         return
-    found = queries.overview(name, storage, report.SHOWN_TRIALS)
-    study, metric = found.study, found.study.spec["metric"]
-    print_table(report.trials_table(found.trials, found.runs, metric, study.spec["direction"]))
-    if study.facts.verdict is not None:
-        print_verdict(study.facts.verdict, metric)
-    print_line(report.progress_sentence(study, found.cost))
+    from mapsearch.report import study as report
+
+    study = queries.overview(name, storage, report.SHOWN_TRIALS)
+    print_table(report.trials_table(study.trials, study.metric, study.direction))
+    if study.verdict is not None:
+        print_verdict(study.verdict, study.metric)
+    print_line(report.progress_sentence(study))
     done = study.state == "complete"
     print_next(
         f"mapsearch export {name} --to torch -o distill.py --verify" if done else "mapsearch run STUDY.yaml", storage
@@ -35,7 +35,7 @@ def show(name: str, storage: str, as_json: bool, limit: int | None, after: int) 
 
 def print_verdict(verdict: Verdict, metric: str) -> None:
     """The comparison with every control, what to heed, and the sentence that says it all."""
-    from mapsearch.report import verdict_table
+    from mapsearch.report.study import verdict_table
 
     if verdict.against:
         print_table(verdict_table(verdict, metric))

@@ -33,7 +33,7 @@ def similarity(
         raise click.ClickException(f"--csv cannot go with {'--json' if as_json else '--against'}; choose one")
     is_study = source.suffix.lower() != ".json"
     spec = read_study(source) if is_study else None
-    from mapsearch.report import require_picture_path
+    from mapsearch.report.pictures import require_picture_path
     from mapsearch.similarity.file import read_similarity
 
     if plot is not None:
@@ -56,25 +56,27 @@ def similarity(
 
 
 def _show(similarity: Similarity, plot: Path | None, as_json: bool, as_csv: bool) -> None:
-    from mapsearch import report
+    from mapsearch.report import pictures, terminal
+    from mapsearch.report import similarity as report
 
     if plot is not None:
-        report.plot_similarity(similarity, plot)
+        pictures.plot_similarity(similarity, plot)
     if as_csv:
         click.echo(report.similarity_csv(similarity), nl=False)
     elif as_json:
         print_json(similarity.to_json())
     else:
-        print_table(report.similarity_table(similarity))
+        print_table(terminal.similarity_table(similarity))
         for line in report.similarity_lines(similarity):
             print_line(line)
 
 
 def _show_comparison(comparison: Comparison, plot: Path | None, as_json: bool) -> None:
-    from mapsearch import report
+    from mapsearch.report import comparison as report
+    from mapsearch.report.pictures import plot_comparison
 
     if plot is not None:
-        report.plot_comparison(comparison, plot)
+        plot_comparison(comparison, plot)
     if as_json:
         print_json(comparison.to_json())
     else:

@@ -12,10 +12,13 @@ from mapsearch.cli.output import print_json, print_table
 def studies(storage: str, as_json: bool) -> None:
     """List the studies: state, progress, verdict sentence."""
     from mapsearch.api.queries import list_studies
-    from mapsearch.report import studies_table, study_summary
 
     listed = list_studies(storage)
     if as_json:
+        from mapsearch.report.study_json import study_summary
+
         print_json([study_summary(study) for study in listed])
     else:
+        from mapsearch.report.study import studies_table
+
         print_table(studies_table(listed))

@@ -15,7 +15,7 @@ from mapsearch.core.events import Message
 from mapsearch.core.facts import StudyFacts
 from mapsearch.core.metrics import storable
 from mapsearch.core.spec import StudySpec
-from mapsearch.report import similarity_sentence
+from mapsearch.report.similarity import similarity_sentence
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
 from mapsearch.tasks.loaded_task import LoadedTask

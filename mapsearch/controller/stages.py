@@ -12,7 +12,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
 from mapsearch.proposers.encoding import to_params
-from mapsearch.report import noise_sentence
+from mapsearch.report.study import noise_sentence
 from mapsearch.verdict.judge import judge
 from mapsearch.verdict.noise import estimate_noise
 from mapsearch.verdict.warnings import weak_teacher

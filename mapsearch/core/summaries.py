@@ -1,9 +1,12 @@
 """What lists show of studies and runs: enough for a line, and nothing that is slow to load."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mapsearch.core.runs import RunKey, RunState, Stage
 from mapsearch.core.studies import StudyState
+from mapsearch.core.trials import Proposer, TrialState
+from mapsearch.core.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,48 @@ class StudyCost:
 
     device_seconds: float
     n_steps: int
+
+
+@dataclass(frozen=True)
+class TrialSummary:
+    """A trial and what its runs came to.
+
+    `recipe` is `Recipe.to_json()`. `confirmed` are the values on the seeds of the confirm stage, by seed. `overhead`
+    is its training time over that of the control `outputs`: the median over runs of equal rung and seed, None if
+    there are none. `troubles` says what went wrong in its runs or must be known of them, each text once.
+    `mixed_weights` is what `mix` has learned, pair by pair: the mean over its longest runs, empty if nothing.
+    """
+
+    number: int
+    proposer: Proposer
+    control: str
+    state: TrialState
+    value: float | None
+    recipe: dict[str, Any]
+    params: dict[str, Any]
+    confirmed: tuple[float, ...] = ()
+    overhead: float | None = None
+    troubles: tuple[str, ...] = ()
+    mixed_weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyOverview:
+    """A study as `show` tells of it, with some of its trials or all.
+
+    `n_steps` is the number of optimizer steps of a full run; `teacher` its metrics on the validation data.
+    """
+
+    name: str
+    state: StudyState
+    metric: str
+    direction: str
+    n_steps: int
+    n_trials: int
+    n_runs: int
+    n_complete: int
+    n_expected: int | None
+    teacher: dict[str, float | None]
+    verdict: Verdict | None
+    cost: StudyCost
+    trials: tuple[TrialSummary, ...]

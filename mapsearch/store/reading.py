@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
-from mapsearch.core.runs import Run, RunState
+from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
-from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
+from mapsearch.core.summaries import RunSummary, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
 from mapsearch.store.lease import LEASE_COLUMNS, is_held
 from mapsearch.store.rows import run_of, run_summary_of, study_of, study_summary_of, trial_of, undamaged
@@ -20,41 +20,23 @@ SUMMARY_COLUMNS = [runs.c[field] for field in RunSummary.__dataclass_fields__]
 def read_study(db: Connection, study_id: str) -> Study:
     """The study of that id, with all that its stages found."""
     with _undamaged(db, studies, study_id):
-        row = db.execute(_with_counts(*studies.c).where(studies.c.id == study_id)).mappings().one()
+        row = db.execute(with_counts(*studies.c).where(studies.c.id == study_id)).mappings().one()
         return study_of(row, held=is_held(row))
 
 
 def read_study_summaries(db: Connection) -> list[StudySummary]:
     """Every study, newest first."""
     c = studies.c
-    shown = _with_counts(c.name, c.state, c.created_at, c.updated_at, c.n_expected, c.sentence, *LEASE_COLUMNS)
+    shown = with_counts(c.name, c.state, c.created_at, c.updated_at, c.n_expected, c.sentence, *LEASE_COLUMNS)
     rows = db.execute(shown.order_by(c.created_at.desc(), c.name)).mappings()
     return [study_summary_of(row, held=is_held(row)) for row in rows]
 
 
-def read_trials(
-    db: Connection, study_id: str, *conditions: ColumnElement[bool], limit: int | None = None
-) -> list[Trial]:
-    """The study's trials that the conditions hold for, by number; the first `limit` of them."""
+def read_trials(db: Connection, study_id: str, *conditions: ColumnElement[bool]) -> list[Trial]:
+    """The study's trials that the conditions hold for, by number."""
     rows = select(trials).where(trials.c.study_id == study_id, *conditions)
     with _undamaged(db, trials, study_id):
-        return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number).limit(limit)).mappings()]
-
-
-def read_best_trials(db: Connection, study_id: str, direction: str, limit: int) -> list[Trial]:
-    """The best proposals: confirmed ones first, then by value; ties by number."""
-    confirmed = select(runs.c.trial).where(
-        runs.c.study_id == study_id, runs.c.stage == "confirm", runs.c.value.is_not(None)
-    )
-    value = trials.c.value.desc() if direction == "maximize" else trials.c.value.asc()
-    rows = (
-        select(trials)
-        .where(trials.c.study_id == study_id, trials.c.proposer.in_(("curve", "free")), trials.c.value.is_not(None))
-        .order_by(trials.c.number.not_in(confirmed), value, trials.c.number)
-        .limit(limit)
-    )
-    with _undamaged(db, trials, study_id):
-        return [trial_of(row) for row in db.execute(rows).mappings()]
+        return [trial_of(row) for row in db.execute(rows.order_by(trials.c.number)).mappings()]
 
 
 def read_runs(db: Connection, study_id: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
@@ -84,19 +66,6 @@ def read_run_summaries(
         return [run_summary_of(row) for row in db.execute(ordered).mappings()]
 
 
-def count_runs(db: Connection, study_id: str) -> dict[RunState, int]:
-    """How many runs of the study are in each state."""
-    counted = select(runs.c.state, func.count()).where(runs.c.study_id == study_id).group_by(runs.c.state)
-    return dict(db.execute(counted).tuples().all())
-
-
-def read_cost(db: Connection, study_id: str) -> StudyCost:
-    """What the study has taken so far."""
-    steps = func.sum(runs.c.n_steps).filter(runs.c.state == "complete")
-    seconds, n_steps = db.execute(select(func.sum(runs.c.seconds), steps).where(runs.c.study_id == study_id)).one()
-    return StudyCost(seconds or 0.0, n_steps or 0)
-
-
 def read_events(db: Connection, study_id: str, *, after: int = 0, limit: int | None = None) -> list[StudyEvent]:
     """The study's events whose id is greater than `after`, oldest first; the first `limit` of them."""
     c = events.c
@@ -109,7 +78,8 @@ def _undamaged(db: Connection, table: Table, study_id: str) -> AbstractContextMa
     return undamaged(table, str(name))
 
 
-def _with_counts(*columns: ColumnElement[Any]) -> Select[Any]:
+def with_counts(*columns: ColumnElement[Any]) -> Select[Any]:
+    """The columns of every study, with the counts of its trials and runs."""
     return select(
         *columns,
         _count(trials).label("n_trials"),

@@ -10,16 +10,21 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from mapsearch.core.errors import DatabaseFailed, MapsearchError
+from mapsearch.core.errors import DatabaseFailed, MapsearchError, StoreError
 from mapsearch.core.facts import StudyFacts
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import UNDER_WAY, Study, StudyState
-from mapsearch.core.summaries import RunSummary, StudySummary
-from mapsearch.core.text import storable
+from mapsearch.core.summaries import RunSummary, StudyCost, StudyOverview, StudySummary, TrialSummary
+from mapsearch.core.text import shortened, storable
 from mapsearch.core.trials import Trial
+from mapsearch.core.verdict import Verdict
+from mapsearch.store.schema import studies
 
 Row = Mapping[Any, Any]
+
+DEFAULT_RECIPE = Recipe().to_json()
+"""What a stored recipe lacks that an earlier version of mapsearch wrote."""
 
 
 def now() -> str:
@@ -43,9 +48,16 @@ def undamaged(table: Table, study: str) -> Iterator[None]:
         ) from error
 
 
+def expect(kind: type | tuple[type, ...], **columns: Any) -> None:
+    """Inside `undamaged`: makes sure that each column holds such a value."""
+    for name, value in columns.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"`{name}` is a {type(value).__name__}")
+
+
 def study_of(row: Row, *, held: bool) -> Study:
     """The study of a row that carries its counts."""
-    _expect(dict, spec=row["spec"], facts=row["facts"])
+    expect(dict, spec=row["spec"], facts=row["facts"])
     fields = {field: row[field] for field in Study.__dataclass_fields__}
     return Study(**{**fields, "state": _state(row, held=held), "facts": StudyFacts.from_json(row["facts"])})
 
@@ -54,6 +66,43 @@ def study_summary_of(row: Row, *, held: bool) -> StudySummary:
     """The summary of a row that carries its counts."""
     fields = {field: row[field] for field in StudySummary.__dataclass_fields__}
     return StudySummary(**{**fields, "state": _state(row, held=held)})
+
+
+def overview_of(row: Row, *, held: bool, cost: StudyCost) -> StudyOverview:
+    """The overview, without trials, of a row that carries the study's counts.
+
+    Raises:
+        StoreError: the stored settings are not those of this version of mapsearch.
+    """
+    name, spec = row["name"], row["spec"]
+    metric, direction, n_steps = (_setting(spec, path) for path in ("metric", "direction", "train.steps"))
+    problems = [
+        f"study `{name}` was stored by another version of mapsearch: of its settings, `{path}` must be {rule}, but got "
+        f"{shortened(value)}; read it with that version"
+        for path, rule, value, holds in (
+            ("metric", "a name", metric, isinstance(metric, str)),
+            ("direction", "maximize or minimize", direction, direction in ("maximize", "minimize")),
+            ("train.steps", "a whole number above zero", n_steps, isinstance(n_steps, int) and n_steps > 0),
+        )
+        if not holds
+    ]
+    if problems:
+        raise StoreError(*problems)
+    counts = {field: row[field] for field in ("n_trials", "n_runs", "n_complete", "n_expected")}
+    with undamaged(studies, name):
+        verdict = Verdict.from_json(row["verdict"]) if row["verdict"] else None
+        teacher = dict(row["teacher"] or {})
+    return StudyOverview(
+        name, _state(row, held=held), metric, direction, n_steps, **counts,
+        teacher=teacher, verdict=verdict, cost=cost, trials=(),
+    )  # fmt: skip
+
+
+def _setting(spec: Any, path: str) -> Any:
+    """The value at the dotted path of a stored study file; None if there is none."""
+    for key in path.split("."):
+        spec = spec.get(key) if isinstance(spec, dict) else None
+    return spec
 
 
 def _state(row: Row, *, held: bool) -> StudyState:
@@ -70,9 +119,19 @@ def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:
 
 def trial_of(row: Row) -> Trial:
     """The trial that `trial_row` wrote."""
-    _expect(dict, recipe=row["recipe"], params=row["params"])
+    expect(dict, recipe=row["recipe"], params=row["params"])
     fields = {field: row[field] for field in Trial.__dataclass_fields__}
     return Trial(**{**fields, "recipe": Recipe.from_json(row["recipe"])})
+
+
+def trial_summary_of(row: Row, **summed_up: Any) -> TrialSummary:
+    """The summary of a trial's row and of what its runs came to; no recipe is made, which takes long for many."""
+    recipe = row["recipe"]
+    expect(dict, recipe=recipe, params=row["params"])
+    if not recipe.keys() <= DEFAULT_RECIPE.keys():
+        recipe = Recipe.from_json(recipe).to_json()
+    fields = ("number", "proposer", "control", "state", "value", "params")
+    return TrialSummary(**{field: row[field] for field in fields}, recipe={**DEFAULT_RECIPE, **recipe}, **summed_up)
 
 
 def run_row(study_id: str, plan: RunPlan) -> dict[str, Any]:
@@ -109,7 +168,7 @@ NO_RESULT: dict[str, Any] = {"result": None, "seconds": None, "error": "", "note
 def run_summary_of(row: Row) -> RunSummary:
     """The run of a row without its result."""
     fields = {field: row[field] for field in RunSummary.__dataclass_fields__}
-    _expect((list, NoneType), notes=row["notes"], mixed_weights=row["mixed_weights"])
+    expect((list, NoneType), notes=row["notes"], mixed_weights=row["mixed_weights"])
     lists = {field: tuple(row[field] or ()) for field in ("notes", "mixed_weights")}
     return RunSummary(**{**fields, **lists})
 
@@ -119,12 +178,6 @@ def run_of(row: Row) -> Run:
     fields = {field: row[field] for field in Run.__dataclass_fields__}
     key = (row["trial"], row["rung"], row["seed"])
     return Run(**{**fields, "result": _result_of(key, row["attempt"], row["result"]) if row["result"] else None})
-
-
-def _expect(kind: type | tuple[type, ...], **columns: Any) -> None:
-    for name, value in columns.items():
-        if not isinstance(value, kind):
-            raise TypeError(f"`{name}` is a {type(value).__name__}")
 
 
 def _storable(value: Any) -> Any:

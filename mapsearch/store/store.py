@@ -5,21 +5,19 @@ from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from mapsearch.core.runs import Run, RunKey, RunState
+from mapsearch.core.runs import Run, RunKey
 from mapsearch.core.studies import Study
-from mapsearch.core.summaries import RunSummary, StudyCost, StudyEvent, StudySummary
+from mapsearch.core.summaries import RunSummary, StudyEvent, StudyOverview, StudySummary
 from mapsearch.core.trials import Trial
 from mapsearch.store.connect import connect, connect_to_read, from_anywhere
 from mapsearch.store.database import Database
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.lease import take_lease
+from mapsearch.store.overview import read_best, read_page
 from mapsearch.store.reading import (
-    count_runs,
-    read_best_trials,
-    read_cost,
     read_events,
     read_run_summaries,
     read_runs,
@@ -119,31 +117,33 @@ class Store:
         with self._database.reading() as db:
             return read_study_summaries(db)
 
-    def trials(
-        self, name: str, *, numbers: Collection[int] | None = None, after: int = -1, limit: int | None = None
-    ) -> list[Trial]:
-        """The study's trials with numbers above `after`, by number; the first `limit` of them.
+    def trials(self, name: str, *, numbers: Collection[int] | None = None) -> list[Trial]:
+        """The study's trials, by number.
 
         Args:
             numbers: these trials only.
         """
-        these = [trials.c.number > after] + ([] if numbers is None else [trials.c.number.in_(numbers)])
+        these = [] if numbers is None else [trials.c.number.in_(numbers)]
         with self._reading(name) as (db, study_id):
-            return read_trials(db, study_id, *these, limit=limit)
+            return read_trials(db, study_id, *these)
 
-    def shown_trials(self, name: str, n_best: int) -> list[Trial]:
-        """The best proposals, the tuned recipes and every control."""
-        with self._reading(name) as (db, study_id):
-            direction = db.scalar(select(studies.c.spec["direction"].as_string()).where(studies.c.id == study_id))
-            best = read_best_trials(db, study_id, str(direction), n_best)
-            return best + read_trials(db, study_id, or_(trials.c.control != "", trials.c.proposer == "tune"))
+    def page(self, name: str, *, after: int = -1, limit: int | None = None) -> StudyOverview:
+        """The study with its trials whose numbers are above `after`, by number; the first `limit` of them.
 
-    def outputs(self, name: str) -> int | None:
-        """The number of the control `outputs`, with whose training time others are compared, once it is there."""
+        Raises:
+            StoreError: its settings are not those of this version of mapsearch.
+        """
         with self._reading(name) as (db, study_id):
-            these = (trials.c.study_id == study_id) & (trials.c.control == "outputs")
-            number: int | None = db.scalar(select(func.min(trials.c.number)).where(these))
-            return number
+            return read_page(db, study_id, after=after, limit=limit)
+
+    def best(self, name: str, n_best: int) -> StudyOverview:
+        """The study with so many of its best proposals, the tuned recipes and every control.
+
+        Raises:
+            StoreError: its settings are not those of this version of mapsearch.
+        """
+        with self._reading(name) as (db, study_id):
+            return read_best(db, study_id, n_best)
 
     def runs(self, name: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
         """The runs of the study with all of their results, by trial, rung and seed.
@@ -165,16 +165,6 @@ class Store:
         """
         with self._reading(name) as (db, study_id):
             return read_run_summaries(db, study_id, of_trials=of_trials, after=after, limit=limit)
-
-    def run_counts(self, name: str) -> dict[RunState, int]:
-        """How many runs of the study are in each state."""
-        with self._reading(name) as (db, study_id):
-            return count_runs(db, study_id)
-
-    def cost(self, name: str) -> StudyCost:
-        """What the study has taken so far."""
-        with self._reading(name) as (db, study_id):
-            return read_cost(db, study_id)
 
     def events(self, name: str, *, after: int = 0, limit: int | None = None) -> list[StudyEvent]:
         """The study's events with ids above `after`, oldest first; the first `limit` of them."""

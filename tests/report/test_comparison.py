@@ -1,4 +1,4 @@
-from mapsearch.report import comparison_lines, comparison_table
+from mapsearch.report.comparison import comparison_lines, comparison_table
 from mapsearch.similarity.comparison import compare_similarities
 
 

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mapsearch.core.errors import MapsearchError
-from mapsearch.report import plot_comparison, plot_similarity
+from mapsearch.report.pictures import plot_comparison, plot_similarity
 from mapsearch.similarity.comparison import compare_similarities
 
 

@@ -3,7 +3,8 @@ import io
 
 import pytest
 
-from mapsearch.report import similarity_csv, similarity_lines, similarity_sentence
+from mapsearch.core.similarity import Similarity
+from mapsearch.report.similarity import similarity_csv, similarity_lines, similarity_sentence
 
 
 def test_few_pairs_are_all_said_with_their_errors(similarity):
@@ -73,3 +74,12 @@ def test_no_name_in_a_csv_is_a_formula(similarity, name):
     rows = list(csv.DictReader(io.StringIO(similarity_csv(similarity(1, 1, student=name, teacher="a\x1b\n")))))
     assert rows[0]["student"] == f"'{name}"
     assert rows[0]["teacher"] == r"a\x1b\n"
+
+
+def test_without_errors_the_values_are_said_alone_and_a_flat_one_ranks_nothing():
+    values = ((0.9, 0.2), (0.02, 0.7))
+    assert similarity_sentence(Similarity(("s.0", "s.1"), ("t.0", "t.1"), values, 0.1, "cka", 64, "rows", 0.05)) == (
+        "most alike: s.0 ~ t.0 (0.90), s.1 ~ t.1 (0.70); noise floor 0.100, 64 samples"
+    )
+    flat = Similarity(("s.0",), ("t.0", "t.1"), ((0.05, 0.01),), 0.1, "cka", 64, "rows", 0.05)
+    assert "cannot rank layers here" in similarity_sentence(flat)

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mapsearch.report import similarity_table
+from mapsearch.report.terminal import similarity_table
 
 
 def widths(text):
@@ -78,3 +78,10 @@ def test_names_are_no_markup(similarity, printed):
 def test_values_alike_everywhere(similarity, printed):
     text = printed(similarity_table(similarity(4, 40, values=((0.0,) * 40,) * 4, noise_floor=0.0)), 60)
     assert widths(text) <= 60
+
+
+def test_values_in_the_noise_are_in_brackets(similarity, printed):
+    text = printed(similarity_table(similarity(2, 2, values=((0.9, 0.2), (0.02, 0.7)), errors=0)), 200)
+    assert "(0.02)" in text
+    assert "0.90" in text
+    assert "(0.90)" not in text

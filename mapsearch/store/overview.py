@@ -1,0 +1,142 @@
+"""A study as `show` tells of it: runs are summed up in SQL, and no row is loaded that is not shown."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+from types import NoneType
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.summaries import StudyCost, StudyOverview, TrialSummary
+from mapsearch.store.lease import LEASE_COLUMNS, is_held
+from mapsearch.store.reading import with_counts
+from mapsearch.store.rows import Row, expect, overview_of, trial_summary_of, undamaged
+from mapsearch.store.schema import runs, studies, trials
+
+STORED_TRIAL = ("number", "proposer", "control", "state", "value", "recipe", "params")
+"""What a summary takes from a trial's own row."""
+
+
+def read_page(db: Connection, study_id: str, *, after: int, limit: int | None) -> StudyOverview:
+    """The study with its trials whose numbers are above `after`, by number; the first `limit` of them."""
+    study, c = _read_study(db, study_id), trials.c
+    with undamaged(trials, study.name):
+        rows = _read_trials(db, study_id, c.number > after, order_by=[c.number], limit=limit)
+    span = runs.c.trial.between(rows[0]["number"], rows[-1]["number"]) if rows else None
+    return replace(study, trials=_summed_up(db, study_id, study.name, rows, span))
+
+
+def read_best(db: Connection, study_id: str, n_best: int) -> StudyOverview:
+    """The study with its best proposals, confirmed ones first, then the tuned recipes and the controls by number."""
+    study, c = _read_study(db, study_id), trials.c
+    is_confirmed = and_(runs.c.study_id == study_id, runs.c.stage == "confirm", runs.c.value.is_not(None))
+    confirmed = select(runs.c.trial).where(is_confirmed)
+    ranking = [c.number.not_in(confirmed), c.value.desc() if study.direction == "maximize" else c.value, c.number]
+    proposals = and_(c.proposer.in_(("curve", "free")), c.value.is_not(None))
+    others = or_(c.control != "", c.proposer == "tune")
+    with undamaged(trials, study.name):
+        best = _read_trials(db, study_id, proposals, order_by=ranking, limit=n_best)
+        rows = [*best, *_read_trials(db, study_id, others, order_by=[c.number])]
+        for row in rows:
+            Recipe.from_json(row["recipe"])  # what is shown in words must be one
+    these = runs.c.trial.in_([row["number"] for row in rows])
+    return replace(study, trials=_summed_up(db, study_id, study.name, rows, these))
+
+
+def _read_study(db: Connection, study_id: str) -> StudyOverview:
+    """The study without any trial; of what its stages found, the verdict and the teacher's metrics only."""
+    c = studies.c
+    found = (c.facts["verdict"].label("verdict"), c.facts["teacher"].label("teacher"))
+    shown = with_counts(c.name, c.state, c.spec, c.n_expected, *found, *LEASE_COLUMNS).where(c.id == study_id)
+    with undamaged(studies, str(db.scalar(select(c.name).where(c.id == study_id)))):
+        row = db.execute(shown).mappings().one()
+    return overview_of(row, held=is_held(row), cost=_read_cost(db, study_id))
+
+
+def _read_cost(db: Connection, study_id: str) -> StudyCost:
+    steps = func.sum(runs.c.n_steps).filter(runs.c.state == "complete")
+    seconds, n_steps = db.execute(select(func.sum(runs.c.seconds), steps).where(runs.c.study_id == study_id)).one()
+    return StudyCost(seconds or 0.0, n_steps or 0)
+
+
+def _read_trials(
+    db: Connection, study_id: str, condition: ColumnElement[bool], *, order_by: list[Any], limit: int | None = None
+) -> Sequence[Row]:
+    shown = select(*(trials.c[name] for name in STORED_TRIAL)).where(trials.c.study_id == study_id, condition)
+    return db.execute(shown.order_by(*order_by).limit(limit)).mappings().all()
+
+
+def _summed_up(
+    db: Connection, study_id: str, study: str, rows: Sequence[Row], these: ColumnElement[bool] | None
+) -> tuple[TrialSummary, ...]:
+    """The trials of the rows with what their runs came to; `these` holds for the runs of the trials."""
+    if these is None:
+        return ()
+    own = and_(runs.c.study_id == study_id, these)
+    with undamaged(runs, study):
+        confirmed, troubles, mixed_weights = _confirmed(db, own), _troubles(db, own), _mixed_weights(db, own)
+        overheads = dict(db.execute(_median_overheads(study_id, own)).all())
+    with undamaged(trials, study):
+        return tuple(
+            trial_summary_of(
+                row,
+                confirmed=tuple(confirmed.get(row["number"], ())),
+                overhead=overheads.get(row["number"]),
+                troubles=tuple(troubles.get(row["number"], ())),
+                mixed_weights=mixed_weights.get(row["number"], ()),
+            )
+            for row in rows
+        )
+
+
+def _confirmed(db: Connection, own: ColumnElement[bool]) -> dict[int, list[float]]:
+    c, found = runs.c, defaultdict(list)
+    rows = select(c.trial, c.value).where(own, c.stage == "confirm", c.value.is_not(None))
+    for trial, value in db.execute(rows.order_by(c.trial, c.seed, c.rung)):
+        found[trial].append(value)
+    return found
+
+
+def _troubles(db: Connection, own: ColumnElement[bool]) -> dict[int, dict[str, None]]:
+    c, found = runs.c, defaultdict[int, dict[str, None]](dict)  # a dict keeps the order in which texts came
+    rows = select(c.trial, c.error, c.notes).where(own, or_(c.error != "", c.notes.is_not(None)))
+    for trial, error, notes in db.execute(rows.order_by(c.trial, c.rung, c.seed)):
+        expect((list, NoneType), notes=notes)
+        found[trial] |= dict.fromkeys(text for text in (error, *(notes or ())) if text)
+    return found
+
+
+def _mixed_weights(db: Connection, own: ColumnElement[bool]) -> dict[int, tuple[float, ...]]:
+    c, other, learned = runs.c, runs.alias("other"), defaultdict(list)
+    same_trial = and_(other.c.study_id == c.study_id, other.c.trial == c.trial, other.c.state == "complete")
+    longest = select(func.max(other.c.n_steps)).where(same_trial).scalar_subquery()
+    mixed = and_(c.state == "complete", c.mixed_weights.is_not(None), c.n_steps == longest)
+    rows = select(c.trial, c.mixed_weights).where(own, mixed)
+    for trial, weights in db.execute(rows.order_by(c.trial, c.rung, c.seed)):
+        expect(list, mixed_weights=weights)
+        learned[trial].append(weights)
+    return {trial: tuple(fmean(column) for column in zip(*lists, strict=True)) for trial, lists in learned.items()}
+
+
+def _median_overheads(study_id: str, own: ColumnElement[bool]) -> Select[int, float]:
+    """Each trial's training time over that of the control `outputs`, the median over runs of equal rung and seed.
+
+    SQLite has no median: it is the mean of the middle one or two ratios, which are numbered by size.
+    """
+    c, outputs = runs.c, runs.alias("outputs")
+    number = select(func.min(trials.c.number)).where(trials.c.study_id == study_id, trials.c.control == "outputs")
+    paired = and_(
+        outputs.c.study_id == c.study_id, outputs.c.trial == number.scalar_subquery(), outputs.c.rung == c.rung,
+        outputs.c.seed == c.seed, outputs.c.state == "complete", outputs.c.seconds > 0,
+    )  # fmt: skip
+    ratio = c.seconds / outputs.c.seconds
+    place = func.row_number().over(partition_by=c.trial, order_by=ratio).label("place")
+    n = func.count().over(partition_by=c.trial).label("n")
+    complete = and_(own, c.state == "complete", c.seconds.is_not(None))
+    shown = select(c.trial, ratio.label("ratio"), place, n).select_from(runs)
+    ratios = shown.join(outputs, paired).where(complete).subquery().c
+    middle = (2 * ratios.place).between(ratios.n, ratios.n + 2)
+    return select(ratios.trial, func.avg(ratios.ratio)).where(middle).group_by(ratios.trial)
