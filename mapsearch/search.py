@@ -1,7 +1,7 @@
 """STEP: what is known so far -> what to run next. Pure functions: stages, promotion, stopping."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -194,6 +194,18 @@ def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run], finalists: Sequen
         elif "waiting" in states:
             redo += [run.key for run in own if run.state == "crashed"]
     return redo
+
+
+def trials_to_redo(trials: Sequence[Trial], runs: Sequence[Run], redo: Collection[RunKey]) -> set[int]:
+    """The trials whose state and value come from runs that are tried again, whatever the others of them gave."""
+    keys = set(redo)
+    return {run.trial for run in runs if run.key in keys and run.stage == _deciding_stage(trials[run.trial])}
+
+
+def _deciding_stage(trial: Trial) -> Stage:
+    """The stage whose runs close the trial."""
+    deciding: dict[Proposer, Stage] = {"tune": "tune", "matched": "confirm"}
+    return deciding.get(trial.proposer, "search")
 
 
 def _stage_of(run: Run, trial: Trial, finalists: Sequence[int]) -> str:

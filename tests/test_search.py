@@ -294,6 +294,14 @@ def test_confirm_is_done_again_when_only_other_finalists_came_through():
     assert search.runs_to_redo(trials, runs, (2, 1)) == [(1, 0, 0)]
 
 
+def test_a_run_that_is_done_again_decides_its_trial_anew_where_the_trial_was_closed_by_it():
+    trials = [Trial(0, "tune", Recipe()), Trial(1, "curve", mapped()), Trial(2, "matched", mapped(), "uniform")]
+    runs = [ended(0, "tune", "crashed"), ended(1, "search", "complete"), ended(1, "shortlist", "crashed", 1)]
+    runs += [ended(2, "confirm", "crashed", 2), Run(1, 0, 1, "search", "valid", 10, "crashed", 1, None, None)]
+    assert search.trials_to_redo(trials, runs, [(0, 0, 0), (1, 0, 1), (2, 2, 0)]) == {0, 1, 2}
+    assert search.trials_to_redo(trials, runs, [(1, 1, 0)]) == set(), "its value is that of the search"
+
+
 def forecast_spec(**keys):
     return StudySpec(name="s", task="task.py:T", **keys)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mapsearch.core.errors import MapsearchError, StoreError
+from mapsearch.core.errors import MapsearchError, StoreError, StudyFailed
 from mapsearch.core.text import printable
 from mapsearch.store.handle import StudyHandle
 
@@ -12,26 +12,29 @@ from mapsearch.store.handle import StudyHandle
 def recorded_end(study: StudyHandle) -> Iterator[None]:
     """Writes down how the study ended when an error or an interrupt leaves the `with` statement.
 
-    A database that fails, or a study that another process took over, is not written to.
+    A complete study that lacks nothing stays complete, but for a failure of its own. A database that fails,
+    or a study that another process took over, is not written to.
     """
     try:
         yield
     except StoreError:
         raise
     except MapsearchError as error:
-        _end_failed(study, error.problems)
+        _end_failed(study, error.problems, of_its_own=isinstance(error, StudyFailed))
         raise
     except Exception as error:
         _end_failed(study, (printable(f"unexpected {type(error).__name__}: {error}"),))
         raise
     except BaseException:  # Ctrl-C, a request to stop, or whoever iterates lost interest
         study.release_runs()
-        study.set_state("stopped")
+        if study.study().state != "complete":
+            study.set_state("stopped")
         raise
 
 
-def _end_failed(study: StudyHandle, problems: tuple[str, ...]) -> None:
+def _end_failed(study: StudyHandle, problems: tuple[str, ...], *, of_its_own: bool = False) -> None:
     study.release_runs()
     for problem in problems:
         study.add_event("failed", problem)
-    study.set_state("failed")
+    if of_its_own or study.study().state != "complete":
+        study.set_state("failed")

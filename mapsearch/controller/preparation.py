@@ -54,13 +54,19 @@ def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
     """Queue interrupted runs again, and report what has changed since."""
     again = study.release_runs()
     if study.study().state == "failed":
-        finalists = study.facts().finalists or ()
-        again += study.reopen_runs(search.runs_to_redo(study.trials(), study.runs(), finalists))
+        again += reopen_failed_runs(study)
     if again:
         yield Message("resume", f"{again} runs were interrupted or failed, and are run again")
     if task_digest(spec) != study.facts().environment["task_sha256"]:
         yield Message("resume", CHANGED_TASK)
         study.add_event("warning", CHANGED_TASK)
+
+
+def reopen_failed_runs(study: StudyHandle) -> int:
+    """Lets what a failed study tries again wait: runs, and the trials that they decide; gives how many runs."""
+    trials, runs = study.trials(), study.runs()
+    redo = search.runs_to_redo(trials, runs, study.facts().finalists or ())
+    return study.reopen_runs(redo, search.trials_to_redo(trials, runs, redo))
 
 
 def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, StudyFacts]:

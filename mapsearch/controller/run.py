@@ -67,7 +67,8 @@ def run(
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)
             with recorded_end(study), no_exit("the study"):
                 loaded = yield from prepare(study, spec, cache_dir, inline=inline)
-                study.set_state("running")
+                if study.study().state != "complete":  # it stays so if nothing is missing
+                    study.set_state("running")
                 with _open_context(study, spec, cache_dir, loaded) as context:
                     yield from _stages(context)
 

@@ -52,6 +52,8 @@ class Runner:
         self._plans |= plans
         attempts = {key: self._known[key].attempt if key in self._known else 0 for key in plans}
         missing = [replace(plan, attempt=attempts[key] + 1) for key, plan in plans.items() if not self._has_ended(key)]
+        if missing:
+            context.study.set_state("running")
         size = context.spec.execution.cohort
         context.scheduler.submit(search.cohorts(missing, n_workers or context.scheduler.n_workers, size))
         for trial in trials:

@@ -33,6 +33,11 @@ def forbidden_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return _changes(old, new, "")
 
 
+def has_grown(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether the study file asks for another thing than what is stored, wherever that runs; arguments as above."""
+    return any(old.get(key, _UNSET) != new.get(key, _UNSET) for key in {*old, *new} - {*MAY_DIFFER})
+
+
 def _changes(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
     changes = []
     for key in dict.fromkeys((*old, *new)):

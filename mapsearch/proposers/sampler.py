@@ -89,12 +89,12 @@ class Sampler:
     def add(self, params: Params, value: float | None, trial: int) -> int:
         """Report a recipe that was not asked for, such as a control; once per mapsearch trial number and outcome.
 
-        A trial may first be infeasible and then complete: the cause was mended, and its runs were tried again.
+        A trial may have another outcome later: the cause was mended, and its runs were tried again.
         """
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         for known in done:
-            is_infeasible = known.constraints.get("infeasible", 0.0) > 0
-            if known.user_attrs.get("trial") == trial and is_infeasible == (value is None):
+            known_value = None if known.constraints.get("infeasible", 0.0) > 0 else known.value
+            if known.user_attrs.get("trial") == trial and known_value == value:
                 return known.number
         space = self._space["curve" if "lo" in params else "free"]
         rising = self._study.direction == StudyDirection.MAXIMIZE

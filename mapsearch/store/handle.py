@@ -1,14 +1,14 @@
 """`StudyHandle`: the one writer of a study. Every write is one transaction, fenced by the lease."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, update
 
 from mapsearch.core.errors import StudyChanged
 from mapsearch.core.facts import StudyFacts
-from mapsearch.core.growth import forbidden_changes
+from mapsearch.core.growth import forbidden_changes, has_grown
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
 from mapsearch.core.text import storable
@@ -54,7 +54,7 @@ class StudyHandle:
     def update_spec(self, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
         """Takes over the study file as it is now: a study may move and grow, and before its check become another.
 
-        `study_file` is its text, empty where there is none.
+        A complete study that grows is `queued` again. `study_file` is its text, empty where there is none.
 
         Raises:
             StudyChanged: a study that was checked would become another one (`growth.forbidden_changes`).
@@ -63,14 +63,17 @@ class StudyHandle:
         from mapsearch.core.study_file import with_defaults
 
         known = self.study()
-        changes = forbidden_changes(with_defaults(known.spec), json.loads(json.dumps(spec)))
+        before, after = with_defaults(known.spec), json.loads(json.dumps(spec))
+        changes = forbidden_changes(before, after)
         if changes and known.facts.is_checked:
             raise StudyChanged(
                 f"study `{self.name}` is already in the database with other settings: {', '.join(changes)}; "
                 "give the study a new `name`, or restore the old values"
             )
         self._execution = spec.get("execution")
-        self._update_study(spec=spec, folder=folder, **({"study_file": study_file} if study_file else {}))
+        text = {"study_file": study_file} if study_file else {}
+        state = {"state": "queued"} if known.state == "complete" and has_grown(before, after) else {}
+        self._update_study(spec=spec, folder=folder, **text, **state)
 
     def expect_runs(self, n_expected: int) -> None:
         """Says how many runs the whole study will take, at most."""
@@ -156,18 +159,17 @@ class StudyHandle:
         with self._lease.writing() as db:
             return run_rows.release(db, self.id)
 
-    def reopen_runs(self, keys: Sequence[RunKey]) -> int:
-        """Lets runs that ended wait again, and reopens the trials that failed with them; gives how many there were.
+    def reopen_runs(self, keys: Sequence[RunKey], numbers: Collection[int]) -> int:
+        """Lets runs that ended wait again, and with them the trials that they decide; gives how many runs there were.
 
-        A reopened trial will be told to the sampler anew.
+        A trial that waits again will be told to the sampler anew.
         """
         with self._lease.writing() as db:
             for key in keys:
                 run_rows.reopen(db, self.id, key)
-            own = (trials.c.study_id == self.id) & trials.c.number.in_({trial for trial, _, _ in keys})
-            failed = own & trials.c.state.in_(("infeasible", "crashed"))
+            own = (trials.c.study_id == self.id) & trials.c.number.in_(numbers)
             waiting = {"state": "waiting", "value": None, "told": False, "sampler_number": None}
-            db.execute(update(trials).where(failed).values(**waiting))
+            db.execute(update(trials).where(own).values(**waiting))
         return len(keys)
 
     def _trial(self, number: int) -> ColumnElement[bool]:

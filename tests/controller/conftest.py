@@ -1,5 +1,6 @@
 """A study after its controls, steered by the real loop, whose workers do what a test says."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -60,3 +61,10 @@ def with_controls(open_context) -> Callable[..., StudyContext]:
         return context
 
     return open_one
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A study file and a database of its own with the finished study in it."""
+    folder = shutil.copytree(finished[0].parent, tmp_path / "copy")
+    return folder / "study.yaml", f"sqlite:///{folder / 'study.db'}"

@@ -1,15 +1,18 @@
 from dataclasses import replace
+from statistics import fmean
 
 import optuna
 import pytest
-from fake_executor import complete
+from fake_executor import ObedientExecutor, complete
 
 from mapsearch import search
+from mapsearch.controller.preparation import reopen_failed_runs
 from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial
+from mapsearch.executors.scheduler import Scheduler
 from mapsearch.store.handle import StudyHandle
 
 LOGITS = Recipe(output_weight=1.0, temperature=2.0)
@@ -99,7 +102,7 @@ def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with
     redo = search.runs_to_redo(context.trials, context.runs, ())
     numbers = {t.number for t in proposals(context) if t.recipe.mapping.pairs}
     assert {key[0] for key in redo} == numbers
-    context.study.reopen_runs(redo)
+    assert reopen_failed_runs(context.study) == len(redo)
     executor.outcome = complete
     run(context)
     again = [t for t in proposals(context) if t.number in numbers]
@@ -114,3 +117,25 @@ def test_a_search_whose_first_batch_crashes_is_not_gone_on_with(with_controls):
     with pytest.raises(StudyFailed, match="4 crashed: KeyError"):
         run(context)
     assert len(proposals(context)) <= 8
+
+
+def test_a_trial_whose_crashed_run_is_tried_again_gets_its_value_from_all_of_its_runs(with_controls):
+    def crashing(plan):
+        if plan.seed == 1 and plan.trial % 2:
+            return RunResult(plan.key, "crashed", error="out of disk", attempt=plan.attempt)
+        return complete(plan)
+
+    context = with_controls(outcome=crashing, seeds=2)
+    half = next(x for x in try_proposals(context, LOGITS) if isinstance(x, Trial) and x.number % 2)
+    context.study.plan_runs(
+        [replace(search.proposal_plans(context.spec, [half])[0], seed=7)]
+    )  # the stage was cut short
+    assert reopen_failed_runs(context.study) > 0
+    again = replace(context, scheduler=Scheduler(ObedientExecutor(1, (), complete), context.spec.execution))
+    run(again)
+    trial = again.trials[half.number]
+    own = [run for run in again.runs if run.trial == trial.number and run.stage == "search" and run.seed < 2]
+    assert {run.state for run in own} == {"complete"}
+    assert trial.value == fmean(run.value for run in own) != half.value
+    told = optuna.load_study(study_name="tiny", storage=again.study.url).trials
+    assert [t.value for t in told if t.user_attrs.get("trial") == trial.number][-1] == trial.value

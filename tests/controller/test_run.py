@@ -20,13 +20,6 @@ from mapsearch.store.store import Store
 QUICK = {"confirm": {"seeds": 2}}  # where the verdict does not matter
 
 
-@pytest.fixture
-def copied(finished, tmp_path):
-    """A study file and a database of its own with the finished study in it."""
-    folder = shutil.copytree(finished[0].parent, tmp_path / "copy")
-    return folder / "study.yaml", f"sqlite:///{folder / 'study.db'}"
-
-
 def test_a_study_has_every_trial_and_run_once(finished, results):
     trials, runs = results(finished[1])
     assert [t.number for t in trials] == list(range(len(trials)))

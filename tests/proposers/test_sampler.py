@@ -66,10 +66,19 @@ def test_the_free_space_has_a_teacher_layer_or_none_per_student_layer(url):
 def test_adding_a_control_twice_changes_nothing(url):
     here = sampler(url)
     first = here.add(POINT, 0.5, trial=3)
-    assert here.add(POINT, 0.9, trial=3) == first
+    assert here.add(POINT, 0.5, trial=3) == first
     assert here.add(POINT, 0.9, trial=4) != first
     assert [trial.value for trial in history(url)] == [0.5, 0.9]
     assert history(url)[0].params == POINT
+
+
+def test_a_trial_that_was_run_again_is_told_with_its_new_value(url):
+    here = sampler(url)
+    first = here.add(POINT, 0.5, trial=3)
+    second = here.add(POINT, 0.75, trial=3)
+    assert second != first
+    assert here.add(POINT, 0.75, trial=3) == second
+    assert [trial.value for trial in history(url)] == [0.5, 0.75]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

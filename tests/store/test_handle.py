@@ -226,7 +226,7 @@ def test_failed_runs_and_their_trials_wait_again_when_asked(study: StudyHandle) 
         study.set_sampler_number(trial.number, trial.number)
         study.finish_trial(trial.number, state, None)
     study.mark_told([trial.number for trial in TRIALS])
-    assert study.reopen_runs([p.key for p in plans[:2]]) == 2
+    assert study.reopen_runs([p.key for p in plans[:2]], {0, 1}) == 2
     assert [run.state for run in study.runs()] == ["waiting", "waiting", "complete"]
     assert [(t.state, t.sampler_number) for t in study.trials()[:2]] == [("waiting", None)] * 2
     assert study.untold() == []
@@ -240,7 +240,7 @@ def test_a_complete_run_is_never_reopened(study: StudyHandle) -> None:
     study.plan_runs([plan(0)])
     study.start_runs([plan(0)], worker="w0")
     study.finish_run(RunResult(plan(0).key, "complete"), 0.5)
-    study.reopen_runs([plan(0).key])
+    study.reopen_runs([plan(0).key], set())
     assert [run.state for run in study.runs()] == ["complete"]
 
 
@@ -360,7 +360,7 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "start_runs": lambda study: study.start_runs([plan(0)], "w0"),
     "finish_run": lambda study: study.finish_run(RunResult((0, 0, 0), "complete"), 0.9),
     "release_runs": lambda study: study.release_runs(),
-    "reopen_runs": lambda study: study.reopen_runs([(0, 0, 0)]),
+    "reopen_runs": lambda study: study.reopen_runs([(0, 0, 0)], {0}),
 }
 
 
