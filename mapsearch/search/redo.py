@@ -1,0 +1,45 @@
+"""What a study that failed tries again."""
+
+from collections.abc import Collection, Sequence
+
+from mapsearch.core.runs import FINISHED, Run, RunKey, Stage
+from mapsearch.core.trials import Proposer, Trial
+
+PROPOSALS: tuple[Proposer, ...] = ("curve", "free")
+
+
+def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run], finalists: Sequence[int]) -> list[RunKey]:
+    """The runs that a study which failed tries again: all of a stage in which none came through.
+
+    Of a stage that was cut short, so that runs of it wait, the crashed ones are tried again.
+    """
+    stages: dict[str, list[Run]] = {}
+    for run in runs:
+        stages.setdefault(_stage_of(run, trials[run.trial], finalists), []).append(run)
+    redo: list[RunKey] = []
+    for own in stages.values():
+        states = {run.state for run in own}
+        if "complete" not in states:
+            redo += [run.key for run in own if run.state in FINISHED]
+        elif "waiting" in states:
+            redo += [run.key for run in own if run.state == "crashed"]
+    return redo
+
+
+def trials_to_redo(trials: Sequence[Trial], runs: Sequence[Run], redo: Collection[RunKey]) -> set[int]:
+    """The trials whose state and value come from runs that are tried again, whatever the others of them gave."""
+    keys = set(redo)
+    return {run.trial for run in runs if run.key in keys and run.stage == _deciding_stage(trials[run.trial])}
+
+
+def _deciding_stage(trial: Trial) -> Stage:
+    """The stage whose runs close the trial."""
+    deciding: dict[Proposer, Stage] = {"tune": "tune", "matched": "confirm"}
+    return deciding.get(trial.proposer, "search")
+
+
+def _stage_of(run: Run, trial: Trial, finalists: Sequence[int]) -> str:
+    """The runs that stand or fall together: controls and proposals apart, and the finalists but the nominee apart."""
+    if run.stage in ("search", "noise"):
+        return "proposals" if trial.proposer in PROPOSALS else "controls"
+    return "other finalists" if run.stage == "confirm" and run.trial in finalists[1:] else run.stage

@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import pytest
+from search_samples import LOGITS, mapped, run, trial
+
+from mapsearch import search
+from mapsearch.core.runs import RunPlan
+from mapsearch.core.trials import Trial
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ([run(1, 0, 0.4), run(1, 1, 0.6)], ("complete", 0.5)),
+        ([run(1, 0, 0.4), run(1, 1, state="crashed")], ("complete", 0.4)),
+        ([run(1, 0, 0.4), run(1, 1, state="diverged")], ("infeasible", None)),
+        ([run(1, 0, state="oom")], ("infeasible", None)),
+        ([run(1, 0, state="crashed"), run(1, 1, state="crashed")], ("crashed", None)),
+        ([run(1, 0, 0.4), run(1, 5, 0.9), run(2, 0, 0.9), run(1, 0, 0.9, rung=1)], ("complete", 0.4)),
+    ],
+)
+def test_a_trial_is_the_mean_of_the_runs_it_was_given(runs, expected):
+    wanted = [RunPlan(1, mapped(), 0, seed, "search", "valid", 10) for seed in (0, 1)]
+    assert search.outcome(Trial(1, "curve", mapped()), runs, wanted) == expected
+
+
+def test_by_seed_holds_complete_runs_of_the_rung():
+    runs = [run(1, 0, 0.4), run(1, 1, 0.5), run(2, 0, state="oom"), run(3, 0, 0.6, rung=1)]
+    assert search.by_seed(runs, search.SEARCH) == {1: {0: 0.4, 1: 0.5}}
+
+
+def test_noise_is_measured_on_hand_made_mappings():
+    trials = [
+        replace(trial(1, 0.1, control="uniform"), proposer="control"),
+        replace(trial(2, 0.1, control="article"), proposer="control"),
+        trial(3, 0.1),
+        replace(trial(4, 0.1, control="last"), proposer="control"),
+    ]
+    trials.append(replace(trials[0], number=5, control="first"))  # the same recipe once more is no second mapping
+    assert search.noise_table(trials, [run(1), run(2), run(3), run(5)]) == {1: {0: 0.5}}
+
+
+@pytest.mark.parametrize(("n", "kept"), [(2, 2), (8, 3), (40, 10)])
+def test_the_shortlist_is_the_best_quarter_with_features(n, kept):
+    trials = [trial(i, i / 100) for i in range(n)] + [trial(90, 0.99, LOGITS), trial(91, None)]
+    assert [t.number for t in search.shortlist(trials, "maximize")] == list(range(n - 1, n - 1 - kept, -1))
+    assert [t.number for t in search.shortlist(trials, "minimize")] == list(range(kept))
+
+
+def test_finalists_are_ranked_at_the_shortlist_rung():
+    trials = [trial(i, 0.1) for i in range(4)] + [trial(4, 0.1, LOGITS)]
+    runs = [
+        run(i, seed, value, rung=search.TUNE)
+        for i, value in ((0, 0.3), (1, 0.9), (2, 0.6), (4, 1.0))
+        for seed in (0, 1)
+    ]
+    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [1, 2]
+    assert [t.number for t in search.finalists(trials, runs, 9, "minimize")] == [0, 2, 1]
+    assert search.finalists(trials, [], 3, "maximize") == []
+
+
+def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
+    trials = [
+        trial(1, 0.6),
+        trial(2, 0.7),
+        trial(3, 0.7),
+        trial(4, 0.8, LOGITS),
+        trial(5, 0.9, control="article"),
+        trial(6, None),
+    ]
+    assert search.incumbent(trials, "maximize").number == 2
+    assert search.incumbent(trials, "minimize").number == 1
+    assert search.incumbent([], "maximize") is None
+
+
+def test_a_recipe_that_failed_on_one_seed_is_no_finalist():
+    trials = [trial(1, 0.1), trial(2, 0.1)]
+    runs = [run(1, 0, 0.95, rung=search.TUNE), run(1, 1, rung=search.TUNE, state="diverged")]
+    runs += [run(2, seed, 0.9, rung=search.TUNE) for seed in (0, 1)]
+    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [2]
+
+
+def test_of_equal_values_a_proposal_goes_before_a_control_and_equal_recipes_count_once():
+    control = replace(trial(1, 0.5, control="uniform"), proposer="control")
+    twin = replace(trial(2, 0.5), recipe=control.recipe)
+    assert [t.number for t in search.shortlist([control, twin, trial(3, 0.5)], "maximize")] == [2, 3]
