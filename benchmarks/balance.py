@@ -63,9 +63,7 @@ def measure(n_seeds: int, steps: int, lr: float) -> dict[str, dict[str, list[Run
     spec = load_study(STUDY)
     train = spec.train.model_copy(update={"steps": steps, "lr": lr})
     with tempfile.TemporaryDirectory() as folder:
-        loaded = load_task(
-            spec.model_copy(update={"train": train, "execution": Execution(devices="cpu")}), Path(folder)
-        )
+        loaded = load_task(spec.task_reference(Path(folder)), Execution(devices="cpu"))
     space = _space(loaded)
     names = [(regime, name, recipe) for regime, own in recipes().items() for name, recipe in own.items()]
     results: dict[str, dict[str, list[RunResult]]] = {}

@@ -8,6 +8,7 @@ from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.search import forecast_stages
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
@@ -18,12 +19,12 @@ from mapsearch.tasks.precision import forward_in
 
 def layers_of(spec: StudySpec, storage: str) -> dict[str, tuple[Layer, ...]]:
     """All layers of both networks, `student` and `teacher`, as seen on one training batch."""
-    return _layers(load_task(spec, cache_folder(storage, spec.name)), spec)
+    return _layers(_loaded(spec, storage), spec)
 
 
 def similarity_of(spec: StudySpec, storage: str) -> Similarity:
     """The similarity of the layers that take part, measured now."""
-    loaded = load_task(spec, cache_folder(storage, spec.name))
+    loaded = _loaded(spec, storage)
     layers = _layers(loaded, spec)
     student = choose_layers("student", loaded.new_student(spec.seed), layers["student"], spec.layers.student)
     teacher = choose_layers("teacher", loaded.teacher, layers["teacher"], spec.layers.teacher)
@@ -32,7 +33,11 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
 
 def check_of(spec: StudySpec, storage: str) -> CheckReport:
     """The preflight of a study: all findings, and a forecast of what it will cost."""
-    return with_forecast(check(load_task(spec, cache_folder(storage, spec.name)), spec), spec)
+    return with_forecast(check(_loaded(spec, storage), spec), forecast_stages(spec), spec.execution)
+
+
+def _loaded(spec: StudySpec, storage: str) -> LoadedTask:
+    return load_task(spec.task_reference(cache_folder(storage, spec.name)), spec.execution)
 
 
 def _layers(loaded: LoadedTask, spec: StudySpec) -> dict[str, tuple[Layer, ...]]:

@@ -1,7 +1,7 @@
 """The first two stages of a study: its task is loaded and checked, its networks are compared."""
 
 import platform
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,8 +12,12 @@ from mapsearch.check import check, raise_for_errors
 from mapsearch.controller.context import Update
 from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.events import Message
-from mapsearch.core.facts import StudyFacts
+from mapsearch.core.facts import Network, StudyFacts
+from mapsearch.core.findings import CheckReport
+from mapsearch.core.forecast import StageForecast
+from mapsearch.core.layers import Layer
 from mapsearch.core.metrics import storable
+from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.report.similarity import similarity_sentence
 from mapsearch.similarity.measure import measure_similarity
@@ -35,29 +39,35 @@ def prepare(
 
     Workers load it themselves, and need the memory.
     """
-    study.expect_runs(sum(stage.n_runs for stage in search.forecast_stages(spec)))
+    task, stages = spec.task_reference(cache_dir), search.forecast_stages(spec)
+    digest = task_digest(task)
+    study.expect_runs(sum(stage.n_runs for stage in stages))
     checked = None
     if not study.facts().is_checked:
         study.set_state("checking")
         yield Message("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
-        checked = load_task(spec, cache_dir)
-        study.record_facts((yield from _check_and_compare(checked, spec)))
-    yield from _resume(study, spec)
+        checked = load_task(task, spec.execution)
+        report = yield from _check(checked, spec, stages)
+        similarity = yield from _compare(checked, spec, report)
+        environment = {**_environment(checked.device), "task_sha256": digest}
+        layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
+        study.record_facts(StudyFacts(environment, storable(report.teacher_metrics), layers, similarity))
+    yield from _resume(study, digest)
     if inline:
-        return checked or load_task(spec, cache_dir)
+        return checked or load_task(task, spec.execution)
     checked = None
     free_unused_memory()
     return None
 
 
-def _resume(study: StudyHandle, spec: StudySpec) -> Iterator[Update]:
+def _resume(study: StudyHandle, digest: str) -> Iterator[Update]:
     """Queue interrupted runs again, and report what has changed since."""
     again = study.release_runs()
     if study.study().state == "failed":
         again += reopen_failed_runs(study)
     if again:
         yield Message("resume", f"{again} runs were interrupted or failed, and are run again")
-    if task_digest(spec) != study.facts().environment["task_sha256"]:
+    if digest != study.facts().environment["task_sha256"]:
         yield Message("resume", CHANGED_TASK)
         study.add_event("warning", CHANGED_TASK)
 
@@ -69,26 +79,27 @@ def reopen_failed_runs(study: StudyHandle) -> int:
     return study.reopen_runs(redo, search.trials_to_redo(trials, runs, redo))
 
 
-def _check_and_compare(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, StudyFacts]:
+def _check(
+    loaded: LoadedTask, spec: StudySpec, stages: Sequence[StageForecast]
+) -> Generator[Update, None, CheckReport]:
     yield from loaded.messages
-    report = with_forecast(check(loaded, spec), spec)
+    report = with_forecast(check(loaded, spec), stages, spec.execution)
     yield from (Message("check", f"{f.level}: {f.message}") for f in report.findings if f.level == "warning")
     raise_for_errors(report)
     teacher = ", ".join(f"{name} {value:.4g}" for name, value in report.teacher_metrics.items())
     yield Message("check", f"teacher on the validation data: {teacher}")
     yield Message("check", report.forecast)
+    return report
+
+
+def _compare(loaded: LoadedTask, spec: StudySpec, report: CheckReport) -> Generator[Update, None, Similarity]:
     similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
     yield Message("compare", similarity_sentence(similarity))
-    return StudyFacts(
-        environment={**_environment(loaded), "task_sha256": task_digest(spec)},
-        teacher=storable(report.teacher_metrics),
-        layers={"student": report.student, "teacher": report.teacher},
-        similarity=similarity,
-    )
+    return similarity
 
 
-def _environment(loaded: LoadedTask) -> dict[str, str]:
+def _environment(where: torch.device) -> dict[str, str]:
     """What a later reader needs to know about this machine."""
-    device = torch.cuda.get_device_name(loaded.device) if loaded.device.type == "cuda" else platform.processor()
+    device = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.processor()
     versions = {"mapsearch": __version__, "torch": torch.__version__, "optuna": version("optuna")}
     return {"python": platform.python_version(), "system": platform.platform(), "device": device, **versions}

@@ -85,7 +85,7 @@ def _open_context(
         executor = InlineExecutor(Session(loaded, space, spec.train, spec.execution.cache_bytes))
     else:
         device = spec.execution.first_device
-        setup = Setup(spec.task, spec.folder, spec.options, cache_dir, spec.train, spec.execution, device, space)
+        setup = Setup(spec.task_reference(cache_dir), spec.train, spec.execution, device, space)
         executor = LocalExecutor(setup)
     scheduler = Scheduler(executor, spec.execution)
     with Interrupt() as interrupt, closing(scheduler):

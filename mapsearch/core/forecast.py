@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mapsearch.core.runs import Stage
-from mapsearch.core.spec import StudySpec
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,7 @@ class StageForecast:
     n_steps: int
 
 
-def forecast_text(
-    spec: StudySpec, stages: Sequence[StageForecast], step_seconds: float, run_seconds: float, n_workers: int
-) -> str:
+def forecast_text(stages: Sequence[StageForecast], step_seconds: float, run_seconds: float, n_workers: int) -> str:
     """The forecast as a sentence.
 
     Args:
@@ -29,11 +26,12 @@ def forecast_text(
     """
     n_runs, n_steps = sum(s.n_runs for s in stages), sum(s.n_runs * s.n_steps for s in stages)
     seconds = (n_steps * step_seconds + n_runs * run_seconds) / n_workers
+    lengths = sorted({s.n_steps for s in stages})
     parts = ", ".join(f"{s.stage} {s.n_runs}" for s in stages)
     workers = "1 worker" if n_workers == 1 else f"{n_workers} workers"
     return (
-        f"forecast: about {n_runs} runs ({parts}) of {', '.join(str(spec.n_steps(rung)) for rung in range(3))} steps, "
-        f"{n_steps / spec.train.steps:.0f} full-run equivalents, at least {duration(seconds)} on {workers}"
+        f"forecast: about {n_runs} runs ({parts}) of {', '.join(map(str, lengths))} steps, "
+        f"{n_steps / lengths[-1]:.0f} full-run equivalents, at least {duration(seconds)} on {workers}"
     )
 
 

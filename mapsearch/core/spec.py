@@ -15,6 +15,7 @@ from mapsearch.core.search_spec import ConfirmSpec, SearchSpec
 from mapsearch.core.section import Section
 from mapsearch.core.similarity_spec import SimilaritySpec
 from mapsearch.core.space_spec import SpaceSpec
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.text import shortened
 from mapsearch.core.train_spec import TrainSpec
 
@@ -89,6 +90,10 @@ class StudySpec(Section):
         if problem := direction_problem(info.data.get("metric", ""), value):
             raise ValueError(problem)
         return value
+
+    def task_reference(self, cache_dir: Path) -> TaskReference:
+        """The study's task, with the folder where it may keep what is dear to make."""
+        return TaskReference(self.task, self.folder, self.options, cache_dir)
 
     def n_steps(self, rung: int) -> int:
         """Optimizer steps of a run at that rung (0, 1 or 2), at least two."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mapsearch.core.events import Message, Progress
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunResult
 from mapsearch.core.space import RecipeSpace
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import CohortSplit
 
@@ -17,10 +17,7 @@ from mapsearch.distill import CohortSplit
 class Setup:
     """What a worker needs to begin; everything in it can be pickled."""
 
-    task: str
-    folder: Path
-    options: dict[str, Any]
-    cache_dir: Path
+    task: TaskReference
     train: TrainSpec
     execution: Execution
     device: str

@@ -49,5 +49,5 @@ def open_session(setup: Setup) -> Session:
         TaskError: the task cannot be loaded or used.
     """
     torch.set_num_threads(setup.execution.threads)
-    task = import_task(setup.task, setup.folder, setup.options, setup.cache_dir)
+    task = import_task(setup.task)
     return Session(open_task(task, setup.device), setup.space, setup.train, setup.execution.cache_bytes)

@@ -9,7 +9,8 @@ from torch import nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.events import Message
-from mapsearch.core.spec import StudySpec
+from mapsearch.core.execution import Execution
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.tasks.devices import choose_device
 from mapsearch.tasks.importing import import_task
 from mapsearch.tasks.loaded_task import EverySecond, LoadedTask
@@ -47,14 +48,14 @@ def open_task(task: Task, device: str) -> LoadedTask:
     return LoadedTask(task, teacher, train, valid, test, where, messages)
 
 
-def load_task(spec: StudySpec, cache_dir: Path) -> LoadedTask:
-    """The study's task made ready in this process, with the threads the study asks for.
+def load_task(reference: TaskReference, execution: Execution) -> LoadedTask:
+    """A study's task made ready in this process, on the first device and with the threads that the study asks for.
 
     Raises:
         TaskError: the task cannot be loaded or used.
     """
-    torch.set_num_threads(spec.execution.threads)
-    return open_task(import_task(spec.task, spec.folder, spec.options, cache_dir), spec.execution.first_device)
+    torch.set_num_threads(execution.threads)
+    return open_task(import_task(reference), execution.first_device)
 
 
 def cache_folder(storage: str, study: str) -> Path:
@@ -64,10 +65,9 @@ def cache_folder(storage: str, study: str) -> Path:
     return beside / "mapsearch-cache" / study
 
 
-def task_digest(spec: StudySpec) -> str:
+def task_digest(reference: TaskReference) -> str:
     """SHA-256 of the task's file, to notice that it changed; empty for a task of an installed package."""
-    path = spec.folder / spec.task.rpartition(":")[0]
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return hashlib.sha256(reference.file.read_bytes()).hexdigest() if reference.file.is_file() else ""
 
 
 def _check_data(name: str, data: Any, least: int) -> None:

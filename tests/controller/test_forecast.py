@@ -5,19 +5,24 @@ from mapsearch import search
 from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.study_file import load_study
+from mapsearch.search import forecast_stages
 
 SECONDS = {"step": 0.01, "evaluation": 0.5}
 
 
+def forecast_of(study, **measured):
+    return with_forecast(CheckReport((), **measured), forecast_stages(study), study.execution)
+
+
 def test_the_forecast_counts_the_searchs_stages_at_the_measured_speed_on_the_studys_workers(spec):
-    report = with_forecast(CheckReport((), seconds=SECONDS), spec(execution={"workers": 3}))
+    report = forecast_of(spec(execution={"workers": 3}), seconds=SECONDS)
     assert re.match(
         r"forecast: about \d+ runs \(tune 6, noise 5, .* at least \d+ (s|min|h) on 3 workers", report.forecast
     )
 
 
 def test_without_a_timed_step_there_is_none(spec):
-    assert with_forecast(CheckReport(()), spec()).forecast == ""
+    assert forecast_of(spec()).forecast == ""
 
 
 def test_a_finished_study_took_at_most_the_runs_that_were_forecast(finished, results):

@@ -1,7 +1,6 @@
 import pytest
 
 from mapsearch.core.forecast import StageForecast, duration, forecast_text
-from mapsearch.core.spec import StudySpec
 
 STAGES = (
     StageForecast("tune", 20, 120), StageForecast("noise", 10, 45), StageForecast("search", 52, 45),
@@ -9,12 +8,8 @@ STAGES = (
 )  # fmt: skip
 
 
-def spec(**keys):
-    return StudySpec(name="s", task="task.py:T", **keys)
-
-
 def test_the_sentence():
-    sentence = forecast_text(spec(), STAGES, step_seconds=0.01, run_seconds=0.5, n_workers=2)
+    sentence = forecast_text(STAGES, step_seconds=0.01, run_seconds=0.5, n_workers=2)
     for part in (
         "198 runs (tune 20, noise 10, search 52, shortlist 26, confirm 90)", "45, 120, 300 steps",
         "118 full-run equivalents", "4 min on 2 workers",

@@ -18,6 +18,7 @@ from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.executors import local
 from mapsearch.executors.base import Setup, WorkerDied
@@ -35,7 +36,7 @@ SPACE = make_space(load(Clusters()))
 
 def setup(task: str = "Clusters", workers: int = 1, stall_seconds: float = 60.0, **options: object) -> Setup:
     execution = Execution(devices="cpu", workers=workers, stall_seconds=stall_seconds)
-    return Setup(f"small_tasks.py:{task}", HERE, options, Path(), TRAIN, execution, "cpu", SPACE)
+    return Setup(TaskReference(f"small_tasks.py:{task}", HERE, options, Path()), TRAIN, execution, "cpu", SPACE)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.tasks.importing import import_task
 
 SOURCE = """
@@ -55,4 +56,6 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def build(folder):
     """Builds the task of a reference, by default that of the folder's task file."""
-    return lambda reference="task.py:Small", **options: import_task(reference, folder, options, folder / "cache")
+    return lambda reference="task.py:Small", **options: import_task(
+        TaskReference(reference, folder, options, folder / "cache")
+    )

@@ -12,7 +12,7 @@ from mapsearch.tasks.loading import load_task, open_task
 
 def test_a_study_becomes_a_loaded_task(folder):
     spec = StudySpec(name="s", task="task.py:Small", folder=folder, execution={"devices": "cpu"})
-    loaded = load_task(spec, folder)
+    loaded = load_task(spec.task_reference(folder), spec.execution)
     assert isinstance(loaded.teacher, nn.Linear)
     assert not loaded.teacher.training
     assert not any(p.requires_grad for p in loaded.teacher.parameters())

@@ -14,6 +14,7 @@ import torch
 from mapsearch.check import check
 from mapsearch.core.errors import TaskError
 from mapsearch.core.study_file import load_study
+from mapsearch.core.task_reference import TaskReference
 from mapsearch.tasks.importing import import_task
 from mapsearch.tasks.loading import open_task
 
@@ -41,7 +42,7 @@ def test_names_are_given_once():
 
 def task(study, cache_dir, **options):
     spec = load_study(ROOT / "studies" / study / "study.yaml")
-    return import_task(spec.task, spec.folder, {**spec.options, **options}, cache_dir)
+    return import_task(TaskReference(spec.task, spec.folder, {**spec.options, **options}, cache_dir))
 
 
 def test_fashion_mnist_says_how_to_get_its_data(tmp_path):
