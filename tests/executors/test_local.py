@@ -245,7 +245,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_message_is_reported():
 
 def test_a_process_that_cannot_start_is_a_worker_that_died(open_scheduler, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    too_much_for_a_pipe = replace(setup(), options={"x": "y" * 3_000_000})
+    too_much_for_a_pipe = setup(x="y" * 3_000_000)
     with pytest.raises(StudyFailed, match=r"exit code 1\) before it had loaded the task"):
         list(run(open_scheduler(too_much_for_a_pipe), [make_plans(Recipe())]))
 
@@ -255,4 +255,9 @@ def test_a_thread_that_a_broken_task_left_behind_holds_up_nobody(open_scheduler,
     code = "import threading\nthreading.Thread(target=threading.Event().wait).start()\nraise OSError('broken')\n"
     (tmp_path / "threaded.py").write_text(code)
     with pytest.raises(StudyFailed, match="broken"):
-        list(run(open_scheduler(replace(setup(), task="threaded.py:X", folder=tmp_path)), [make_plans(Recipe())]))
+        list(
+            run(
+                open_scheduler(replace(setup(), task=TaskReference("threaded.py:X", tmp_path, {}, Path()))),
+                [make_plans(Recipe())],
+            )
+        )
