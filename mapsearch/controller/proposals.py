@@ -61,7 +61,7 @@ def _open_sampler(context: StudyContext) -> Sampler:
     spec, study, space = context.spec, context.study, context.space
     return Sampler(
         study.url, spec.name, spec.direction, spec.space, len(space.student), len(space.teacher),
-        spec.search.sampler, spec.seed, study.study().created_at,
+        spec.search.sampler, spec.seed, study.study().created_at, study.guarded,
     )  # fmt: skip
 
 

@@ -94,13 +94,21 @@ def _usable(engine: Engine) -> Iterator[None]:
     """Database errors say that the database cannot be used; nothing stays open, as an engine connects again."""
     try:
         yield
-    except DBAPIError as error:
+    except Exception as error:
+        failed = failure_behind(error)
+        if failed is None:
+            raise
         raise StoreError(
-            f"{shown(engine.url)}: the study database cannot be used: {reason(error)}; "
+            f"{shown(engine.url)}: the study database cannot be used: {reason(failed)}; "
             "check the URL given by --storage or MAPSEARCH_STORAGE"
         ) from None
     finally:
         engine.dispose()
+
+
+def failure_behind(error: Exception) -> DBAPIError | None:
+    """The database's own error in an error of ours, or of another library that uses the same database."""
+    return next((cause for cause in (error, error.__cause__) if isinstance(cause, DBAPIError)), None)
 
 
 def reason(error: DBAPIError) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StudyNotFound, did_you_mean
-from mapsearch.store.connect import reason, shown, sqlite_file
+from mapsearch.store.connect import failure_behind, reason, shown, sqlite_file
 from mapsearch.store.schema import studies
 from mapsearch.store.sqlite import ReadOnlyFile, file_identity
 
@@ -104,6 +104,19 @@ class Database:
     @property
     def _shown(self) -> str:
         return shown(self._reader.url)
+
+    @contextmanager
+    def failures_of_others(self) -> Iterator[None]:
+        """Another library uses the same database here: where that fails it, the error is told as one of ours.
+
+        Raises:
+            DatabaseFailed: the database failed.
+        """
+        try:
+            yield
+        except Exception as error:
+            with self._failures():
+                raise failure_behind(error) or error from None
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import ColumnElement, insert, update
@@ -39,6 +40,10 @@ class StudyHandle:
     def stop_requested(self) -> bool:
         """Whether the study was asked to stop, as of the last write or renewal of the lease."""
         return self._lease.stop_requested
+
+    def guarded(self) -> AbstractContextManager[None]:
+        """Around what another library writes to the study database: the study must be ours before and after it."""
+        return self._lease.guarding()
 
     # The study
 

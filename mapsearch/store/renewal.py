@@ -52,6 +52,24 @@ class HeldLease:
             self._tell_outage(db)
             yield db
 
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Another library writes to the study database here, in transactions of its own.
+
+        They cannot be fenced: the lease is asked for before them, when a server out of reach is waited for, and after
+        them, so that nothing is made of what was written while another process took over.
+
+        Raises:
+            StudyBusy: another process took over.
+            DatabaseFailed: the database failed.
+        """
+        with self.writing():
+            pass
+        with self._database.failures_of_others():
+            yield
+        with self.writing():
+            pass
+
     def _tell_outage(self, db: Connection) -> None:
         seconds, self._database.outage_seconds = self._database.outage_seconds, 0.0
         if seconds:

@@ -1,14 +1,17 @@
 import logging
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from statistics import fmean
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from mapsearch.core.errors import DatabaseFailed, StudyBusy
 from mapsearch.core.space_spec import SpaceSpec
-from mapsearch.proposers.sampler import N_STARTUP, Sampler
+from mapsearch.proposers.sampler import N_STARTUP, Sampler, create_tables
+from mapsearch.store import database
+from mapsearch.store.store import Store
 
 POINT = {
     "feature_share": 0.5,
@@ -34,8 +37,8 @@ def new_database(path):
     return f"sqlite:///{path}"
 
 
-def sampler(url, name="study", direction="maximize", kind="tpe", seed=0):
-    return Sampler(url, name, direction, SpaceSpec(), 2, 4, kind, seed, "2026-11-22")
+def sampler(url, name="study", direction="maximize", kind="tpe", seed=0, guard=nullcontext):
+    return Sampler(url, name, direction, SpaceSpec(), 2, 4, kind, seed, "2026-11-22", guard)
 
 
 def history(url, name="study"):
@@ -168,3 +171,107 @@ def test_nothing_is_logged(url, caplog, capfd):
     sampler(url)
     assert [record for record in caplog.records if record.levelno < logging.WARNING and "optuna" in record.name] == []
     assert capfd.readouterr() == ("", "")
+
+
+class FailsOnce:
+    """A guard: of the exchange of that number, the first try fails when all of it is done."""
+
+    def __init__(self, exchange):
+        self.n_begun, self.exchange = 0, exchange
+
+    @contextmanager
+    def __call__(self):
+        self.n_begun += 1
+        yield
+        if self.n_begun == self.exchange:
+            raise DatabaseFailed("the server is gone")
+
+
+def exchanges(here):
+    number, _ = here.ask("free", draw=0, trial=1)
+    here.tell(number, 0.5)
+    here.tell(here.ask("free", draw=1, trial=2)[0], None)
+    here.add(POINT, 0.25, trial=3)
+    here.forget(here.ask("curve", draw=2, trial=4)[0])
+    here.ask("curve", draw=3, trial=5)
+    here.forget_all_but([])
+
+
+def outcomes(url):
+    """What the sampler learns from: not what failed or was asked twice."""
+    finished = [t for t in history(url) if t.state == TrialState.COMPLETE]
+    return [(t.params, t.value, t.constraints, t.user_attrs) for t in finished]
+
+
+@pytest.mark.parametrize("exchange", range(1, 11))
+def test_an_exchange_in_which_the_database_fails_is_repeated_and_leaves_nothing_twice(url, tmp_path, exchange):
+    exchanges(sampler(url, kind="random"))
+    failed, guard = new_database(tmp_path / "failed.db"), FailsOnce(exchange)
+    exchanges(sampler(failed, kind="random", guard=guard))
+    assert guard.n_begun == 11, "one was repeated"
+    assert outcomes(failed) == outcomes(url)
+    assert not [t for t in history(failed) if t.state == TrialState.RUNNING]
+
+
+def test_a_database_that_fails_again_is_an_error(url):
+    @contextmanager
+    def failing():
+        raise DatabaseFailed("the server is gone")
+        yield
+
+    with pytest.raises(DatabaseFailed, match="gone"):
+        sampler(url, guard=failing)
+
+
+@pytest.mark.postgres
+def test_a_server_that_goes_away_is_waited_for_before_and_while_it_is_asked(server, postgresql_url, monkeypatch):
+    with Store.open(postgresql_url, create_more=create_tables) as store:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits") as study, closing(sampler(postgresql_url, guard=study.guarded)) as here:
+            monkeypatch.setattr(database.time, "sleep", lambda seconds: server(open=True))
+            server(open=False)
+            first, _ = here.ask("free", draw=0, trial=0)
+            ask, n_asked = here._study.ask, []
+
+            def ask_into_the_void(space):
+                n_asked.append(1)
+                if len(n_asked) == 1:
+                    server(open=False)
+                return ask(space)
+
+            monkeypatch.setattr(here._study, "ask", ask_into_the_void)
+            second, _ = here.ask("free", draw=1, trial=1)
+            here.tell(first, 0.5)
+            here.tell(second, 0.25)
+            told = [t.value for t in here._study.trials if t.state == TrialState.COMPLETE]
+        assert [event.kind for event in store.events("digits")] == ["database", "database"]
+    assert len(n_asked) == 2
+    assert told == [0.5, 0.25]
+
+
+@pytest.mark.postgres
+def test_a_server_that_stays_away_is_an_error_of_ours(server, postgresql_url, monkeypatch):
+    with Store.open(postgresql_url, create_more=create_tables) as store:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits") as study, closing(sampler(postgresql_url, guard=study.guarded)) as here:
+            monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
+            server(open=False)
+            with pytest.raises(DatabaseFailed, match="again"):
+                here.ask("free", draw=0, trial=0)
+
+
+def test_a_controller_that_lost_its_study_asks_and_tells_nothing(url):
+    with Store.open(url) as store, Store.open(url) as other:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits", lease_seconds=0) as study:
+            here = sampler(url, guard=study.guarded)
+            number, _ = here.ask("free", draw=0, trial=0)
+            with other.control("digits"):
+                before = history(url)
+                for write in (
+                    lambda: here.ask("free", draw=1, trial=1), lambda: here.tell(number, 0.5),
+                    lambda: here.add(POINT, 0.5, trial=2), lambda: here.forget(number), lambda: here.forget_all_but([]),
+                ):  # fmt: skip
+                    with pytest.raises(StudyBusy, match="took over"):
+                        write()
+                assert history(url) == before

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.recipe import Recipe
@@ -231,3 +232,11 @@ def test_texts_that_no_database_takes_are_written_out(store: Store, study: Study
     study.add_event("failed", bad)
     (run,), (event, *_) = store.run_summaries("digits"), store.events("digits")
     assert run.error == run.notes[0] == event.message == r"tape\x00 \udc80 is full"
+
+
+def test_what_another_library_cannot_create_is_told_as_ours(sqlite_url: str) -> None:
+    def create(_: str) -> None:
+        raise RuntimeError("the library's own words") from OperationalError("CREATE", {}, Exception("disk is full"))
+
+    with pytest.raises(StoreError, match=r"cannot be used: disk is full; .*--storage"):
+        Store.open(sqlite_url, create_more=create)

@@ -1,33 +1,15 @@
 """A PostgreSQL server that goes away for a while is waited for; one that stays away is an error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
 from mapsearch.core.errors import DatabaseFailed
 from mapsearch.store import database
 from mapsearch.store.store import Store
 
 pytestmark = pytest.mark.postgres
-
-
-@pytest.fixture
-def server(postgresql_server: str, postgresql_url: str) -> Iterator[Callable[..., None]]:
-    """`server(open=False)` ends all connections to the database and lets no new ones in."""
-    engine, name = create_engine(postgresql_server, isolation_level="AUTOCOMMIT"), make_url(postgresql_url).database
-
-    def switch(*, open: bool) -> None:
-        with engine.connect() as db:
-            db.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {open}"))
-            if not open:
-                end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-                db.execute(text(end), {"name": name})
-
-    yield switch
-    switch(open=True)
-    engine.dispose()
 
 
 def test_a_server_that_comes_back_is_waited_for_and_told_of_once(

@@ -360,6 +360,7 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "start_runs": lambda study: study.start_runs([plan(0)], "w0"),
     "finish_run": lambda study: study.finish_run(RunResult((0, 0, 0), "complete"), 0.9),
     "release_runs": lambda study: study.release_runs(),
+    "guarded": lambda study: study.guarded().__enter__(),
     "reopen_runs": lambda study: study.reopen_runs([(0, 0, 0)], {0}),
 }
 

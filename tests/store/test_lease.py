@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,34 +48,6 @@ def test_a_study_is_free_after_an_error(store: Store, second: Store) -> None:
         raise ZeroDivisionError
     with second.control("digits"):
         pass
-
-
-def test_a_lease_is_renewed_while_nothing_is_written(
-    store: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
-) -> None:
-    with store.control("digits", lease_seconds=0.3) as study:
-        study.set_state("running")
-        rewrite(lease_until=0.0)  # as if all of it had passed; what nobody holds has stopped
-        eventually(lambda: store.study("digits").state == "running")
-
-
-def test_the_renewal_notices_that_the_study_was_asked_to_stop(
-    store: Store, second: Store, eventually: Callable[..., None]
-) -> None:
-    with store.control("digits", lease_seconds=0.3) as study:
-        second.request_stop("digits")
-        eventually(lambda: study.stop_requested)
-
-
-def test_the_renewal_ends_when_another_took_over_and_leaves_the_lease_to_it(
-    store: Store, second: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
-) -> None:
-    with store.control("digits", lease_seconds=0.3) as study:
-        rewrite(lease_owner="another", lease_epoch=study.epoch + 1, lease_until=2.0**32)
-        eventually(lambda: not any(thread.name == "lease of digits" for thread in threading.enumerate()))
-        with pytest.raises(StudyBusy, match="took over from this process"):
-            study.set_state("failed")
-    assert not _is_free(second)
 
 
 def test_an_expired_lease_that_nobody_took_still_writes(store: Store, rewrite: Callable[..., None]) -> None:
