@@ -1,13 +1,13 @@
 """A study as `show` tells of it: runs are summed up in SQL, and no row is loaded that is not shown."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from types import NoneType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, func, or_, select
 
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.summaries import StudyCost, StudyOverview, TrialSummary
@@ -101,11 +101,16 @@ def _confirmed(db: Connection, own: ColumnElement[bool]) -> dict[int, list[float
 
 
 def _troubles(db: Connection, own: ColumnElement[bool]) -> dict[int, dict[str, None]]:
-    c, found = runs.c, defaultdict[int, dict[str, None]](dict)  # a dict keeps the order in which texts came
-    rows = select(c.trial, c.error, c.notes).where(own, or_(c.error != "", c.notes.is_not(None)))
-    for trial, error, notes in db.execute(rows.order_by(c.trial, c.rung, c.seed)):
-        expect((list, NoneType), notes=notes)
-        found[trial] |= dict.fromkeys(text for text in (error, *(notes or ())) if text)
+    """The texts of each trial in the order in which they came, as keys; what runs have in common is loaded once."""
+    c, notes, found = runs.c, cast(runs.c.notes, Text), defaultdict[int, dict[str, None]](dict)
+    place = func.row_number().over(partition_by=(c.trial, c.error, notes), order_by=(c.rung, c.seed)).label("place")
+    every = select(c.trial, c.rung, c.seed, c.error, notes.label("notes"), place)
+    told = every.where(own, or_(c.error != "", c.notes.is_not(None))).subquery().c
+    rows = select(told.trial, told.error, told.notes).where(told.place == 1)
+    for trial, error, written in db.execute(rows.order_by(told.trial, told.rung, told.seed)):
+        said = json.loads(written) if written else []
+        expect(list, notes=said)
+        found[trial] |= dict.fromkeys(text for text in (error, *said) if text)
     return found
 
 
