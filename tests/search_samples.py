@@ -28,9 +28,6 @@ SIMILARITY = Similarity(
 LOGITS = Recipe(output_weight=3.0, temperature=4.0)
 
 
-STRONG = Recipe(output_weight=1.0, temperature=4.0, output_loss="dkd")
-
-
 def mapped(teacher="t.0", weight=1.0, **fields):
     fields = {"feature_share": 0.5} | fields
     return Recipe(LayerMapping((Pair("s.0", teacher, weight), Pair("s.1", "t.3", weight))), **fields)

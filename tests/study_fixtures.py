@@ -117,7 +117,7 @@ class Diverging(Clusters):
 
     def student(self):
         self.n_students += 1
-        return Net(8, 2, patience=2, loud=True) if self.n_students > 20 and self.n_students % 3 == 0 else Net(8, 2)
+        return Net(8, 2, patience=2, loud=True) if self.n_students > 21 and self.n_students % 3 == 1 else Net(8, 2)
 '''
 
 STUDY: dict[str, Any] = {

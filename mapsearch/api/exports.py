@@ -100,6 +100,7 @@ def _verify(study: Study, to: str, path: Path, source: ExportSource, storage: st
 
     spec = stored_study(study.spec, study.folder)
     loaded = load_task(spec.task_reference(cache_folder(storage, spec.name)), spec.execution)
+    loaded.task.output_form = study.facts.outputs
     space = RecipeSpace(study.facts.layers["student"], study.facts.layers["teacher"])
     report = verify(path, to, source, loaded, space, spec.train)
     said = f"verified, one batch: loss {report.loss_exported:.6g} in the file, {report.loss_in_trial:.6g} in the trial"

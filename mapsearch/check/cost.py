@@ -13,9 +13,9 @@ from mapsearch.check.steps import open_steps
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
-from mapsearch.tasks.contents import why_not_fixed
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes
+from mapsearch.training.caching import why_not_cached
 from mapsearch.training.memory import state_bytes, step_memory
 from mapsearch.training.memory_format import choose_memory_format
 from mapsearch.training.teacher_batches import OUTPUTS, open_teacher
@@ -62,7 +62,7 @@ def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: Re
     if not limit:
         log.add("ok", "cache.off", f"off (`execution.cache_bytes: 0`): {LIVE_TEACHER}")
         return False
-    if why := why_not_fixed(loaded):
+    if why := why_not_cached(loaded, spec.train):
         log.add("ok", "cache.varying_samples", f"{why}: {LIVE_TEACHER}")
         return False
     if needed > limit:

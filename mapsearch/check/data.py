@@ -11,13 +11,14 @@ from mapsearch.core.findings import Level
 from mapsearch.core.similarity import MIN_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
+from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.labels import integer_labels
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import UNLABELLED, Task
+from mapsearch.tasks.task import Task
 
 MAX_OVERLAP_SHARE = 0.01
 """Share of a data set that may occur in another one before the study is refused."""
@@ -68,8 +69,8 @@ def _rule(code: str, scores: ClassScores | None) -> str:
         classes = f"be a class from 0 to {scores.n_classes - 1}" if scores else "not be negative"
         return f"a label must {classes}, or {UNLABELLED} where there is none"
     return (
-        "outputs are matched as class scores, so labels must be whole numbers or shares that sum to one; if the "
-        "outputs are class scores after all, return None from `labels(batch)`"
+        "labels of classes must be whole numbers or shares that sum to one; set `outputs: values` or `outputs: labels` "
+        "in the study file if the outputs are no class scores, or return None from `labels(batch)`"
     )
 
 
@@ -98,14 +99,15 @@ def _report_labels(log: FindingLog, seen: SamplesRead) -> None:
 
 
 def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> None:
-    """Whether the mask fits the token layers and the logits, or is missing where there is padding."""
+    """Whether the mask fits the token layers and the outputs, or is missing where there is padding."""
     mask, n = loaded.task.mask(batch), batch_size(batch)
     positions = {
         f"the tokens of `{x.path}`": x.positions for x in (*space.student, *space.teacher) if x.kind == "tokens"
     }
     with torch.no_grad():
-        logits = matched_outputs(loaded.task, forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
-    positions |= {"the logits": tuple(logits.shape[1:-1])} if logits.ndim > 2 else {}
+        outputs = matched_outputs(loaded.task, forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
+    if outputs is not None and outputs.ndim == 3:
+        positions["the outputs"] = tuple(outputs.shape[1:-1])
     if not positions and mask is None:
         return
     if mask is None:

@@ -1,6 +1,6 @@
 """Checks of the layers that take part: found, used safely, and able to be matched."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.outputs import Outputs
 from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
 from mapsearch.core.space import RecipeSpace, pair_problem
 from mapsearch.core.spec import StudySpec
@@ -70,9 +71,9 @@ def _overwritten(
     return overwritten
 
 
-def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Recipe]:
+def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace, outputs: Outputs) -> list[Recipe]:
     """For each loss and projector of the study that some pair allows, a recipe that uses one pair per student layer."""
-    recipes = []
+    without_features, recipes = _without_features(spec, outputs), []
     for loss, projector in product(spec.space.loss, spec.space.projector):
         legal, traits = space.legal(loss, projector), LOSS_TRAITS[loss]
         if not traits.projected and projector != spec.space.projector[0]:
@@ -91,12 +92,18 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> list[Re
             names = ", ".join(f"`{path}`" for path in idle)
             log.add("warning", "pairs.idle_layer", f"{loss} with projector {projector}: no teacher layer suits {names}")
         log.add("ok", "pairs.possible", _summary(space, legal, loss, projector))
-        weight, temperature = spec.space.output_weight[0], spec.space.temperature[0]
         mapping = _spaced(space, legal)
-        recipes.append(
-            Recipe(mapping, loss, projector, feature_share=0.5, output_weight=weight, temperature=temperature)
-        )
+        recipes.append(replace(without_features, mapping=mapping, loss=loss, projector=projector, feature_share=0.5))
     return recipes
+
+
+def _without_features(spec: StudySpec, outputs: Outputs) -> Recipe:
+    """The first recipe that the study tunes."""
+    space, alone = spec.space, Recipe(task_weight=float(outputs.has_loss))
+    losses = space.output_loss or outputs.losses
+    if not losses:
+        return alone
+    return replace(alone, output_loss=losses[0], output_weight=space.output_weight[0], temperature=space.temperature[0])
 
 
 def check_mixtures(log: FindingLog, spec: StudySpec, space: RecipeSpace) -> None:

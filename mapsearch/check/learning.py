@@ -35,13 +35,14 @@ def check_gradients(
     """Whether every term of the recipe's loss reaches the student and its projector."""
     with open_steps(loaded, spec, space, recipe, batch, overwritten) as steps:
         terms = steps.terms()
-        _require_scalar(terms["task"])
+        if "task" in terms:
+            _require_scalar(terms["task"])
         loss = steps.training.loss
         gradients = term_gradients(terms, steps.training.student, loss)
     dead = dead_terms(gradients, loss)
     for problem in dead:
         log.add("error", "gradients.dead_term", f"{recipe.loss}: {problem}")
-    if not gradients["task"].student > 0:
+    if "task" in gradients and not gradients["task"].student > 0:
         problem = "term `task` sends no gradient to the student on this batch: is all of it unlabelled?"
         log.add("warning", "gradients.no_task_gradient", problem)
     if not dead:

@@ -11,6 +11,7 @@ from mapsearch.core.findings import Level
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.output_kinds import decide_outputs
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
 
@@ -78,13 +79,33 @@ def check_teacher(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
         log.add("ok", "teacher.ready", f"frozen, in eval mode, no blank weights, {n:,} parameters")
 
 
+def read_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
+    """Decide what the outputs are; everything after it reads them so."""
+    form = decide_outputs(loaded, spec.outputs, spec.train.precision)
+    loaded.task.output_form = log.measured["outputs"] = form
+    also = ", held against the next token's label" if form.next_token else ""
+    log.add("ok", "outputs.kind", f"{form.kind}{also}: {form.why}")
+    for loss in spec.space.output_loss:
+        if problem := form.problem(loss):
+            log.add("error", "outputs.loss", f"`space.output_loss`: {problem}")
+    if not form.has_loss and not (form.losses or spec.space.output_loss):
+        log.add("warning", "outputs.features_alone", "no task loss and no outputs to match: features alone teach")
+
+
 def check_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any) -> None:
-    """Whether both networks output class scores of one shape, or over one vocabulary padded to two widths."""
+    """Whether both networks' outputs have one shape, or are over one vocabulary padded to two widths."""
     forward = forward_in(spec.train.precision, loaded)
     with torch.no_grad():
         s, t = (matched_outputs(loaded.task, forward(model, batch)) for model in (student, loaded.teacher))
-    if s.shape[:-1] != t.shape[:-1]:
-        shapes = f"student {list(s.shape)}, teacher {list(t.shape)}"
-        log.add("error", "outputs.shape", f"must have one shape, but got {shapes}; select classes in `logits(output)`")
-    else:
+    if s is None or t is None:
+        return
+    kind, shapes = loaded.task.output_form.kind, f"student {list(s.shape)}, teacher {list(t.shape)}"
+    if s.shape[:-1] != t.shape[:-1] or (kind in ("labels", "values") and s.shape != t.shape):
+        problem = f"must have one shape, but got {shapes}; select what both share in `outputs(output)`"
+        log.add("error", "outputs.shape", problem)
+    elif kind == "classes":
         check_vocabularies(log, loaded.task, s.shape, t.shape)
+    elif s.shape == t.shape:
+        log.add("ok", "outputs.same_shape", f"{list(s.shape)} from both networks")
+    else:
+        log.add("ok", "outputs.other_width", f"{shapes}: only what embeddings are to each other is matched")

@@ -10,7 +10,7 @@ from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
 from mapsearch.check.metrics import check_batching, check_guessing, check_metrics
-from mapsearch.check.networks import check_outputs, check_student, check_teacher
+from mapsearch.check.networks import check_outputs, check_student, check_teacher, read_outputs
 from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
 from mapsearch.core.space import RecipeSpace
@@ -26,6 +26,8 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     Never raises for what it can report: an exception of the user's code becomes a finding.
     """
     log = FindingLog()
+    with log.guard("outputs", "reading the outputs of both networks"):
+        read_outputs(log, loaded, spec)
     check_data(log, loaded, spec)
     student = check_student(log, loaded, spec)
     with log.guard("teacher", "looking at its weights"):
@@ -56,8 +58,9 @@ def raise_for_errors(report: CheckReport) -> None:
 def _check_together(
     log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module, batch: Any
 ) -> RecipeSpace | None:
-    with log.guard("outputs", "`forward` of both networks"):
-        check_outputs(log, loaded, spec, student, batch)
+    if not log.has_errors("outputs"):
+        with log.guard("outputs", "`forward` of both networks"):
+            check_outputs(log, loaded, spec, student, batch)
     s_layers = check_layers(log, loaded, spec, "student", student, batch)
     t_layers = check_layers(log, loaded, spec, "teacher", loaded.teacher, batch)
     if s_layers is None or t_layers is None:
@@ -72,7 +75,7 @@ def _check_together(
         check_itself(log, loaded, spec, space.teacher)
     if log.has_errors("teacher", "layers", "outputs"):
         return space  # gradients would only show the same problem again
-    recipes = check_pairs(log, spec, space)
+    recipes = check_pairs(log, spec, space, loaded.task.output_form)
     check_mixtures(log, spec, space)
     for recipe in recipes:
         with log.guard("gradients", f"a training step with {recipe.loss}"):

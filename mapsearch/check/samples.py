@@ -9,13 +9,13 @@ from torch import Tensor
 
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import collated, samples_at
+from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.labels import is_classes, labels_of, outside_classes
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.overlap import input_digest
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import UNLABELLED
 
 MAX_SAMPLES_READ = 20_000
 """Samples of a data set that are looked at, spread over all of it: one that is generated as it is read has no end."""
@@ -48,12 +48,16 @@ def class_scores(loaded: LoadedTask, spec: StudySpec) -> ClassScores | None:
 
     None where there are none, which other checks report, or as many as the batch has samples.
     """
+    if loaded.task.output_form.kind != "classes":
+        return None
     forward = forward_in(spec.train.precision, loaded)
-    shapes = []
+    shapes: list[torch.Size] = []
     try:
         for n in (2, 3):
             batch = to_device(collated(loaded, loaded.train, range(n)), loaded.device)
-            shapes.append(matched_outputs(loaded.task, forward(loaded.teacher, batch)).shape)
+            outputs = matched_outputs(loaded.task, forward(loaded.teacher, batch))
+            assert outputs is not None, "asked for classes only"
+            shapes.append(outputs.shape)
     except (Exception, SystemExit):
         return None
     few, more = shapes

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.core.events import Message, Progress
+from mapsearch.core.outputs import Outputs
 from mapsearch.core.runs import Run
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
@@ -25,6 +26,7 @@ class StudyContext:
     spec: StudySpec
     space: RecipeSpace
     similarity: Similarity
+    outputs: Outputs
     scheduler: Scheduler
     interrupt: Interrupt
 

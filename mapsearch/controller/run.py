@@ -82,14 +82,15 @@ def _open_context(
     space = RecipeSpace(facts.layers["student"], facts.layers["teacher"])
     executor: Executor
     if loaded is not None:
+        loaded.task.output_form = facts.outputs
         executor = InlineExecutor(Session(loaded, space, spec.train, spec.execution.cache_bytes))
     else:
         device = spec.execution.first_device
-        setup = Setup(spec.task_reference(cache_dir), spec.train, spec.execution, device, space)
+        setup = Setup(spec.task_reference(cache_dir), spec.train, spec.execution, device, space, facts.outputs)
         executor = LocalExecutor(setup)
     scheduler = Scheduler(executor, spec.execution)
     with Interrupt() as interrupt, closing(scheduler):
-        yield StudyContext(study, spec, space, facts.similarity, scheduler, interrupt)
+        yield StudyContext(study, spec, space, facts.similarity, facts.outputs, scheduler, interrupt)
 
 
 def _stages(context: StudyContext) -> Iterator[Update]:

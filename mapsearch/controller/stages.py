@@ -19,15 +19,15 @@ from mapsearch.verdict.warnings import weak_teacher
 
 
 def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
-    """Logit weight and temperature without features, frozen for the rest of the study."""
+    """Output loss, weight and temperature without features, frozen for the rest of the study."""
     if not context.trials:
-        context.study.add_trials(search.tune_trials(context.spec))
+        context.study.add_trials(search.tune_trials(context.spec, context.outputs))
     tune = [t for t in context.trials if t.proposer == "tune"]
-    yield from run_plans(
-        context, tune, search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
-    )
-    outputs = search.tuned_outputs(context.trials, context.spec.direction, "kl")
-    edge = outputs.output_weight == max(context.spec.space.output_weight)
+    plans = search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
+    if plans:  # there are none where features alone teach
+        yield from run_plans(context, tune, plans)
+    outputs = search.tuned_outputs(context.trials, context.spec.direction, context.outputs)
+    edge = outputs.uses_task and outputs.output_weight == max(context.spec.space.output_weight)
     yield Message(
         "tune", f"frozen: {outputs}{', the largest weight tried: widen `space.output_weight`' if edge else ''}"
     )
@@ -38,8 +38,7 @@ def noise(context: StudyContext, outputs: Recipe) -> Generator[Update, None, Noi
     """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
     spec = context.spec
     if not any(t.proposer == "control" for t in context.trials):
-        strong = search.tuned_outputs(context.trials, spec.direction, "dkd")
-        new = search.control_trials(spec, context.space, context.similarity, outputs, strong, len(context.trials))
+        new = search.control_trials(spec, context.space, context.similarity, outputs, len(context.trials))
         params = [to_params(t.recipe, context.space, spec.space) or {} for t in new]
         context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
     controls = [t for t in context.trials if t.proposer == "control"]

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from mapsearch.core.layers import Layer
 from mapsearch.core.metrics import storable
+from mapsearch.core.outputs import CLASS_SCORES, Outputs
 
 Level = Literal["ok", "warning", "error"]
 
@@ -42,6 +43,7 @@ class CheckReport:
     findings: tuple[Finding, ...]
     student: tuple[Layer, ...] = ()
     teacher: tuple[Layer, ...] = ()
+    outputs: Outputs = CLASS_SCORES
     teacher_metrics: dict[str, float] = field(default_factory=dict)
     student_metrics: dict[str, float] = field(default_factory=dict)
     n_student_parameters: int = 0

@@ -60,6 +60,10 @@ OUTPUT_LOSS_FUNCTIONS: dict[OutputLossName, str] = {
     "kl": "kl",
     "dkd": "dkd",
     "standardised_kl": "standardised_kl",
+    "binary_kl": "binary_kl",
     "mse": "logit_mse",
+    "huber": "huber",
+    "cosine": "cosine_distance",
+    "relational": "relational",
 }
-"""The function that computes each logit loss; a feature loss has the name of its function."""
+"""The function that computes each output loss; a feature loss has the name of its function."""

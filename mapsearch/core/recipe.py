@@ -24,7 +24,9 @@ FeatureLossName = Literal[
     "pkt",
     "cka",
 ]
-OutputLossName = Literal["kl", "dkd", "standardised_kl", "mse"]
+OutputLossName = Literal[
+    "kl", "dkd", "standardised_kl", "binary_kl", "mse", "huber", "cosine", "relational"
+]  # fmt: skip
 ProjectorName = Literal["linear", "mlp", "none"]
 AggregationName = Literal["sum", "fuse", "mix"]
 BalanceName = Literal["frozen", "uncertainty", "gate"]
@@ -90,6 +92,11 @@ class Recipe:
     def feature_terms(self) -> tuple[FeatureTerm, ...]:
         """The terms of the feature loss: pairs if they are summed, else whole rows."""
         return pair_terms(self.mapping) if self.aggregation == "sum" else row_terms(self.mapping)
+
+    @property
+    def uses_task(self) -> bool:
+        """Whether the task's own loss is part of the loss."""
+        return self.task_weight > 0
 
     @property
     def uses_outputs(self) -> bool:

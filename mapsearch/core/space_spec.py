@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, ProjectorName
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, ProjectorName
 from mapsearch.core.section import Section, Share
 
 Range = tuple[float, float]
@@ -30,6 +30,10 @@ class SpaceSpec(Section):
     anneal: Annotated[tuple[Share, ...], Field(min_length=1)] = Field(
         (0.5, 1.0),
         description="fractions of the training at whose end the feature share has faded to zero, to choose from",
+    )
+    output_loss: tuple[OutputLossName, ...] = Field(
+        (),
+        description="output losses to try; tuned without features, then frozen; default: those that fit the outputs",
     )
     output_weight: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
         (0.3, 1.0, 3.0), description="weights of the output loss to try; tuned without features, then frozen"

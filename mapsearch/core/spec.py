@@ -40,6 +40,11 @@ class StudySpec(Section):
         validate_default=True,
         description="whether more or less of the metric is better",
     )
+    outputs: Literal["auto", "classes", "labels", "values", "embedding", "none"] = Field(
+        "auto",
+        description="what the networks output: classes that exclude each other, labels (yes or no each), values (real "
+        "numbers), an embedding, or none (features alone); auto: read from labels, loss and teacher",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="the seed from which all seeds of the study are derived")
     train: TrainSpec = TrainSpec()  # type: ignore[call-arg]  # every field has a default
     layers: LayersSpec = LayersSpec()  # type: ignore[call-arg]

@@ -10,9 +10,9 @@ from mapsearch.core.execution import DEFAULT_CACHE_BYTES
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
-from mapsearch.tasks.contents import why_not_fixed
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.user_code import describe
+from mapsearch.training.caching import why_not_cached
 from mapsearch.training.memory_format import choose_memory_format
 from mapsearch.training.teacher_batches import OUTPUTS
 
@@ -53,7 +53,7 @@ def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = D
     """
     state = WorkerState(memory_format=choose_memory_format(loaded))
     try:
-        if cache_bytes > 0 and not why_not_fixed(loaded):
+        if cache_bytes > 0 and not why_not_cached(loaded, train):
             state.cache = _open_cache(loaded, train, cache_bytes)
     except Exception as error:  # of the task's data; whoever trains on it meets it again
         why = f"teacher outputs are not cached: reading training samples twice failed: {describe(error)}"

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from mapsearch.core.events import Message, Progress
 from mapsearch.core.execution import Execution
+from mapsearch.core.outputs import CLASS_SCORES, Outputs
 from mapsearch.core.runs import Cohort, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.task_reference import TaskReference
@@ -22,6 +23,7 @@ class Setup:
     execution: Execution
     device: str
     space: RecipeSpace
+    outputs: Outputs = CLASS_SCORES
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Losses between a student's and a teacher's logits.
+"""Losses between a student's and a teacher's outputs: class scores, scores of labels, values or embeddings.
 
-One contract: logits `[..., C]`, `mask` bool over the leading axes or None; the result is a scalar
-mean over real positions, computed in float32, >= 0 and zero for equal logits. Those between softened
+One contract: outputs `[..., C]`, `mask` bool over the leading axes or None; the result is a scalar
+mean over real positions, computed in float32, >= 0 and zero for equal outputs. Those between softened
 distributions are multiplied by temperature^2 so that their gradient keeps its size when the temperature
 changes (Hinton et al. 2015). Vocabularies padded to different widths are trimmed to the smaller one.
 Large ones are gone through a part at a time, with each part computed again for its gradient: beside
@@ -59,12 +59,45 @@ def dkd(
     return _mean(loss_sum, student, teacher, mask)
 
 
-def logit_mse(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
-    """Mean squared error of the logits, over classes and positions; the temperature plays no part.
+def binary_kl(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """`temperature^2 * KL` between each label's own yes and no, in nats, averaged over labels.
 
-    Twice what `kl` tends to at a high temperature, for logits of mean zero. Sources: Ba and Caruana 2014,
-    eq. 1; Kim et al. 2021. Trap: unlike a softmax it sees a shift of all logits, and with a large vocabulary
-    most of it is about tokens that never come up.
+    For labels that do not exclude each other: a softmax over them would not see a score added to all.
+    Source: Yang et al. 2023, "Multi-label knowledge distillation", which takes each label on its own.
+    """
+    return _mean(partial(_binary_kl_sum, temperature=temperature), student, teacher, mask)
+
+
+def huber(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """Huber's loss (1964) with its bend at one, for standardised values; the temperature plays no part."""
+    return _mean(_huber_sum, student, teacher, mask)
+
+
+def cosine_distance(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """One minus the cosine between the two embeddings; the temperature plays no part."""
+    return _mean(_cosine_sum, student, teacher, mask)
+
+
+def relational(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """Mean squared difference between the cosines of all pairs of embeddings of a batch; the temperature plays no part.
+
+    The widths may differ. After Tung and Mori 2019, "Similarity-preserving knowledge distillation", with embeddings
+    instead of rows brought to length one. Positions count as samples of their own.
+    """
+    real = mask if mask is not None and mask.shape == student.shape[:-1] else None
+    rows = (x[real] if real is not None else x.flatten(0, -2) for x in (student, teacher))
+    s, t = (F.normalize(x.float(), dim=-1) for x in rows)  # [N, C]
+    n = len(s)
+    difference = s @ s.T - (t @ t.T).detach()
+    return difference.square().sum() / max(1, n * (n - 1))  # the diagonal is zero
+
+
+def logit_mse(student: Tensor, teacher: Tensor, temperature: float, mask: Tensor | None = None) -> Tensor:
+    """Mean squared error, over classes, values or dimensions and positions; the temperature plays no part.
+
+    Of class scores: twice what `kl` tends to at a high temperature, for logits of mean zero. Sources: Ba and
+    Caruana 2014, eq. 1; Kim et al. 2021. Trap: unlike a softmax it sees a shift of all logits, and with a large
+    vocabulary most of it is about tokens that never come up.
     """
     return _mean(_mse_sum, student, teacher, mask)
 
@@ -96,6 +129,21 @@ def _dkd_sum(student: Tensor, teacher: Tensor, temperature: float, target_weight
 
 def _mse_sum(student: Tensor, teacher: Tensor) -> Tensor:
     return F.mse_loss(student, teacher, reduction="sum") / student.shape[-1]
+
+
+def _binary_kl_sum(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    s, t = student / temperature, teacher / temperature
+    yes, no = F.logsigmoid(t), F.logsigmoid(-t)
+    kl = yes.exp() * (yes - F.logsigmoid(s)) + no.exp() * (no - F.logsigmoid(-s))
+    return temperature**2 * kl.sum() / student.shape[-1]
+
+
+def _huber_sum(student: Tensor, teacher: Tensor) -> Tensor:
+    return F.huber_loss(student, teacher, reduction="sum") / student.shape[-1]
+
+
+def _cosine_sum(student: Tensor, teacher: Tensor) -> Tensor:
+    return (1 - F.cosine_similarity(student, teacher, dim=-1)).sum()
 
 
 def _mean(

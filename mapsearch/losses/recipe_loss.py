@@ -18,7 +18,16 @@ from mapsearch.losses.aggregation import Mixture, freeze_norms, variances
 from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
 from mapsearch.losses.features import attention, cosine, mse, nmse, vid
-from mapsearch.losses.outputs import dkd, kl, logit_mse, standardised_kl
+from mapsearch.losses.outputs import (
+    binary_kl,
+    cosine_distance,
+    dkd,
+    huber,
+    kl,
+    logit_mse,
+    relational,
+    standardised_kl,
+)  # fmt: skip
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
 
@@ -42,7 +51,11 @@ OUTPUT_LOSSES: dict[OutputLossName, Callable[..., Tensor]] = {
     "kl": kl,
     "dkd": dkd,
     "standardised_kl": standardised_kl,
+    "binary_kl": binary_kl,
     "mse": logit_mse,
+    "huber": huber,
+    "cosine": cosine_distance,
+    "relational": relational,
 }
 
 
@@ -89,7 +102,8 @@ class RecipeLoss(nn.Module):
         )
         n_terms = len(self.names)
         self.gate = Gate(n_terms) if recipe.balance == "gate" else None
-        self.uncertainty = Uncertainty(1 + recipe.uses_outputs + n_terms) if recipe.balance == "uncertainty" else None
+        n_weighted = recipe.uses_task + recipe.uses_outputs + n_terms
+        self.uncertainty = Uncertainty(n_weighted) if recipe.balance == "uncertainty" else None
         self.scales: Tensor
         self.register_buffer("scales", torch.ones(n_terms))
 
@@ -154,7 +168,7 @@ class RecipeLoss(nn.Module):
 
     def forward(
         self,
-        task: Tensor,
+        task: Tensor | None,
         student_outputs: Tensor | None,
         teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
@@ -168,7 +182,7 @@ class RecipeLoss(nn.Module):
 
     def terms(
         self,
-        task: Tensor,
+        task: Tensor | None,
         student_outputs: Tensor | None,
         teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
@@ -176,9 +190,21 @@ class RecipeLoss(nn.Module):
         mask: Tensor | None = None,
         progress: float = 0.0,
     ) -> dict[str, Tensor]:
-        """The weighted terms by name: `task`, `outputs` and one per feature term; their sum is the loss."""
-        recipe, names = self.recipe, ["task"]
-        weights, losses = [(1 - recipe.feature_share) * recipe.task_weight], [task]
+        """The weighted terms by name: `task`, `outputs` and one per feature term; their sum is the loss.
+
+        Args:
+            task: the task's own loss, a scalar; None where the recipe does without.
+            student_outputs: `[..., C]`, and so the teacher's; None where the recipe does without.
+        """
+        recipe = self.recipe
+        names: list[str] = []
+        weights: list[float] = []
+        losses: list[Tensor] = []
+        if recipe.uses_task:
+            assert task is not None
+            names.append("task")
+            weights.append((1 - recipe.feature_share) * recipe.task_weight)
+            losses.append(task)
         if recipe.uses_outputs:
             assert student_outputs is not None
             assert teacher_outputs is not None
@@ -187,7 +213,7 @@ class RecipeLoss(nn.Module):
             losses.append(OUTPUT_LOSSES[recipe.output_loss](student_outputs, teacher_outputs, recipe.temperature, mask))
         if self.feature_terms:
             features, share = self._student_features(student), recipe.feature_share * self.fade(progress)
-            if self.gate is not None:
+            if self.gate is not None and losses:
                 features = self.gate(features, torch.stack(_weighted(weights, losses)).sum())
             names += self.names
             weights += [share * term.weight for term in self.feature_terms]

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from mapsearch.core.mapping import LayerMapping
-from mapsearch.core.recipe import Recipe
+from mapsearch.core.recipe import ProjectorName, Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.proposers.assignment import best_assignment
@@ -13,9 +13,10 @@ MAPPING_CONTROLS = ("uniform", "last", "first", "reverse", "random", "all", "sim
 """Every control that `mapping_controls` may give: what a study takes is forecast from it."""
 
 
-def plain_controls(outputs: Recipe, strong: Recipe) -> dict[str, Recipe]:
-    """The controls without features: `none`, tuned `outputs`, and tuned `outputs_strong` (decoupled, Zhao 2022)."""
-    return {"none": replace(outputs, output_weight=0.0), "outputs": outputs, "outputs_strong": strong}
+def plain_controls(outputs: Recipe) -> dict[str, Recipe]:
+    """The controls without features: `none` where the task has a loss, and tuned `outputs` where there are any."""
+    alone = {"none": Recipe(task_weight=outputs.task_weight)} if outputs.uses_task else {}
+    return alone | ({"outputs": outputs} if outputs.uses_outputs else {})
 
 
 def mapping_controls(
@@ -50,9 +51,9 @@ def mapping_controls(
     return {name: mapping for name, mapping in mappings.items() if mapping.pairs}
 
 
-def article(uniform: LayerMapping, outputs: Recipe) -> Recipe:
+def article(uniform: LayerMapping, outputs: Recipe, projector: ProjectorName) -> Recipe:
     """The folklore: uniform spacing, 0.8 features and 0.2 outputs, never annealed."""
-    return replace(outputs, mapping=uniform, feature_share=0.8, anneal=None)
+    return replace(outputs, mapping=uniform, feature_share=0.8, anneal=None, projector=projector)
 
 
 def _only(legal: list[list[bool]], weights: list[list[float]]) -> list[list[float]]:

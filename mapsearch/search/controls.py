@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mapsearch.core.mapping import LayerMapping
-from mapsearch.core.recipe import OutputLossName, Recipe
+from mapsearch.core.outputs import USES_TEMPERATURE, Outputs
+from mapsearch.core.recipe import Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -13,39 +14,48 @@ from mapsearch.core.trials import Trial
 from mapsearch.proposers.controls import article, mapping_controls, plain_controls
 from mapsearch.search.promotion import gain
 
-PLAIN = ("none", "outputs", "outputs_strong")
+PLAIN = ("none", "outputs")
+"""The controls without features."""
 
 CONTROL_SHARE = 0.5
 """Feature share of hand-made mappings during the search; the verdict gives them the nominee's settings."""
 
 
-def tune_trials(spec: StudySpec) -> list[Trial]:
-    """Trial 0 without a teacher, then the output losses without features.
+def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
+    """The task alone, then every output loss that is asked for or fits, without features, as hard as a strong control.
 
-    Plain KL at every weight and temperature, decoupled KL at every weight and its paper's temperature 4:
-    a strong control must be tuned as well.
+    Each at every weight, and where it has one at every temperature. A task without a loss of its own is never alone.
     """
-    space = spec.space
-    plain = [Recipe(output_weight=w, temperature=t) for w in space.output_weight for t in space.temperature]
-    strong = [Recipe(output_loss="dkd", output_weight=w, temperature=4.0) for w in space.output_weight]
-    return [Trial(number, "tune", recipe) for number, recipe in enumerate([Recipe(), *plain, *strong])]
+    losses = spec.space.output_loss or outputs.losses
+    alone = [Recipe()] if outputs.has_loss else []
+    matched = [
+        Recipe(task_weight=float(outputs.has_loss), output_loss=loss, output_weight=weight, temperature=temperature)
+        for loss in losses
+        for weight in spec.space.output_weight[: None if outputs.has_loss else 1]
+        for temperature in (spec.space.temperature if loss in USES_TEMPERATURE else (1.0,))
+    ]
+    return [Trial(number, "tune", recipe) for number, recipe in enumerate([*alone, *matched])]
 
 
-def tuned_outputs(trials: Sequence[Trial], direction: str, loss: OutputLossName) -> Recipe:
-    """The best recipe of the tune stage with that logit loss: frozen for the rest of the study.
+def tuned_outputs(trials: Sequence[Trial], direction: str, outputs: Outputs) -> Recipe:
+    """The best recipe of the tune stage that matches outputs: frozen for the rest of the study.
 
-    Features are searched on top of the plain one, so that a better logit weight is never taken for
-    a better mapping.
+    Features are searched on top of it, so that a better output loss is never taken for a better mapping. Where no
+    outputs are matched, the task alone, or nothing.
     """
-    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_outputs and t.recipe.output_loss == loss]
+    if frozen := [t.recipe for t in trials if t.control == "outputs"]:
+        return frozen[0]
+    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_outputs]
     done = [t for t in tried if t.state == "complete"]
+    if not tried:
+        return Recipe(task_weight=float(outputs.has_loss))
     return max(done, key=lambda t: gain(t, direction)).recipe if done else tried[0].recipe
 
 
 def control_trials(
-    spec: StudySpec, space: RecipeSpace, similarity: Similarity, outputs: Recipe, strong: Recipe, first: int
+    spec: StudySpec, space: RecipeSpace, similarity: Similarity, outputs: Recipe, first: int
 ) -> list[Trial]:
-    """All controls at the search's settings, numbered from `first`, on top of the two tuned logit recipes.
+    """All controls at the search's settings, numbered from `first`, on top of the tuned recipe without features.
 
     A mapping whose rows cannot be mixed, such as `all` across widths, is summed.
     """
@@ -59,11 +69,11 @@ def control_trials(
         "anneal": spec.space.anneal[-1],
         "feature_share": min(max(CONTROL_SHARE, spec.space.feature_share[0]), spec.space.feature_share[1]),
     }
-    recipes = plain_controls(outputs, strong)
+    recipes = plain_controls(outputs)
     recipes |= {name: replace(outputs, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
     recipes = {name: replace(r, aggregation="sum") if space.problems(r) else r for name, r in recipes.items()}
     if "uniform" in mappings:
-        recipes["article"] = article(mappings["uniform"], outputs)
+        recipes["article"] = article(mappings["uniform"], outputs, spec.space.projector[0])
     return [
         Trial(number, "control", recipe, control=name) for number, (name, recipe) in enumerate(recipes.items(), first)
     ]

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mapsearch.tasks.task import UNLABELLED, Task
+from mapsearch.tasks.default_losses import UNLABELLED
+from mapsearch.tasks.task import Task
 
 
 def labels_of(task: Task, batch: Any) -> Tensor | None:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from mapsearch.core.errors import TaskError
+from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.labels import integer_labels
 from mapsearch.tasks.nested import batch_size, tensors_of
-from mapsearch.tasks.task import UNLABELLED, Task
+from mapsearch.tasks.task import Task
 
 
 class MeanMetrics:

@@ -1,36 +1,48 @@
-"""What a task's outputs are to each other, and which tensor of them the student is to match.
-
-This is the only place that knows. Today outputs are class scores: the student matches the teacher's softmax over
-the last axis by one of the logit losses. Another kind of output is another rule here, with losses of its own.
-"""
+"""Which tensor of a network's output the student is to match, in the form that losses take."""
 
 from typing import Any
 
 from torch import Tensor
 
 from mapsearch.core.errors import TaskError
+from mapsearch.tasks.alignment import in_last_axis
 from mapsearch.tasks.task import Task
 
-CLASSES_ONLY = "outputs are matched as class scores, by a softmax over the last axis"
 
+def matched_outputs(task: Task, output: Any) -> Tensor | None:
+    """What is to be matched in a network's output, `[B, ..., C]`; None where the task matches features alone.
 
-def matched_outputs(task: Task, output: Any) -> Tensor:
-    """The class scores `[..., C]` in a network's output.
+    Classes are on the last axis; values are standardised by the teacher's mean and standard deviation.
 
     Raises:
-        TaskError: there are none: no tensor, whole numbers, or fewer than two classes on the last axis.
+        TaskError: it is no tensor of floats, or of another shape than its kind of output has.
     """
-    scores = task.logits(output)
-    if not isinstance(scores, Tensor):
-        raise TaskError(f"`logits(output)` must return a tensor, but got {type(scores).__name__}: {CLASSES_ONLY}")
-    if not scores.is_floating_point():
-        shape = f"{scores.dtype} {list(scores.shape)}"
-        raise TaskError(f"`logits(output)` must return the scores before any argmax, as floats, but got {shape}")
-    if scores.ndim < 2 or scores.shape[-1] < 2:
-        way_out = "a yes-or-no output becomes two classes by `torch.stack([torch.zeros_like(x), x], -1)`"
-        shape = f"got {list(scores.shape)}"
+    form = task.output_form
+    if form.kind == "none":
+        return None
+    outputs = in_last_axis(form, float_outputs(task, output))
+    if outputs.ndim < 2 or (form.kind == "classes" and outputs.shape[-1] < 2):
+        least = " with C >= 2" if form.kind == "classes" else ""
         raise TaskError(
-            f"`logits(output)` must return `[..., C]` with C >= 2, but {shape}: {CLASSES_ONLY}; {way_out}; "
-            "outputs that are real numbers or embeddings cannot be matched yet"
+            f"`outputs(output)` of {form.kind} must be `[B, ..., C]`{least}, but got {list(outputs.shape)}; "
+            "state what they are by `outputs:` in the study file (labels, values, embedding or none)"
         )
-    return scores
+    if form.sd:
+        outputs = (outputs - outputs.new_tensor(form.mean)) / outputs.new_tensor(form.sd)
+    return outputs
+
+
+def float_outputs(task: Task, output: Any) -> Tensor:
+    """What `Task.outputs` returns.
+
+    Raises:
+        TaskError: it is no tensor of floats.
+    """
+    outputs = task.outputs(output)
+    if not isinstance(outputs, Tensor):
+        way_out = "to match features alone, set `outputs: none` in the study file"
+        raise TaskError(f"`outputs(output)` must return a tensor, but got {type(outputs).__name__}; {way_out}")
+    if not outputs.is_floating_point():
+        shape = f"{outputs.dtype} {list(outputs.shape)}"
+        raise TaskError(f"`outputs(output)` must return the scores before any argmax, as floats, but got {shape}")
+    return outputs

@@ -1,19 +1,22 @@
 """The contract of a task: teacher, student, data, loss and metric; users subclass `Task`."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from mapsearch.core.errors import TaskError
+from mapsearch.core.outputs import CLASS_SCORES, Outputs
+from mapsearch.tasks.alignment import aligned
+from mapsearch.tasks.default_losses import default_metrics, is_unlabelled, loss_per_label
 
-UNLABELLED = -100
-"""Label of a sample the task loss and the metrics skip; the teacher still teaches it."""
+LOGITS = "logits"
+EMBEDDINGS = ("sentence_embedding", "pooler_output", "last_hidden_state")
+"""Fields of outputs without a head, the first that is there."""
 
 
 class MetricAccumulator(Protocol):
@@ -47,10 +50,11 @@ class Task(ABC):
     A batch is what `collate` makes of samples: a tuple `(x, y, ...)` or a dict with `labels`, as
     Hugging Face models take it; both work without overriding anything. Datasets are map-style
     (`len` and indexing). `cache_dir` is the study's own folder beside the database where a task may keep
-    what is dear to make, such as a trained teacher.
+    what is dear to make, such as a trained teacher. `output_form` is how its outputs are read, once that is known.
     """
 
     cache_dir: Path = Path()
+    output_form: Outputs = CLASS_SCORES
 
     @abstractmethod
     def teacher(self) -> nn.Module:
@@ -77,36 +81,64 @@ class Task(ABC):
         return default_collate(samples)
 
     def forward(self, model: nn.Module, batch: Any) -> Any:
-        """The model's output: keyword arguments from a dict (all but `labels`), else the first item."""
+        """The model's output: keyword arguments from a dict, else the first item.
+
+        A dict's `labels` are given to models that take them, which then compute their own loss.
+        """
         return forward_batch(model, batch)
 
+    def outputs(self, output: Any) -> Tensor | None:
+        """What of a network's output the student is to match; None matches features alone.
+
+        `[B, C]` or more axes for class scores, `[B, K]` for labels or values, `[B, D]` for an embedding. Default:
+        `logits(output)`.
+        """
+        return self.logits(output)
+
     def logits(self, output: Any) -> Tensor:
-        """Class scores `[..., C]` of an output: a tensor, `.logits`, `["logits"]` or the first item.
+        """The tensor in an output: itself, a field such as `logits` or `pooler_output`, or the first item.
 
         Raises:
-            TaskError: a dict or object without logits, such as that of a Hugging Face model without a head.
+            TaskError: a dict or object without such a field.
         """
         if isinstance(output, Tensor):
             return output
-        if hasattr(output, "logits"):
-            return output.logits  # type: ignore[no-any-return]
+        for name in (LOGITS, *EMBEDDINGS):
+            found = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
         if isinstance(output, (tuple, list)) and output:
             return output[0]  # type: ignore[no-any-return]
-        if isinstance(output, Mapping) and "logits" in output:
-            return output["logits"]  # type: ignore[no-any-return]
         keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
-        what = f"a {type(output).__name__}{keys} has no `logits`"
-        raise TaskError(f"{what}; choose a model with a head for your task, or define `Task.logits(output)`")
+        what = f"a {type(output).__name__}{keys} has none of {', '.join((LOGITS, *EMBEDDINGS))}"
+        raise TaskError(f"{what}; say by `Task.outputs(output)` which tensor the student is to match")
 
-    def labels(self, batch: Any) -> Tensor:
-        """Integer labels `[...]` of a batch: its `labels`, else the second item."""
-        return batch["labels"] if isinstance(batch, Mapping) else batch[1]  # type: ignore[no-any-return]
+    def labels(self, batch: Any) -> Tensor | None:
+        """Labels `[B, ...]` of a batch: its `labels`, else the second item; None where there are none.
 
-    def loss(self, output: Any, batch: Any) -> Tensor:
-        """The task loss, a scalar: cross entropy over labelled samples, zero when there is none."""
-        labels = self.labels(batch)
-        total = _cross_entropy(self.logits(output), labels).sum()
-        return total / (labels != UNLABELLED).sum().clamp(min=1)
+        Whole numbers are classes, `[B]` or one per position; floats are yes or no for each label, or values.
+        """
+        if isinstance(batch, Mapping):
+            return batch.get("labels")
+        return batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else None
+
+    def loss(self, output: Any, batch: Any) -> Tensor | None:
+        """The task loss, a scalar; None where the task has none, so that the teacher alone teaches.
+
+        A model that computed its own, as those of Hugging Face do from `labels`, is believed. Else the mean over
+        labelled samples, zero when there is none: cross entropy for classes, binary cross entropy for labels,
+        squared error for values.
+        """
+        labels, kind = self.labels(batch), self.output_form.kind
+        own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+        if isinstance(own, Tensor) and (labels is None or not bool(is_unlabelled(kind, labels).all())):
+            return own
+        outputs = self.outputs(output)
+        if labels is None or outputs is None or kind in ("embedding", "none"):
+            return None
+        outputs, labels = aligned(self.output_form, outputs, labels)
+        n_labelled = (~is_unlabelled(kind, labels)).sum()
+        return loss_per_label(kind, outputs, labels).sum() / n_labelled.clamp(min=1)
 
     def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
         """Measured values by name.
@@ -114,14 +146,16 @@ class Task(ABC):
         A tensor holds one value per sample, with NaN for samples that do not count, such as those without a
         label; a network whose output is NaN has NaN metrics in any case. A plain number is a batch mean,
         weighted by the batch's size. Metrics that are not means over samples (F1, AUROC) need an
-        `accumulator`. Default: `accuracy` in [0, 1] and `loss` in nats, infinite where it is not a number.
+        `accumulator`. Default: `loss`, infinite where it is not a number, and `accuracy` in [0, 1] for classes and
+        labels or `absolute_error` for values.
+
+        Raises:
+            TaskError: there are no labels, or outputs that have none, to measure by.
         """
-        logits, labels = self.logits(output), self.labels(batch)
-        unlabelled = labels == UNLABELLED
-        right = (logits.argmax(-1) == labels).float().masked_fill(unlabelled, torch.nan)
-        loss = _cross_entropy(logits, labels)
-        loss = loss.masked_fill(loss.isnan(), torch.inf).masked_fill(unlabelled, torch.nan)
-        return {"accuracy": right, "loss": loss}
+        outputs, labels, kind = self.outputs(output), self.labels(batch), self.output_form.kind
+        if outputs is None or labels is None or kind in ("embedding", "none"):
+            raise TaskError("the task has nothing to measure by default; define `Task.metrics(output, batch)`")
+        return default_metrics(kind, *aligned(self.output_form, outputs, labels))
 
     def accumulator(self) -> MetricAccumulator | None:
         """A fresh accumulator of metrics over a whole data set; None: means of what `metrics` returns."""
@@ -136,16 +170,19 @@ class Task(ABC):
         return mask_of(batch)
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Per sample, in the shape of the labels; zero where unlabelled."""
-    flat = F.cross_entropy(logits.flatten(0, -2).float(), labels.flatten(), ignore_index=UNLABELLED, reduction="none")
-    return flat.view(labels.shape)
-
-
 def forward_batch(model: nn.Module, batch: Any) -> Any:
-    """The model's output: keyword arguments from a dict (all but `labels`), else the first item of a tuple."""
-    inputs = inputs_of(batch)
-    return model(**inputs) if isinstance(batch, Mapping) else model(inputs)
+    """The model's output: keyword arguments from a dict, else the first item of a tuple.
+
+    `labels` are left out unless the model takes them, as Hugging Face's do.
+    """
+    if not isinstance(batch, Mapping):
+        return model(inputs_of(batch))
+    return model(**batch) if "labels" in batch and takes_labels(model) else model(**inputs_of(batch))
+
+
+def takes_labels(model: nn.Module) -> bool:
+    """Whether `forward` has a parameter `labels`, and so a loss of its own."""
+    return "labels" in inspect.signature(getattr(model, "forward", model)).parameters
 
 
 def mask_of(batch: Any) -> Tensor | None:

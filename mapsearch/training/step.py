@@ -50,8 +50,9 @@ def loss_terms(
     """The weighted terms of the student's loss on a batch, by name, with their graph."""
     with no_exit("`forward` or `loss`"), forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(training.student, teacher_batch.batch)
-        task = loaded.task.loss(output, teacher_batch.batch)
-        outputs = matched_outputs(loaded.task, output) if training.plan.recipe.uses_outputs else None
+        recipe = training.plan.recipe
+        task = loaded.task.loss(output, teacher_batch.batch) if recipe.uses_task else None
+        outputs = matched_outputs(loaded.task, output) if recipe.uses_outputs else None
     features = training.taps.take()
     return training.loss.terms(
         task, outputs, teacher_batch.outputs, features, teacher_batch.features, teacher_batch.mask, progress

@@ -74,8 +74,8 @@ def open_teacher(loaded: LoadedTask, train: TrainSpec, names: Sequence[str], sta
     def run(batch: Any) -> dict[str, Tensor]:
         with torch.no_grad():
             output = forward(loaded.teacher, batch)
-        outputs = {OUTPUTS: matched_outputs(loaded.task, output)} if OUTPUTS in names else {}
-        return outputs | taps.take()
+        outputs = matched_outputs(loaded.task, output) if OUTPUTS in names else None
+        return ({} if outputs is None else {OUTPUTS: outputs}) | taps.take()
 
     return run
 

@@ -6,7 +6,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from mapsearch.check import check, samples
 from mapsearch.check.samples import ClassScores, class_scores, named_tensors, read_samples
-from mapsearch.tasks.task import UNLABELLED
+from mapsearch.tasks.default_losses import UNLABELLED
 
 
 def replaced(data, i, x=None, y=None):
@@ -51,7 +51,7 @@ def test_a_task_with_a_loss_and_metrics_of_its_own_may_have_labels_of_its_own(vi
     assert codes(report, "error") == []
 
 
-def test_real_numbers_for_labels_are_refused(vision, study):
+def test_real_numbers_for_labels_make_the_outputs_values(vision, study):
     def loss(self, output, batch):
         return torch.nn.functional.mse_loss(output, batch[1])
 
@@ -61,8 +61,15 @@ def test_real_numbers_for_labels_are_refused(vision, study):
     sets = {name: getattr(vision(), name).tensors[0] for name in ("train", "valid", "test")}
     data = {name: TensorDataset(x, torch.randn(len(x), 3)) for name, x in sets.items()}
     report = check(vision(loss=loss, metrics=metrics, **data), study(metric="mae", direction="minimize"))
+    assert "values: labels are real numbers" in message(report, "outputs.kind")
+
+
+def test_real_numbers_are_no_classes(vision, study):
+    sets = {name: getattr(vision(), name).tensors[0] for name in ("train", "valid", "test")}
+    data = {name: TensorDataset(x, torch.randn(len(x), 3)) for name, x in sets.items()}
+    report = check(vision(**data), study(outputs="classes"))
     assert [finding.code for finding in report.errors].count("data.float_labels") == 1  # not for each data set
-    assert "class scores" in message(report, "data.float_labels")
+    assert "outputs: values" in message(report, "data.float_labels")
 
 
 class Unreadable(Dataset):

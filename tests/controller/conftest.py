@@ -11,6 +11,7 @@ from mapsearch.controller import stages
 from mapsearch.controller.context import StudyContext
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.core.layers import Layer
+from mapsearch.core.outputs import CLASS_SCORES
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
@@ -43,7 +44,9 @@ def open_context(tmp_path) -> Iterator[Callable[..., StudyContext]]:
             study = store.control(name)
             executor = ObedientExecutor(n_workers, slow, outcome)
             scheduler = Scheduler(executor, spec.execution)
-            return StudyContext(stack.enter_context(study), spec, space, similarity, scheduler, Interrupt())
+            return StudyContext(
+                stack.enter_context(study), spec, space, similarity, CLASS_SCORES, scheduler, Interrupt()
+            )
 
         yield open_one
 

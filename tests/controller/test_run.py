@@ -30,7 +30,6 @@ def test_a_study_has_every_trial_and_run_once(finished, results):
     assert controls >= {
         "none",
         "outputs",
-        "outputs_strong",
         "uniform",
         "last",
         "first",

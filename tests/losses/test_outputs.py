@@ -4,10 +4,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mapsearch.losses.outputs import dkd, kl, logit_mse, standardised_kl
+from mapsearch.losses.outputs import binary_kl, cosine_distance, dkd, huber, kl, logit_mse, relational, standardised_kl
 from mapsearch.losses.recipe_loss import OUTPUT_LOSSES
 
 contract = pytest.mark.parametrize("loss", OUTPUT_LOSSES.values(), ids=OUTPUT_LOSSES)
+PER_POSITION = {name: loss for name, loss in OUTPUT_LOSSES.items() if name != "relational"}
+contract_per_position = pytest.mark.parametrize("loss", PER_POSITION.values(), ids=PER_POSITION)
+SOFTMAX = {"kl": kl, "dkd": dkd, "standardised_kl": standardised_kl}
 
 
 def randn(*shape, seed=0):
@@ -31,10 +34,40 @@ def test_equal_logits_give_zero(loss, shape):
 
 
 @contract
-def test_a_softmax_does_not_see_a_shift_and_an_error_does(loss):
+def test_a_softmax_does_not_see_a_shift_and_all_others_do(loss):
+    """That all scores of a sample grow is nothing to classes, and another answer to each label."""
     logits = randn(6, 4)
-    expected = 9.0 if loss is logit_mse else 0.0
-    assert float(loss(logits, logits + 3.0, 2.0)) == pytest.approx(expected, abs=1e-5)
+    shifted = float(loss(logits, logits + 3.0, 2.0))
+    assert shifted == pytest.approx(0.0, abs=1e-5) if loss in SOFTMAX.values() else shifted > 0.1
+    assert loss is not logit_mse or shifted == pytest.approx(9.0)
+
+
+def test_a_label_has_the_divergence_of_its_own_yes_and_no():
+    s, t = randn(6, 4), randn(6, 4, seed=1)
+    yes = [1 / (1 + np.exp(-x.double().numpy() / 2)) for x in (s, t)]
+    p, q = (np.stack([x, 1 - x], -1) for x in (yes[1], yes[0]))
+    assert float(binary_kl(s, t, 2.0)) == pytest.approx(4 * divergence(p, q).mean(), rel=1e-5)
+    assert float(binary_kl(-t, t, 2.0)) > 0.1, "all answers turned round"
+
+
+def test_huber_is_half_the_square_below_one_and_linear_above():
+    s, t = torch.tensor([[0.5, 3.0]]), torch.zeros(1, 2)
+    assert float(huber(s, t, 1.0)) == pytest.approx((0.125 + 2.5) / 2)
+
+
+def test_embeddings_are_held_by_their_directions():
+    s, t = torch.tensor([[2.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]), torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    assert float(cosine_distance(s, t, 1.0)) == pytest.approx((0 + 1 + 2) / 3)
+
+
+def test_relations_are_cosines_between_samples_and_know_no_width():
+    t = randn(5, 7)
+    turned = torch.linalg.qr(randn(7, 7, seed=1)).Q
+    assert float(relational(3 * t @ turned, t, 1.0)) == pytest.approx(0, abs=1e-6), "turned and stretched"
+    s = randn(5, 3, seed=2)
+    a, b = (torch.nn.functional.normalize(x, dim=-1) for x in (s, t))
+    expected = [(a[i] @ a[j] - b[i] @ b[j]).square() for i in range(5) for j in range(5) if i != j]
+    assert float(relational(s, t, 1.0)) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-5)
 
 
 @contract
@@ -66,7 +99,7 @@ def test_a_mask_of_tokens_is_no_mask_of_pooled_logits(loss):
     assert float(loss(s, t, 2.0, mask)) == float(loss(s, t, 2.0))
 
 
-@contract
+@contract_per_position
 def test_does_not_grow_with_the_batch(loss):
     s, t = randn(6, 4), randn(6, 4, seed=1)
     assert float(loss(torch.cat([s, s]), torch.cat([t, t]), 2.0)) == pytest.approx(float(loss(s, t, 2.0)), rel=1e-5)
@@ -115,7 +148,7 @@ class Float32(TorchDispatchMode):
         return out
 
 
-@contract
+@contract_per_position
 def test_large_vocabularies_are_never_held_in_float32_as_a_whole(loss, monkeypatch):
     monkeypatch.setattr("mapsearch.losses.outputs.MAX_FLOAT32_LOGITS", 1000)
     s, t = (randn(64, 100, seed=seed).bfloat16() for seed in (0, 1))
@@ -135,7 +168,7 @@ def test_terms_of_which_the_graph_is_kept_can_be_gone_through_twice(loss, monkey
     assert torch.equal(first, second)
 
 
-@contract
+@contract_per_position
 def test_padded_vocabularies_are_trimmed_to_the_smaller(loss):
     s, t = randn(3, 5, 256), randn(3, 5, 258, seed=1)
     expected = pytest.approx(float(loss(s, t[..., :256], 2.0)), rel=1e-6)

@@ -88,16 +88,21 @@ def test_the_assignment_maximises_the_sum_not_each_row():
 
 def test_plain_controls_are_the_tuned_outputs_with_and_without_them():
     outputs = Recipe(output_weight=3.0, temperature=2.0)
-    strong = Recipe(output_weight=1.0, temperature=4.0, output_loss="dkd")
-    found = plain_controls(outputs, strong)
-    assert found["none"] == Recipe(temperature=2.0)
-    assert found["outputs"] == outputs
-    assert found["outputs_strong"] == strong
+    assert plain_controls(outputs) == {"none": Recipe(), "outputs": outputs}
+    assert plain_controls(Recipe()) == {"none": Recipe()}
+    alone = Recipe(task_weight=0.0, output_loss="cosine", output_weight=1.0)
+    assert plain_controls(alone) == {"outputs": alone}
 
 
 def test_the_article_is_eight_to_two():
     recipe = article(
         Recipe.from_json({"pairs": [{"student": "s", "teacher": "t", "weight": 1}], "feature_share": 1}).mapping,
         Recipe(output_weight=1.0),
+        "none",
     )
-    assert (recipe.feature_share, recipe.anneal, recipe.output_weight) == (0.8, None, 1.0)  # never faded
+    assert (recipe.feature_share, recipe.anneal, recipe.output_weight, recipe.projector) == (
+        0.8,
+        None,
+        1.0,
+        "none",
+    )  # never faded

@@ -48,10 +48,15 @@ def test_logits_of_every_kind_of_output(output):
     assert TASK.logits(output) is LOGITS
 
 
-@pytest.mark.parametrize("output", [{"last_hidden_state": X, "pooler_output": X}, SimpleNamespace(hidden=X), ()])
-def test_an_output_without_logits_is_refused(output):
-    with pytest.raises(TaskError, match=r"has no `logits`; choose a model with a head .* or define `Task.logits"):
-        TASK.logits(output)
+@pytest.mark.parametrize("output", [{"last_hidden_state": Y, "pooler_output": X}, SimpleNamespace(last_hidden_state=X)])
+def test_an_output_without_a_head_is_its_embedding(output):
+    assert TASK.outputs(output) is X
+
+
+@pytest.mark.parametrize("output", [{"hidden": X}, SimpleNamespace(hidden=X), ()])
+def test_an_output_without_a_known_field_is_refused(output):
+    with pytest.raises(TaskError, match=r"has none of logits, .*`Task.outputs\(output\)`"):
+        TASK.outputs(output)
 
 
 @pytest.mark.parametrize("batch", [(X, Y), {"x": X, "labels": Y}])

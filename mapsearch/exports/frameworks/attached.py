@@ -20,7 +20,7 @@ class ExportedBatch:
     """
 
     task_loss: Tensor
-    student_outputs: Tensor
+    student_outputs: Tensor | None
     teacher_outputs: Tensor | None
     mask: Tensor | None = None
     progress: float = 0.0

@@ -65,6 +65,7 @@ class AttachedDistillKit:
 
     def __call__(self, batch: ExportedBatch) -> Tensor:
         """The sum of the weighted functions, which DistillKit divides by the sum of the weights."""
+        assert batch.student_outputs is not None
         student = SimpleNamespace(
             loss=batch.task_loss, logits=batch.student_outputs, hidden_states=self.hidden_states["student"]
         )

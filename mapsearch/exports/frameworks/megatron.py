@@ -93,6 +93,7 @@ class AttachedMegatron:
         """The weighted sum of what Megatron logs."""
         total = self.weights[0] * batch.task_loss
         if self.weights[1]:
+            assert batch.student_outputs is not None
             logits = _reduced(self.logits, batch.student_outputs, batch.teacher_outputs, batch.mask)
             total = total + self.weights[1] * logits
         student, teacher = (taps.take() for taps in self.taps)

@@ -173,9 +173,12 @@ def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: fl
     seed_everything(step_seed(source.seed, 0))  # so that dropout is the same
     with forward_precision(train.precision, loaded.device):
         output = loaded.task.forward(student, batch)
-        task_loss, logits = loaded.task.loss(output, batch), matched_outputs(loaded.task, output)
+        task_loss = loaded.task.loss(output, batch)
+        outputs = matched_outputs(loaded.task, output)
     mask = loaded.task.mask(batch) if side.masked else None
-    return attached(ExportedBatch(task_loss, logits, teacher_outputs, mask, progress))
+    return attached(
+        ExportedBatch(torch.zeros(()) if task_loss is None else task_loss, outputs, teacher_outputs, mask, progress)
+    )
 
 
 def _copy_parameters(path: Path, loss: RecipeLoss, attached: AttachedLoss) -> None:
