@@ -58,6 +58,16 @@ class Outputs:
     why: str = ""
 
     @property
+    def form(self) -> str:
+        """What is done to both networks' outputs before the output loss; empty where nothing is."""
+        if self.kind == "classes" and self.class_axis != -1:
+            return f"classes are on axis {self.class_axis} of the network's output; the loss takes them on the last one"
+        if self.sd:
+            mean, sd = (", ".join(f"{x:.6g}" for x in numbers) for numbers in (self.mean, self.sd))
+            return f"values; the loss takes (output - mean) / sd of both networks, with mean {mean} and sd {sd}"
+        return "" if self.kind == "classes" else self.kind
+
+    @property
     def losses(self) -> tuple[OutputLossName, ...]:
         """The output losses that a study tries where it names none."""
         return tuple(loss for loss in TRIED_OUTPUT_LOSSES[self.kind] if not self.problem(loss))

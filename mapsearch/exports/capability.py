@@ -28,7 +28,8 @@ class Capability:
     "dropped" means that the target sets the size of the feature loss itself. `projector`: one "per pair", one
     "shared" by all, "none", or "untrained", which the optimizer never sees. `temperature`, `anneal`, `task_weight`:
     whether they may differ from 1, None and 1. `masks`: whether padded tokens are left out. `names`: whether layers
-    are named by their path, or by their index among the hidden states.
+    are named by their path, or by their index among the hidden states. `outputs`: whether the file is given what
+    the output loss takes, or finds a network's logits itself.
     """
 
     losses: frozenset[FeatureLossName]
@@ -45,6 +46,7 @@ class Capability:
     masks: bool
     names: Literal["path", "index"]
     kinds: frozenset[Kind]
+    outputs: Literal["given", "logits"] = "given"
 
 
 EVERYTHING = Capability(
@@ -79,7 +81,7 @@ class Unsupported:
 
 def unsupported(source: ExportSource, capability: Capability) -> tuple[Unsupported, ...]:
     """What the target cannot express of this recipe; only what the recipe uses is compared."""
-    missing = [*_unsupported_beside_features(source.recipe, capability)]
+    missing = [*_unsupported_beside_features(source.recipe, capability), *_unsupported_outputs(source, capability)]
     if source.recipe.mapping.pairs:
         missing += [*_unsupported_features(source, capability), *_unsupported_projectors(source, capability)]
     return tuple(missing)
@@ -113,9 +115,9 @@ def restricted_to(source: ExportSource, capability: Capability, left_out: Sequen
 def _unsupported_beside_features(recipe: Recipe, capability: Capability) -> Iterator[Unsupported]:
     if recipe.uses_outputs:
         if not capability.output_losses:
-            yield Unsupported(f"the logits are matched with weight {recipe.output_weight:g}, but not in the target")
+            yield Unsupported(f"the outputs are matched with weight {recipe.output_weight:g}, but not in the target")
         elif recipe.output_loss not in capability.output_losses:
-            yield _no_formula("logit loss", recipe.output_loss, capability.output_losses)
+            yield _no_formula("output loss", recipe.output_loss, capability.output_losses)
         if not capability.temperature and recipe.temperature != 1 and recipe.output_loss != "mse":
             yield Unsupported(f"the temperature is {recipe.temperature:g}, but the target always uses 1")
     task = (1 - recipe.feature_share) * recipe.task_weight
@@ -125,6 +127,14 @@ def _unsupported_beside_features(recipe: Recipe, capability: Capability) -> Iter
         yield Unsupported(
             f"`balance: {recipe.balance}` changes the weights of the terms during training, but in the target they "
             "keep their initial values"
+        )
+
+
+def _unsupported_outputs(source: ExportSource, capability: Capability) -> Iterator[Unsupported]:
+    form = source.outputs.form
+    if source.recipe.uses_outputs and form not in ("", "labels") and capability.outputs == "logits":
+        yield Unsupported(
+            f"outputs are not matched as the network gives them ({form}), but the target does", fatal=True
         )
 
 

@@ -7,6 +7,7 @@ from statistics import fmean
 from mapsearch.core.errors import ExportError
 from mapsearch.core.facts import Network
 from mapsearch.core.layers import Layer
+from mapsearch.core.outputs import CLASS_SCORES, Outputs
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
@@ -22,7 +23,7 @@ class ExportSource:
     `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
     runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs, `student_paths` and
     `teacher_paths` the names of all layers that took part in the study. `verdict` is a sentence.
-    `unsupported` says, in sentences, what the target cannot express.
+    `unsupported` says, in sentences, what the target cannot express; `outputs` how the task's outputs are read.
     """
 
     study: str
@@ -44,6 +45,7 @@ class ExportSource:
     student_paths: tuple[str, ...] = ()
     teacher_paths: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+    outputs: Outputs = CLASS_SCORES
 
     @property
     def provenance(self) -> tuple[str, ...]:
@@ -54,6 +56,7 @@ class ExportSource:
         return (
             f"study: {self.study}, trial {self.trial}, reference seed {self.seed}",
             f"recipe: {self.recipe}",
+            *([f"outputs: {self.outputs.form}"] if self.recipe.uses_outputs and self.outputs.form else []),
             *([f"learned weights, averaged over the reference run: {mixed}"] if mixed else []),
             f"verdict: {self.verdict}",
             f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
@@ -98,6 +101,7 @@ def export_source(
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
         sentence, study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
         environment["mapsearch"], environment["torch"], _paths(study, "student"), _paths(study, "teacher"),
+        outputs=study.facts.outputs,
     )  # fmt: skip
 
 

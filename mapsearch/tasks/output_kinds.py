@@ -18,7 +18,7 @@ from mapsearch.tasks.labels import labels_of
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.outputs import float_outputs
 from mapsearch.tasks.precision import Precision, forward_in
-from mapsearch.tasks.task import EMBEDDINGS, LOGITS, Task, inputs_of
+from mapsearch.tasks.task import EMBEDDINGS, LOGITS, Task, inputs_of, own_loss
 
 N_SAMPLES = 64
 """Samples of the batch that decides."""
@@ -220,7 +220,7 @@ def _squeezed(tensor: Tensor) -> Tensor:
 
 
 def _has_own_loss(seen: _Seen) -> bool:
-    return type(seen.task).loss is not Task.loss or getattr(seen.output, "loss", None) is not None
+    return type(seen.task).loss is not Task.loss or own_loss(seen.output) is not None
 
 
 def _is_loss(seen: _Seen, form: Outputs) -> bool:

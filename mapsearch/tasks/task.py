@@ -96,7 +96,7 @@ class Task(ABC):
         return self.logits(output)
 
     def logits(self, output: Any) -> Tensor:
-        """The tensor in an output: itself, a field such as `logits` or `pooler_output`, or the first item.
+        """The tensor in an output: itself, a field such as `logits` or `pooler_output`, or the first item after a loss.
 
         Raises:
             TaskError: a dict or object without such a field.
@@ -107,8 +107,8 @@ class Task(ABC):
             found = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-        if isinstance(output, (tuple, list)) and output:
-            return output[0]  # type: ignore[no-any-return]
+        if isinstance(output, (tuple, list)) and len(output) > (own_loss(output) is not None):
+            return output[own_loss(output) is not None]  # type: ignore[no-any-return]
         keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
         what = f"a {type(output).__name__}{keys} has none of {', '.join((LOGITS, *EMBEDDINGS))}"
         raise TaskError(f"{what}; say by `Task.outputs(output)` which tensor the student is to match")
@@ -130,8 +130,8 @@ class Task(ABC):
         squared error for values.
         """
         labels, kind = self.labels(batch), self.output_form.kind
-        own = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-        if isinstance(own, Tensor) and (labels is None or not bool(is_unlabelled(kind, labels).all())):
+        own = own_loss(output)
+        if own is not None and (labels is None or not bool(is_unlabelled(kind, labels).all())):
             return own
         outputs = self.outputs(output)
         if labels is None or outputs is None or kind in ("embedding", "none"):
@@ -178,6 +178,15 @@ def forward_batch(model: nn.Module, batch: Any) -> Any:
     if not isinstance(batch, Mapping):
         return model(inputs_of(batch))
     return model(**batch) if "labels" in batch and takes_labels(model) else model(**inputs_of(batch))
+
+
+def own_loss(output: Any) -> Tensor | None:
+    """The loss that the model computed, a scalar: `.loss`, `["loss"]`, or what stands first in a tuple."""
+    if isinstance(output, (tuple, list)) and output:
+        found = getattr(output, "loss", output[0])
+    else:
+        found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    return found if isinstance(found, Tensor) and not found.ndim else None
 
 
 def takes_labels(model: nn.Module) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.outputs import Outputs
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.capability import EVERYTHING, restricted_to, unsupported
 from mapsearch.exports.source import ExportSource, multipliers
@@ -48,7 +49,7 @@ ROWS = [
     (
         source(output_weight=1.0),
         {"output_losses": frozenset()},
-        "logits are matched with weight 1, but not in the target",
+        "outputs are matched with weight 1, but not in the target",
     ),
     (source(output_weight=1.0, temperature=4.0), {"temperature": False}, "the temperature is 4, .* uses 1"),
 ]
@@ -67,7 +68,17 @@ FATAL = [
     (source(), {"projector": "none"}, "the projectors are `linear`, and `s0 <- t0` cannot be matched without"),
     (source(projector="mlp"), {"projectors": frozenset({"linear"})}, "the projector is `mlp`, .* linear only"),
     (source(WIDE), {"projector": "shared"}, "has one, whose pairs differ in width"),
-    (source(output_weight=1.0), {"output_losses": frozenset({"dkd"})}, "the logit loss is `kl`, .* supports dkd only"),
+    (source(output_weight=1.0), {"output_losses": frozenset({"dkd"})}, "the output loss is `kl`, .* supports dkd only"),
+    (
+        replace(source(output_weight=1.0), outputs=Outputs(class_axis=-3)),
+        {"outputs": "logits"},
+        "not matched as the network gives them .*axis -3",
+    ),
+    (
+        replace(source(output_weight=1.0, output_loss="mse"), outputs=Outputs("values", mean=(1.0,), sd=(2.0,))),
+        {"outputs": "logits"},
+        "output - mean",
+    ),
     (source(), {"kinds": frozenset({"tokens"})}, "layer `s0` is a map, .* supports tokens only"),
 ]
 

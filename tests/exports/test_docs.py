@@ -10,7 +10,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 START, END = "<!-- targets -->\n", "<!-- end of targets -->\n"
 COLUMNS = {
     "feature losses": "losses",
-    "logit losses": "output_losses",
+    "output losses": "output_losses",
     "projectors": "projectors",
     "many-to-one": "many_to_one",
     "weights": "weights",
@@ -37,6 +37,7 @@ def limits(capability: Capability) -> str:
         lacks = sorted(getattr(EVERYTHING, field) - getattr(capability, field))
         found += [f"{field}: {', '.join(lacks)}"] if lacks else []
     found += ["layers by path: they are named by index"] if capability.names == "index" else []
+    found += ["outputs other than `logits`"] if capability.outputs == "logits" else []
     return "; ".join(found) or "-"
 
 
@@ -50,7 +51,7 @@ def table() -> str:
 
 
 def test_every_field_of_a_capability_stands_in_the_table():
-    told = {*COLUMNS.values(), *FLAGS, "aggregations", "balances", "kinds", "names"}
+    told = {*COLUMNS.values(), *FLAGS, "aggregations", "balances", "kinds", "names", "outputs"}
     assert told == {field.name for field in fields(Capability)}
 
 

@@ -53,8 +53,9 @@ def test_one_pass_serves_a_whole_cohort():
 
 def test_without_need_of_it_the_teacher_never_runs():
     loaded = load(Clusters())
-    space, counted = make_space(loaded), Teachers(loaded)
-    list(distill(loaded, space, TRAIN, make_plans(Recipe(), n_steps=24), open_worker_state(loaded, TRAIN)))
+    space, worker_state = make_space(loaded), open_worker_state(loaded, TRAIN)
+    counted = Teachers(loaded)
+    list(distill(loaded, space, TRAIN, make_plans(Recipe(), n_steps=24), worker_state))
     assert counted.n == 0
 
 

@@ -25,6 +25,7 @@ CAPABILITY = Capability(
     masks=True,
     names="index",
     kinds=frozenset({"tokens"}),
+    outputs="logits",
 )
 LAST = -1
 """The place of the last hidden state, whatever the network's depth."""

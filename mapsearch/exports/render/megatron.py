@@ -28,6 +28,7 @@ CAPABILITY = Capability(
     masks=True,
     names="path",
     kinds=frozenset({"tokens"}),
+    outputs="logits",
 )
 SCHEMAS = ("modelopt", "bridge", "nemo2", "next")
 """Megatron-LM's `--export-kd-cfg`; the same keys in Megatron-Bridge's overrides; NeMo 2, whose pairs are all cosine;

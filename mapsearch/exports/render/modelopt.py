@@ -20,7 +20,7 @@ def text(source: ExportSource) -> str:
 
 TARGET = Target(
     "a builder for NVIDIA ModelOpt's distillation model",
-    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), many_to_one="taps"),
+    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), many_to_one="taps", outputs="logits"),
     one_file(text),
     requires=("modelopt", "requests", "huggingface_hub"),
     install="pip install nvidia-modelopt requests huggingface_hub",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mapsearch.core.recipe import BalanceName, Recipe
-from mapsearch.exports.capability import EVERYTHING
+from mapsearch.exports.capability import EVERYTHING, Unsupported
 from mapsearch.exports.render.layout import comments, docstring_line, dumped_yaml, module_name
 from mapsearch.exports.render.template import rendered
 from mapsearch.exports.render.terms import term_arguments
@@ -84,10 +84,21 @@ def _sub_terms(source: ExportSource, plugin: str) -> dict[str, Any]:
     return terms
 
 
+def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
+    """What the capability cannot say: a task loss other than the plugin's cross entropy."""
+    outputs = source.outputs
+    if not source.recipe.uses_task or (outputs.kind == "classes" and not outputs.next_token):
+        return ()
+    kind = "the next token's" if outputs.next_token else f"that of {outputs.kind}"
+    way_out = "but `extract_task_loss` of the plugin is cross entropy: put the task's loss there"
+    return (Unsupported(f"the task's loss is {kind}, {way_out}"),)
+
+
 TARGET = Target(
     "a torchdistill config with a plugin module beside it",
-    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"})),
+    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), outputs="logits"),
     render,
+    unsupported,
     requires=("torchdistill",),
     install="pip install torchdistill",
 )

@@ -104,7 +104,7 @@ def test_the_last_layer_of_a_bert_is_its_last_hidden_state(llama, tmp_path):
     ("fields", "message"),
     [
         ({"loss": "nmse"}, "the feature loss is `nmse`, but the target supports cosine, mse only"),
-        ({"output_loss": "mse"}, "the logit loss is `mse`, but the target supports kl only"),
+        ({"output_loss": "mse"}, "the output loss is `mse`, but the target supports kl only"),
         ({"projector": "mlp"}, "the projector is `mlp`"),
         ({"aggregation": "mix"}, "the aggregation is `mix`"),
     ],

@@ -117,7 +117,7 @@ def test_a_recipe_of_logits_alone_has_no_pairs(llama, tmp_path):
         ([("encoder.layer.1", "model.layers.3", 1.0)], {}, "layer `encoder.layer.1` has no name in Megatron"),
         (PAIRS, {"loss": "nmse"}, "the feature loss is `nmse`, but the target supports cosine, mse only"),
         (PAIRS, {"aggregation": "fuse"}, "the aggregation is `fuse`, but the target supports sum only"),
-        (PAIRS, {"output_loss": "dkd"}, "the logit loss is `dkd`, but the target supports kl only"),
+        (PAIRS, {"output_loss": "dkd"}, "the output loss is `dkd`, but the target supports kl only"),
         (PAIRS, {"projector": "mlp"}, "the projector is `mlp`, but the target supports linear, none only"),
     ],
 )
