@@ -1,9 +1,10 @@
 """Checks of what the task measures: both networks, against each other, against guessing, at two batch sizes."""
 
 from functools import partial
-from math import isclose, isfinite, nan
+from math import isclose, isfinite, isnan, nan
 from statistics import mean, stdev
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,10 +15,13 @@ from mapsearch.core.findings import Level
 from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.evaluation import checked, evaluate, open_accumulator
+from mapsearch.tasks.evaluation import Evaluator, Measurement, evaluate, evaluation_batch_size
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.metrics import TEACHER_OUTPUT, sees_teacher
 from mapsearch.tasks.nested import batch_size, in_float32, with_rows
-from mapsearch.tasks.precision import forward_in
+from mapsearch.tasks.precision import forward_in, uses_bfloat16
+from mapsearch.tasks.seen import Seen
+from mapsearch.tasks.teacher_answers import comparable, decided
 from mapsearch.tasks.user_code import describe
 
 N_GUESSES = 8
@@ -29,15 +33,16 @@ MIN_SPREADS = 3.0
 N_COMPARED_SAMPLES = 512
 """Validation samples on which the teacher is compared with guessing, and measured at two batch sizes."""
 
-BATCHING_TOLERANCE = 0.01
-"""Relative difference of a metric that rounding may make between two batch sizes, in bfloat16 too."""
+BATCHING_TOLERANCE, BATCHING_TOLERANCE_BFLOAT16 = 1e-3, 1e-2
+"""Relative difference of a metric that rounding may make between two batch sizes."""
 
 
 def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student: nn.Module | None) -> None:
     """Measure both networks on the validation data and compare them."""
-    name = spec.metric
+    name, evaluator = spec.metric, Evaluator(loaded, spec.train)
     with log.guard("teacher", "measuring it on the validation data"):
-        log.measured["teacher_metrics"] = (metrics := evaluate(loaded, [loaded.teacher], loaded.valid, spec.train)[0])
+        (metrics,) = evaluator.measure([loaded.teacher], loaded.valid)
+        log.measured["teacher_metrics"] = metrics
         log.add("ok", "teacher.metrics", f"{_formatted(metrics)} on {len(loaded.valid)} validation samples")
         if problem := metric_problem(metrics, name):
             log.add("error", "teacher.metric", problem)
@@ -45,7 +50,8 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
         return
     with log.guard("student", "measuring it on the validation data"):
         started = perf_counter()
-        log.measured["student_metrics"] = (metrics := evaluate(loaded, [student], loaded.valid, spec.train)[0])
+        (metrics,) = evaluator.measure([student], loaded.valid)
+        log.measured["student_metrics"] = metrics
         log.seconds["evaluation"] = perf_counter() - started
         log.add("ok", "student.metrics", f"{_formatted(metrics)} before any training")
         known = log.measured.get("teacher_metrics", {})
@@ -74,17 +80,22 @@ def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
     if metric_problem(log.measured.get("teacher_metrics", {}), spec.metric):
         return  # already reported
     few = Subset(loaded.valid, range(min(N_COMPARED_SAMPLES, len(loaded.valid))))
-    half = max(1, spec.train.batch_size // 2)
-    sizes = [spec.train, spec.train.model_copy(update={"batch_size": half})]
-    one, other = (evaluate(loaded, [loaded.teacher], few, train)[0] for train in sizes)
-    differing = sorted(name for name in one.keys() & other.keys() if _differ(one[name], other[name]))
+    whole = min(evaluation_batch_size(spec.train), len(few))
+    sizes = (whole, max(1, whole // 3))
+    trains = [spec.train.model_copy(update={"eval_batch_size": size}) for size in sizes]
+    one, other = (evaluate(loaded, [loaded.teacher], few, train)[0] for train in trains)
+    in_bfloat16 = uses_bfloat16(spec.train.precision, loaded.device)
+    tolerance = BATCHING_TOLERANCE_BFLOAT16 if in_bfloat16 else BATCHING_TOLERANCE
+    differing = sorted(name for name in one.keys() & other.keys() if _differ(one[name], other[name], tolerance))
     plain = _plain_numbers(loaded, spec) if differing else set()
     for name in differing:
-        values = f"{one[name]:.4g} in batches of {spec.train.batch_size}, {other[name]:.4g} in batches of {half}"
+        values = f"{one[name]:.4g} in batches of {sizes[0]}, {other[name]:.4g} in batches of {sizes[1]}"
         problem = f"metric `{name}` changes with the batch size: {values}"
         if name in plain:
             level: Level = "error" if name == spec.metric else "warning"
-            way_out = "return a tensor with one value per sample, or define `accumulator()`"
+            way_out = (
+                "return a tensor with one value per sample, or define `metric_objects()` or `score(outputs, labels)`"
+            )
             log.add(level, "teacher.metric_of_batches", f"{problem}; {way_out}")
         else:
             cause = "outputs depend on the rest of their batch; it holds for this batch size only"
@@ -93,16 +104,18 @@ def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
 
 @torch.no_grad()
 def _plain_numbers(loaded: LoadedTask, spec: StudySpec) -> set[str]:
-    """The metrics that `metrics` returns as one number per batch; none where the task has an accumulator."""
-    if loaded.task.accumulator() is not None:
-        return set()
+    """The metrics that `metrics` returns as one number per batch."""
     batch = next(ordered_batches(loaded, loaded.valid, spec.train.batch_size))
     output = in_float32(forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
-    return {name for name, value in loaded.task.metrics(output, batch).items() if not torch.as_tensor(value).ndim}
+    teacher = {TEACHER_OUTPUT: output} if sees_teacher(loaded.task) else {}
+    measured = loaded.task.metrics(output, batch, **teacher)
+    return {name for name, value in measured.items() if not torch.as_tensor(value).ndim}
 
 
-def _differ(one: float, other: float) -> bool:
-    return isfinite(one) and isfinite(other) and not isclose(one, other, rel_tol=BATCHING_TOLERANCE, abs_tol=1e-6)
+def _differ(one: float, other: float, tolerance: float) -> bool:
+    if isnan(one) or isnan(other):
+        return isnan(one) != isnan(other)
+    return one != other and not isclose(one, other, rel_tol=tolerance, abs_tol=1e-6)
 
 
 def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
@@ -129,13 +142,19 @@ def check_guessing(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None
 def _guesses(loaded: LoadedTask, spec: StudySpec) -> list[float]:
     """The study's metric for each shuffle of the teacher's outputs within a batch, and last for their mean."""
     forward = forward_in(spec.train.precision, loaded)
-    shuffled, constant = [open_accumulator(loaded) for _ in range(N_GUESSES)], open_accumulator(loaded)
+    shuffled, constant = [Measurement(loaded) for _ in range(N_GUESSES)], Measurement(loaded)
     for batch in ordered_batches(loaded, loaded.valid, spec.train.batch_size, N_COMPARED_SAMPLES, spec.seed):
         n = batch_size(batch)
         if n < 2:
             continue  # nothing to shuffle
         output = in_float32(forward(loaded.teacher, batch))
-        for i, accumulator in enumerate(shuffled):
-            accumulator.update(with_rows(output, n, partial(torch.roll, shifts=1 + i % (n - 1), dims=0)), batch)
-        constant.update(with_rows(output, n, lambda rows: rows.mean(0, keepdim=True).expand_as(rows)), batch)
-    return [checked(accumulator.compute()).get(spec.metric, nan) for accumulator in (*shuffled, constant)]
+        outputs = comparable(loaded, output)
+        answer = None if outputs is None else decided(loaded, outputs)
+
+        def seen(guess: Any) -> Seen:
+            return Seen(loaded, guess, batch, output, answer)  # noqa: B023
+
+        for i, measurement in enumerate(shuffled):
+            measurement.add(seen(with_rows(output, n, partial(torch.roll, shifts=1 + i % (n - 1), dims=0))))
+        constant.add(seen(with_rows(output, n, lambda rows: rows.mean(0, keepdim=True).expand_as(rows))))
+    return [measurement.metrics().get(spec.metric, nan) for measurement in (*shuffled, constant)]

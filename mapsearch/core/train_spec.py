@@ -14,6 +14,9 @@ class TrainSpec(Section):
 
     steps: int = Field(300, ge=5, description="optimizer steps of the full schedule")
     batch_size: int = Field(64, ge=2, description="training samples per step")
+    eval_batch_size: int | None = Field(
+        None, ge=1, description="samples per batch when networks are measured; no result depends on it; 4 x batch_size"
+    )
     optimizer: OptimizerName = Field("adamw", description="optimizer of student and projectors")
     lr: float = Field(2.0e-3, gt=0, description="peak learning rate of student and projectors")
     weight_decay: float = Field(0.01, ge=0, description="weight decay of the optimizer")

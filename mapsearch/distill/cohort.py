@@ -12,6 +12,7 @@ from mapsearch.distill.calibration import calibrate
 from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
+from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes, free_unused_memory, is_out_of_memory
 from mapsearch.training.memory import state_bytes
@@ -93,7 +94,7 @@ def _train(
         if cohort:
             yield from train_side_by_side(loaded, train, cohort, worker_state)
         if cohort:
-            yield from measure(loaded, train, cohort)
+            yield from measure(loaded, worker_state.evaluator or Evaluator(loaded, train), cohort)
 
 
 def _n_fitting(

@@ -12,7 +12,7 @@ from mapsearch.core.events import Progress
 from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.worker_state import WorkerState
-from mapsearch.tasks.evaluation import evaluate
+from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.training.memory import step_memory
 from mapsearch.training.step import record_values, train_step
@@ -46,11 +46,11 @@ def train_side_by_side(
                 return
 
 
-def measure(loaded: LoadedTask, train: TrainSpec, cohort: Sequence[StudentTraining]) -> Iterator[RunResult]:
+def measure(loaded: LoadedTask, evaluator: Evaluator, cohort: Sequence[StudentTraining]) -> Iterator[RunResult]:
     """The results of trained students, with their metrics."""
     plan, students = cohort[0].plan, [training.student for training in cohort]
     try:
-        measured = evaluate(loaded, students, loaded.split(plan.split), train, plan.n_parts)
+        measured = evaluator.measure(students, loaded.split(plan.split))
     except Exception as error:
         yield from (failed(error, training.result("crashed")) for training in cohort)
         return

@@ -1,4 +1,4 @@
-"""What one process keeps from one cohort to the next: cached teacher outputs, and how much memory a step takes."""
+"""What one process keeps from one cohort to the next: cached teacher outputs, and how much fits into memory."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from mapsearch.core.execution import DEFAULT_CACHE_BYTES
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
+from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.user_code import describe
 from mapsearch.training.caching import why_not_cached
@@ -22,13 +23,15 @@ class WorkerState:
     """Made once per process for one loaded task; without it every cohort begins with nothing.
 
     `cache` is None where the teacher must run at every step. `step_bytes` is the most that a student's
-    step has taken so far beside the state of training. `messages` wait to be told, each once.
+    step has taken so far beside the state of training. `evaluator` measures students and keeps the teacher's answers.
+    `messages` wait to be told, each once.
     """
 
     cache: FeatureCache | None = None
     memory_format: torch.memory_format = torch.contiguous_format
     step_bytes: int = 0
     messages: list[Message] = field(default_factory=list)
+    evaluator: Evaluator | None = None
     _told: set[str] = field(default_factory=set)
 
     def take_messages(self) -> list[Message]:
@@ -51,7 +54,7 @@ def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = D
     Args:
         cache_bytes: budget for cached teacher outputs; 0 disables the cache.
     """
-    state = WorkerState(memory_format=choose_memory_format(loaded))
+    state = WorkerState(memory_format=choose_memory_format(loaded), evaluator=Evaluator(loaded, train))
     try:
         if cache_bytes > 0 and not why_not_cached(loaded, train):
             state.cache = _open_cache(loaded, train, cache_bytes)

@@ -7,79 +7,114 @@ from typing import Any
 import torch
 from torch import nn
 
-from mapsearch.core.errors import TaskError
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.default_metrics import Agreement
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.metrics import MeanMetrics, has_nan
+from mapsearch.tasks.memory import free_unused_memory, is_out_of_memory
+from mapsearch.tasks.metrics import SampleMetrics, has_nan, sees_teacher
 from mapsearch.tasks.nested import in_float32
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import MetricAccumulator
+from mapsearch.tasks.seen import Seen
+from mapsearch.tasks.teacher_answers import TeacherAnswers
 from mapsearch.tasks.user_code import no_exit
+from mapsearch.tasks.whole_set import ObjectMetrics, Score, is_overridden, merged
+
+EVALUATION_TO_TRAINING = 4
+"""Samples per batch of evaluation to those of training, where the study does not say: no gradients take memory."""
 
 
-@torch.no_grad()
-def evaluate(
-    loaded: LoadedTask, models: Sequence[nn.Module], data: Any, train: TrainSpec, n_parts: int = 1
-) -> list[dict[str, float]]:
-    """The metrics of each model over all of the data, in eval mode; the mode is restored.
+def evaluate(loaded: LoadedTask, models: Sequence[nn.Module], data: Any, train: TrainSpec) -> list[dict[str, float]]:
+    """`Evaluator.measure` for once."""
+    return Evaluator(loaded, train).measure(models, data)
 
-    Batches have the size and forward passes the precision of training; metrics see float32. A network whose
-    output is NaN for a sample that counts has NaN for every metric: leaving such samples out would flatter it.
 
-    Args:
-        n_parts: the parts in which each training batch had to be worked on for lack of memory.
+def evaluation_batch_size(train: TrainSpec) -> int:
+    """Samples per batch in which networks are measured, where memory suffices."""
+    return train.eval_batch_size or EVALUATION_TO_TRAINING * train.batch_size
 
-    Raises:
-        TaskError: the task's metrics do not have the right form.
+
+class Evaluator:
+    """Measures networks of one task, and keeps what it learns on the way: the teacher's answers, what fits into memory.
+
+    Attributes:
+        batch_size: samples per batch of every network; halved when memory does not suffice. No metric depends on it.
     """
-    size = max(1, train.batch_size // n_parts)
-    modes = [model.training for model in models]
-    measured = [_Measurement(loaded, train) for _ in models]
-    for model in models:
-        model.eval()
-    try:
-        for batch in ordered_batches(loaded, data, size):
-            for model, measurement in zip(models, measured, strict=True):
-                measurement.add(model, batch)
-    finally:
-        for model, mode in zip(models, modes, strict=True):
-            model.train(mode)
-    return [measurement.metrics() for measurement in measured]
-
-
-class _Measurement:
-    """The metrics of one network so far."""
 
     def __init__(self, loaded: LoadedTask, train: TrainSpec) -> None:
-        self._task, self._forward, self._has_nan = loaded.task, forward_in(train.precision, loaded), False
-        self._accumulator: MetricAccumulator = open_accumulator(loaded)
+        self.batch_size = evaluation_batch_size(train)
+        self._loaded, self._train = loaded, train
+        self._teacher = TeacherAnswers(loaded, train)
 
-    def add(self, model: nn.Module, batch: Any) -> None:
-        output = in_float32(self._forward(model, batch))
+    def measure(self, models: Sequence[nn.Module], data: Any) -> list[dict[str, float]]:
+        """The metrics of each model over all of the data, in eval mode; the mode is restored.
+
+        Forward passes have the precision of training; metrics see float32. A network whose output is NaN for a
+        sample that counts has NaN for every metric: leaving such samples out would flatter it.
+
+        Raises:
+            TaskError: the task's metrics do not have the right form.
+        """
+        modes = [model.training for model in models]
+        for model in models:
+            model.eval()
+        try:
+            return self._measure_in_batches_that_fit(models, data)
+        finally:
+            for model, mode in zip(models, modes, strict=True):
+                model.train(mode)
+
+    def _measure_in_batches_that_fit(self, models: Sequence[nn.Module], data: Any) -> list[dict[str, float]]:
+        while True:
+            try:
+                return self._measure(models, data)
+            except Exception as error:
+                if not is_out_of_memory(error) or self.batch_size == 1:
+                    raise
+            self.batch_size = min(self.batch_size, len(data)) // 2 or 1
+            free_unused_memory()
+
+    @torch.no_grad()
+    def _measure(self, models: Sequence[nn.Module], data: Any) -> list[dict[str, float]]:
+        loaded, forward = self._loaded, forward_in(self._train.precision, self._loaded)
+        measured = [Measurement(loaded) for _ in models]
+        batches = ordered_batches(loaded, data, self.batch_size)
+        with_output = sees_teacher(loaded.task)
+        taught = self._teacher.with_answers(data, self.batch_size, batches, with_output=with_output)
+        for batch, output, answer in taught:
+            for model, measurement in zip(models, measured, strict=True):
+                measurement.add(Seen(loaded, in_float32(forward(model, batch)), batch, output, answer))
+        return [measurement.metrics() for measurement in measured]
+
+
+class Measurement:
+    """The metrics of one network so far: the task's own, and those that every task has."""
+
+    def __init__(self, loaded: LoadedTask) -> None:
+        task = loaded.task
+        samples, agreement = SampleMetrics(task), Agreement(loaded)
+        with no_exit("`metric_objects`"):
+            whole_set = (ObjectMetrics(loaded), Score(task))
+        has_own = is_overridden(task, "metrics")
+        self._task, self._has_nan = task, False
+        self._own = (samples, *whole_set) if has_own else whole_set
+        self._defaults = (agreement,) if has_own else (samples, agreement)
+
+    def add(self, seen: Seen) -> None:
+        """Add what was seen of a batch."""
         with no_exit("`metrics`"):
-            self._accumulator.update(output, batch)
-        self._has_nan = self._has_nan or has_nan(self._task, output, batch)
+            for part in (*self._defaults, *self._own):
+                part.update(seen)
+        self._has_nan = self._has_nan or has_nan(self._task, seen.output, seen.batch)
 
     def metrics(self) -> dict[str, float]:
-        computed = self._accumulator.compute()
-        return dict.fromkeys(computed, nan) if self._has_nan else checked(computed)
+        """All metrics by name; one of the task's own stands in for a default one of that name.
 
-
-def open_accumulator(loaded: LoadedTask) -> MetricAccumulator:
-    """The task's own accumulator, else one of means."""
-    return loaded.task.accumulator() or MeanMetrics(loaded.task)
-
-
-def checked(computed: Any) -> dict[str, float]:
-    """What an accumulator computed, as plain numbers.
-
-    Raises:
-        TaskError: it is not a dict of names to numbers.
-    """
-    if not isinstance(computed, dict) or not computed:
-        raise TaskError(f"`accumulator().compute()` must return a dict of name to number, but got {computed!r:.80}")
-    try:
-        return {str(name): float(value) for name, value in computed.items()}
-    except (TypeError, ValueError, RuntimeError):
-        raise TaskError(f"`accumulator().compute()` must return a dict of numbers, but got {computed!r:.80}") from None
+        Raises:
+            TaskError: the task's metrics do not have the right form.
+        """
+        with no_exit("`metrics`"):
+            own = merged("`metrics`, `metric_objects` and `score`", *(part.compute() for part in self._own))
+        defaults = merged("defaults", *(part.compute() for part in self._defaults))
+        computed = defaults | own
+        return dict.fromkeys(computed, nan) if self._has_nan else computed

@@ -19,29 +19,29 @@ EMBEDDINGS = ("sentence_embedding", "pooler_output", "last_hidden_state")
 """Fields of outputs without a head, the first that is there."""
 
 
-class MetricAccumulator(Protocol):
-    """Metrics of one network over a whole data set, one batch at a time.
+class Metric(Protocol):
+    """A metric of one network over a whole data set, one batch at a time. Those of torchmetrics are such as they are.
 
     Example:
         class F1:
             def __init__(self):
                 self.hits = self.guessed = self.wanted = 0
 
-            def update(self, output, batch):
-                guessed, wanted = output.argmax(-1) == 1, batch[1] == 1
+            def update(self, outputs, labels):
+                guessed, wanted = outputs.argmax(-1) == 1, labels == 1
                 self.hits += int((guessed & wanted).sum())
                 self.guessed += int(guessed.sum())
                 self.wanted += int(wanted.sum())
 
             def compute(self):
-                return {"f1": 2 * self.hits / max(1, self.guessed + self.wanted)}
+                return 2 * self.hits / max(1, self.guessed + self.wanted)
     """
 
-    def update(self, output: Any, batch: Any) -> None:
-        """Add one batch: the network's output, in float32, and the batch."""
+    def update(self, outputs: Any, labels: Any, /) -> None:
+        """Add one batch: the network's outputs, in float32, and the labels they are held against, -100 included."""
 
-    def compute(self) -> dict[str, float]:
-        """The metrics over all that was added, by name."""
+    def compute(self) -> Any:
+        """The metric of all that was added: a number, a tensor of one or one per class, or a dict of such by name."""
 
 
 class Task(ABC):
@@ -141,13 +141,12 @@ class Task(ABC):
         return loss_per_label(kind, outputs, labels).sum() / n_labelled.clamp(min=1)
 
     def metrics(self, output: Any, batch: Any) -> dict[str, Tensor | float]:
-        """Measured values by name.
+        """Measured values by name; one that names a third argument `teacher_output` is given the teacher's output.
 
-        A tensor holds one value per sample, with NaN for samples that do not count, such as those without a
-        label; a network whose output is NaN has NaN metrics in any case. A plain number is a batch mean,
-        weighted by the batch's size. Metrics that are not means over samples (F1, AUROC) need an
-        `accumulator`. Default: `loss`, infinite where it is not a number, and `accuracy` in [0, 1] for classes and
-        labels or `absolute_error` for values.
+        A tensor holds one value per sample or position, with NaN only where the label is -100; NaN elsewhere makes
+        the metric NaN. A plain number is a batch mean, weighted by the batch's size: F1, AUROC and others that are
+        not means over samples belong into `metric_objects` or `score`. Default: `loss`, and `accuracy` in [0, 1] for
+        classes and labels or `absolute_error` for values; more by the kind of the outputs is measured beside them.
 
         Raises:
             TaskError: there are no labels, or outputs that have none, to measure by.
@@ -157,9 +156,23 @@ class Task(ABC):
             raise TaskError("the task has nothing to measure by default; define `Task.metrics(output, batch)`")
         return default_metrics(kind, *aligned(self.output_form, outputs, labels))
 
-    def accumulator(self) -> MetricAccumulator | None:
-        """A fresh accumulator of metrics over a whole data set; None: means of what `metrics` returns."""
-        return None
+    def metric_objects(self) -> dict[str, Metric]:
+        """Fresh objects at every call that measure the whole set, by name, such as those of torchmetrics.
+
+        They see outputs and labels as they are held against each other, on the study's device. What `compute` returns
+        counts under the object's name, or under its own names when it is a dict.
+        """
+        return {}
+
+    def score(self, outputs: Any, labels: Any) -> dict[str, float]:
+        """Metrics of the whole set, by name, from everything at once on the CPU, as scikit-learn takes it.
+
+        Args:
+            outputs: `[N, ...]` in float32. Sequences of different lengths are padded at their end to the longest one
+                of the set, with NaN.
+            labels: `[N, ...]`, padded with -100 (floats with NaN); None where the task has none.
+        """
+        return {}
 
     def tokenizers(self) -> tuple[Any, Any] | None:
         """The teacher's and the student's tokenizer, each with `get_vocab()`, to be compared; None: not compared."""

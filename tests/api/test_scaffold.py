@@ -1,11 +1,14 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from mapsearch.api.scaffold import copy_template
 from mapsearch.core.errors import SpecError
+from mapsearch.core.execution import Execution
 from mapsearch.core.study_file import load_study
+from mapsearch.core.train_spec import TrainSpec
+from mapsearch.tasks.evaluation import evaluate
+from mapsearch.tasks.loading import load_task
 
 TEMPLATE = Path(__file__).parents[2] / "mapsearch/api/templates/vision/study.yaml"
 
@@ -62,13 +65,14 @@ def test_comments_stay_in_their_column(tmp_path):
     assert {line.index("#") for line in text.splitlines()[1:7] if "#" in line} == {33}
 
 
-def test_the_accumulator_in_the_comments_of_a_template_works(tmp_path):
-    _, task = copy_template("vision", tmp_path / "study")
-    lines = task.read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.strip() == "# class F1:")
-    scope = {}
-    exec("\n".join(line.replace("    # ", "", 1) for line in lines[start : start + 4]), scope)
-    f1 = scope["F1"]()
-    for guesses, labels in (([1, 1, 0], [1, 0, 0]), ([1, 2, 0], [1, 1, 1])):
-        f1.update(torch.eye(3)[guesses], (None, torch.tensor(labels)))
-    assert f1.compute() == {"f1": 2 * 2 / (3 + 4)}
+@pytest.mark.parametrize("method", ["metric_objects", "score"])
+def test_the_metrics_in_the_comments_of_the_vision_template_work(tmp_path, method):
+    study, task = copy_template("vision", tmp_path / "study")
+    text = "import sklearn.metrics\nimport torchmetrics\n" + task.read_text()
+    start = text.index(f"    # def {method}(")
+    end = text.index("\n", text.index("return", start)) + 1
+    commented = text[start:end]
+    task.write_text(text.replace(commented, commented.replace("    # ", "    ").replace("#     ", "    ")))
+    loaded = load_task(load_study(study).task_reference(tmp_path), Execution())
+    (metrics,) = evaluate(loaded, [loaded.teacher], loaded.valid, TrainSpec())
+    assert 0.5 < metrics["f1"] <= 1

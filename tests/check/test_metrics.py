@@ -60,20 +60,20 @@ class F1:
     def __init__(self):
         self.hits = self.guessed = self.wanted = 0
 
-    def update(self, output, batch):
-        guessed, wanted = output.argmax(-1) == 1, batch[1] == 1
+    def update(self, outputs, labels):
+        guessed, wanted = outputs.argmax(-1) == 1, labels == 1
         self.hits += int((guessed & wanted).sum())
         self.guessed += int(guessed.sum())
         self.wanted += int(wanted.sum())
 
     def compute(self):
-        return {"f1": 2 * self.hits / max(1, self.guessed + self.wanted)}
+        return 2 * self.hits / max(1, self.guessed + self.wanted)
 
 
 def f1_of_a_batch(self, output, batch):
     one = F1()
-    one.update(output, batch)
-    return {**Task.metrics(self, output, batch), **one.compute()}
+    one.update(output, batch[1])
+    return {**Task.metrics(self, output, batch), "f1": one.compute()}
 
 
 def hard(loaded):
@@ -86,7 +86,7 @@ def test_a_metric_that_changes_with_the_batch_size_is_refused_when_it_is_the_stu
     parts = {"valid": hard(vision()), "metrics": f1_of_a_batch}
     report = check(vision(**parts), study(metric="f1"))
     assert codes(report, "error") == ["teacher.metric_of_batches"]
-    assert "`accumulator()`" in message(report, "teacher.metric_of_batches")
+    assert "`metric_objects()`" in message(report, "teacher.metric_of_batches")
     report = check(vision(**parts), study())
     assert codes(report, "error") == []
     assert "teacher.metric_of_batches" in codes(report, "warning")
@@ -102,6 +102,6 @@ def test_outputs_that_depend_on_their_batch_are_a_warning(vision, study):
 
 
 def test_the_same_metric_of_the_whole_set_passes(vision, study):
-    report = check(vision(valid=hard(vision()), accumulator=lambda self: F1()), study(metric="f1"))
+    report = check(vision(valid=hard(vision()), metric_objects=lambda self: {"f1": F1()}), study(metric="f1"))
     assert codes(report, "error") == []
     assert 0 < report.teacher_metrics["f1"] < 1

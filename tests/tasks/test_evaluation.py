@@ -1,24 +1,27 @@
+import dataclasses
 import math
 from collections import OrderedDict
 
 import pytest
 import torch
-from small_tasks import Clusters, Points, load
+from small_tasks import Clusters, load
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from mapsearch.core.errors import TaskError
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.tasks.evaluation import evaluate
+from mapsearch.tasks.evaluation import Evaluator, evaluate
 from mapsearch.tasks.loaded_task import LoadedTask
 
 
 def batches_of(size, precision="float32"):
-    return TrainSpec(batch_size=size, precision=precision)
+    return TrainSpec(eval_batch_size=size, precision=precision)
 
 
 class Numbers(Clusters):
     """Samples are their own index, and so is the output; batches of 8 are 8, 8 and 4 samples."""
+
+    def teacher(self):
+        return nn.Identity()
 
     def valid_data(self):
         return TensorDataset(torch.arange(20.0).unsqueeze(1), torch.arange(20) % 2)
@@ -52,7 +55,7 @@ def test_networks_are_measured_in_eval_mode_and_the_mode_is_restored(training):
             return {"training": float(model.training)}
 
     model = nn.Dropout().train(training)
-    assert measured(Modes(), model) == {"training": 0.0}
+    assert measured(Modes(), model)["training"] == 0.0
     assert model.training is training
 
 
@@ -65,54 +68,6 @@ def test_the_mode_is_restored_when_the_metrics_fail():
     with pytest.raises(RuntimeError, match="no such thing"):
         measured(Broken(), model)
     assert model.training
-
-
-class F1:
-    """Of the class 1, over everything."""
-
-    def __init__(self):
-        self.hits = self.guessed = self.wanted = 0
-
-    def update(self, output, batch):
-        guessed, wanted = output.argmax(-1) == 1, batch[1] == 1
-        self.hits += int((guessed & wanted).sum())
-        self.guessed += int(guessed.sum())
-        self.wanted += int(wanted.sum())
-
-    def compute(self):
-        return {"f1": 2 * self.hits / max(1, self.guessed + self.wanted)}
-
-
-class Rare(Clusters):
-    def accumulator(self):
-        return F1()
-
-    def valid_data(self):
-        return Points(600, 4)
-
-
-def test_f1_is_that_of_the_whole_set_at_every_batch_size():
-    torch.manual_seed(0)
-    loaded = load(Rare())
-    outputs = loaded.teacher(torch.stack([x for x, _ in loaded.valid])).argmax(-1)
-    labels = torch.stack([y for _, y in loaded.valid])
-    hits = int(((outputs == 1) & (labels == 1)).sum())
-    expected = 2 * hits / int((outputs == 1).sum() + (labels == 1).sum())
-    assert 0 < expected < 1
-    for size in (256, 64, 16, 2):
-        assert evaluate(loaded, [loaded.teacher], loaded.valid, batches_of(size)) == [{"f1": pytest.approx(expected)}]
-
-
-@pytest.mark.parametrize("computed", [None, {}, 0.5, {"f1": "good"}])
-def test_an_accumulator_must_compute_numbers_by_name(computed):
-    class Odd(F1):
-        def compute(self):
-            return computed
-
-    task = Rare()
-    task.accumulator = Odd
-    with pytest.raises(TaskError, match=r"compute\(\)` must return a dict"):
-        measured(task, load(task).teacher)
 
 
 class Breaks(nn.Module):
@@ -144,29 +99,100 @@ def test_a_network_that_is_nan_on_hard_samples_has_no_metric_at_all():
     assert all(math.isfinite(value) for value in metrics.values())
 
 
-def test_the_rule_holds_for_accumulators_too():
-    class All:
-        def update(self, output, batch):
-            pass
+class Everything:
+    """Says that all is well, whatever it sees."""
 
-        def compute(self):
-            return {"accuracy": 1.0}
+    def update(self, outputs, labels):
+        pass
 
+    def compute(self):
+        return 1.0
+
+
+def test_the_rule_holds_for_metric_objects_and_score_too():
     task = PartlyLabelled()
-    task.accumulator = All
-    assert math.isnan(measured(task, Breaks(3.0))["accuracy"])
+    task.metric_objects = lambda: {"object": Everything()}
+    task.score = lambda outputs, labels: {"score": 1.0}
+    metrics = measured(task, Breaks(3.0))
+    assert math.isnan(metrics["object"])
+    assert math.isnan(metrics["score"])
 
 
-def test_the_batches_of_training_in_parts_are_as_small():
-    class Sizes(Numbers):
+def test_a_value_that_is_nan_for_a_labelled_sample_is_never_left_out():
+    class Own(PartlyLabelled):
         def metrics(self, output, batch):
-            sizes.append(len(output))
-            return {"size": 1.0}
+            return {"own": torch.where(batch[0][:, 0] == self.without, torch.nan, 1.0)}
 
-    sizes: list[int] = []
-    loaded = load(Sizes())
-    evaluate(loaded, [nn.Identity()], loaded.valid, batches_of(8), n_parts=2)
-    assert set(sizes) == {4}
+    task = Own()
+    task.without = 13.0
+    assert measured(task, Breaks())["own"] == 1.0
+    task.without = 3.0
+    assert math.isnan(measured(task, Breaks())["own"])
+
+
+def test_metrics_may_see_the_output_of_the_teacher():
+    class Against(Numbers):
+        def teacher(self):
+            return nn.Hardtanh(0, 1)
+
+        def metrics(self, output, batch, teacher_output):
+            return {"distance": (output - teacher_output)[:, 0]}
+
+    loaded = load(Against())
+    (metrics,) = evaluate(loaded, [nn.Identity()], loaded.valid, batches_of(8))
+    assert metrics["distance"] == pytest.approx((190 - 19) / 20)
+
+
+@pytest.mark.parametrize("size", [3, 16, 256])
+def test_agreement_is_the_share_of_samples_on_which_both_networks_say_the_same(size):
+    loaded = load(Clusters())
+    model = Clusters().student()
+    x = torch.stack([x for x, _ in loaded.valid])
+    with torch.no_grad():
+        expected = (model.eval()(x).argmax(-1) == loaded.teacher(x).argmax(-1)).float().mean()
+    (metrics,) = evaluate(loaded, [model], loaded.valid, batches_of(size))
+    assert metrics["agreement"] == pytest.approx(float(expected))
+
+
+class Counted(nn.Module):
+    """A network that counts its passes, and has too little memory for more than `most` samples."""
+
+    def __init__(self, inner, most=10**9):
+        super().__init__()
+        self.inner, self.most, self.n_passes = inner, most, 0
+
+    def forward(self, x):
+        self.n_passes += 1
+        if len(x) > self.most:
+            raise MemoryError("out of memory")
+        return self.inner(x)
+
+
+def test_the_teacher_is_asked_once_per_process():
+    loaded = load(Clusters())
+    loaded = dataclasses.replace(loaded, teacher=Counted(loaded.teacher))
+    evaluator = Evaluator(loaded, batches_of(16))
+    first = evaluator.measure([loaded.task.student()], loaded.valid)
+    n_passes = loaded.teacher.n_passes
+    evaluator.measure([loaded.task.student()], loaded.valid)
+    assert loaded.teacher.n_passes == n_passes > 0
+    assert 0 <= first[0]["agreement"] <= 1
+
+
+def test_batches_too_large_for_the_memory_are_halved_and_change_nothing():
+    loaded = load(Clusters())
+    model = Clusters().student()
+    expected = evaluate(loaded, [model], loaded.valid, batches_of(64))[0]
+    evaluator = Evaluator(loaded, batches_of(64))
+    found = evaluator.measure([Counted(model, most=10)], loaded.valid)[0]
+    assert found == pytest.approx(expected)
+    assert evaluator.batch_size <= 10
+
+
+def test_a_network_that_does_not_fit_at_all_is_out_of_memory():
+    loaded = load(Clusters())
+    with pytest.raises(MemoryError):
+        evaluate(loaded, [Counted(Clusters().student(), most=0)], loaded.valid, batches_of(64))
 
 
 class Half(Clusters):

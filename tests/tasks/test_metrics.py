@@ -1,32 +1,55 @@
+import itertools
+import math
+
 import pytest
 import torch
-from small_tasks import Clusters
+from small_tasks import Clusters, load
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.metrics import MeanMetrics, has_nan
+from mapsearch.tasks.metrics import SampleMetrics, has_nan
+from mapsearch.tasks.seen import Seen
 
 
-def accumulated(*measured):
-    given = iter(measured)
-    task = Clusters()
-    task.metrics = lambda output, batch: next(given)
-    means = MeanMetrics(task)
-    for value in measured:
-        n = len(value["accuracy"]) if isinstance(value, dict) and "accuracy" in value else 4
-        means.update(None, torch.zeros(n))
+def accumulated(*measured, labels=()):
+    """The means of what `metrics` gives for each batch, of four samples where no labels are given."""
+    values, task = iter(measured), Clusters()
+    task.metrics = lambda output, batch: next(values)
+    means, loaded = SampleMetrics(task), load(Clusters())
+    for _, known in itertools.zip_longest(measured, labels, fillvalue=torch.zeros(4, dtype=torch.long)):
+        means.update(Seen(loaded, None, (torch.zeros(len(known), 1), known), None, None))
     return means.compute()
 
 
 def test_unlabelled_samples_do_not_count():
-    metrics = accumulated(
-        {"accuracy": torch.tensor([1.0, torch.nan, 0.0, 1.0])}, {"accuracy": torch.tensor([torch.nan, torch.nan])}
-    )
-    assert metrics == {"accuracy": pytest.approx(2 / 3)}
+    first, second = torch.tensor([1.0, torch.nan, 0.0, 1.0]), torch.tensor([torch.nan, torch.nan])
+    labels = (torch.tensor([0, -100, 0, 0]), torch.tensor([-100, -100]))
+    assert accumulated({"accuracy": first}, {"accuracy": second}, labels=labels) == {"accuracy": pytest.approx(2 / 3)}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        torch.tensor([[0, 1, -100], [0, 1, 2]]),  # position by position
+        torch.tensor([[9, 0, 1, -100], [9, 0, 1, 2]]),  # of a next-token task: one label more than positions
+        torch.tensor([[0.0, 1.0, torch.nan], [0.0, 1.0, 2.0]]),
+    ],
+)
+def test_positions_without_a_label_do_not_count(labels):
+    values = torch.tensor([[1.0, 0.0, torch.nan], [1.0, 0.0, 0.0]])
+    assert accumulated({"right": values}, labels=(labels,)) == {"right": pytest.approx(2 / 5)}
+    values[0, 1] = torch.nan
+    assert math.isnan(accumulated({"right": values}, labels=(labels,))["right"])
+
+
+def test_a_sample_is_unlabelled_when_all_its_labels_are():
+    values, labels = torch.tensor([torch.nan, 1.0]), torch.tensor([[-100, -100], [1, -100]])
+    assert accumulated({"f1": values}, labels=(labels,)) == {"f1": 1.0}
+    assert math.isnan(accumulated({"f1": values}, labels=(labels.flip(0),))["f1"])
 
 
 def test_plain_numbers_are_weighted_by_the_size_of_their_batch():
-    full, half = {"accuracy": torch.zeros(4), "n": 1.0}, {"accuracy": torch.zeros(2), "n": 4.0}
-    assert accumulated(full, half)["n"] == 2.0
+    labels = (torch.zeros(4, dtype=torch.long), torch.zeros(2, dtype=torch.long))
+    assert accumulated({"n": 1.0}, {"n": 4.0}, labels=labels)["n"] == 2.0
 
 
 @pytest.mark.parametrize("metrics", [3.0, {}, None])

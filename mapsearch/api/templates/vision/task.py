@@ -44,13 +44,16 @@ class Shapes(mapsearch.Task):
         """Seen by the verdict only. Leave it out, and half of valid_data is set aside."""
         return TensorDataset(*self.test)
 
-    # Metrics of the whole set that are not means over samples, such as F1, come from `accumulator(self)`. Let it
-    # return a new object like this one, and name its key in study.yaml (`metric: f1`):
+    # Metrics of the whole set that are not means over samples, such as F1, come from `metric_objects`: new objects with
+    # `update` and `compute`, as torchmetrics has them; name one in study.yaml (`metric: f1`):
     #
-    # class F1:
-    #     def __init__(self): self.pairs = []
-    #     def update(self, output, batch): self.pairs += zip(output.argmax(-1) == 1, batch[1] == 1)
-    #     def compute(self): return {"f1": 2 * self.pairs.count((True, True)) / max(1, sum(map(sum, self.pairs)))}
+    # def metric_objects(self):
+    #     return {"f1": torchmetrics.F1Score("multiclass", num_classes=4, average="macro", ignore_index=UNLABELLED)}
+    #
+    # or from `score`, which gets all outputs and labels of the set at once:
+    #
+    # def score(self, outputs, labels):
+    #     return {"f1": sklearn.metrics.f1_score(labels, outputs.argmax(-1), average="macro")}
 
 
 def network(width: int, n_blocks: int) -> nn.Module:
