@@ -8,7 +8,7 @@ import torch
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
 from mapsearch.core.findings import Level
-from mapsearch.core.similarity import MIN_SAMPLES
+from mapsearch.core.similarity import ENOUGH_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.default_losses import UNLABELLED
@@ -30,9 +30,9 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     if size > n:
         problem = f"`train.batch_size: {size}` is more than the {n} training samples; every batch will hold all {n}"
         log.add("warning", "data.few_samples", problem)
-    if n < MIN_SAMPLES and spec.similarity.tokens != "samples":
-        problem = f"similarity of layers needs at least {MIN_SAMPLES} training samples, but got {n}"
-        log.add("error", "data.too_few_samples", f"{problem}; unlabelled ones ({UNLABELLED}) count too")
+    if n < ENOUGH_SAMPLES and spec.similarity.tokens != "samples":
+        problem = f"{n} training samples tell layers apart by chance: their similarity, and the controls and proposals"
+        log.add("warning", "data.few_samples_for_similarity", f"{problem} that are made from it, say little")
     scores = class_scores(loaded, spec)
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}

@@ -13,8 +13,10 @@ WITH_BIAS: tuple[MeasureName, ...] = ("cka", "rbf_cka", "distance_correlation")
 """Measures whose textbook estimate is biased and that have a debiased one."""
 ALL_AT_ONCE: tuple[MeasureName, ...] = ("cka", "procrustes", "svcca")
 """Measures that can compare every sample with every other one, by working in feature space."""
-MIN_SAMPLES = 64
-"""Fewer samples than these tell layers apart by chance."""
+MIN_SAMPLES = 8
+"""Fewer samples than these say nothing at all."""
+ENOUGH_SAMPLES = 64
+"""Fewer samples than these tell layers apart by chance: the matrix is then a rough one, and says so."""
 
 
 def measure_problem(measure: MeasureName, estimator: EstimatorName, block: Block) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mapsearch.core.section import Section, auto_or
-from mapsearch.core.similarity import EstimatorName, MeasureName, measure_problem
+from mapsearch.core.similarity import MIN_SAMPLES, EstimatorName, MeasureName, measure_problem
 
 Block = Annotated[Literal["auto", "all"] | Annotated[int, Field(ge=4)], auto_or("`all` or a whole number >= 4")]
 
@@ -17,7 +17,7 @@ class SimilaritySpec(Section):
     estimator: EstimatorName = Field(
         "debiased", description="biased: as published; debiased: about 0 for unrelated layers"
     )
-    samples: Annotated[int, Field(ge=64)] | None = Field(
+    samples: Annotated[int, Field(ge=MIN_SAMPLES)] | None = Field(
         2048, description="maximum number of training samples shown to both networks; null: all of them"
     )
     tolerance: float | None = Field(

@@ -9,7 +9,7 @@ from torch import nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
-from mapsearch.core.similarity import MIN_SAMPLES, Block, EstimatorName, MeasureName, Similarity
+from mapsearch.core.similarity import ENOUGH_SAMPLES, MIN_SAMPLES, Block, EstimatorName, MeasureName, Similarity
 from mapsearch.core.similarity_spec import SimilaritySpec
 from mapsearch.core.study_file import parse_section
 from mapsearch.core.train_spec import TrainSpec
@@ -66,7 +66,8 @@ def compare(
     Raises:
         LayerNotFound: a name matches no usable layer.
         SpecError: an option is out of its range, or two do not go together.
-        TaskError: fewer than 64 samples, features that are not finite, or a network that changes its input.
+        TaskError: fewer than eight samples in batches of four or more, features that are not finite, or a
+            network that changes its input.
 
     Example:
         similarity = mapsearch.compare(teacher, student, [x[:256], x[256:512]])
@@ -101,7 +102,7 @@ def measure_similarity(
 ) -> Similarity:
     """The similarity of a study's layers over its training samples, with a student fresh under the study's seed."""
     # shuffled: in data sorted by class a batch would hold one class, and hide what tells classes apart
-    batches = ordered_batches(loaded, loaded.train, max(MIN_SAMPLES, train.batch_size), options.samples, seed)
+    batches = ordered_batches(loaded, loaded.train, max(ENOUGH_SAMPLES, train.batch_size), options.samples, seed)
     model, forward = loaded.new_student(seed), forward_in(train.precision, loaded)
     similarity = measure_layers(
         loaded.teacher, model, batches, teacher, student, forward, loaded.task.mask, options, seed

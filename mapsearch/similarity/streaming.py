@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
-from mapsearch.core.similarity import MIN_SAMPLES, Block, Similarity
+from mapsearch.core.similarity import ENOUGH_SAMPLES, MIN_SAMPLES, Block, Similarity
 from mapsearch.core.similarity_spec import SimilaritySpec
 from mapsearch.features.rows import RowRule, width
 from mapsearch.features.taps import version
 from mapsearch.measures.budget import cheaper_than_blocks
 from mapsearch.measures.estimate import NotFinite
 from mapsearch.measures.table import Sums, open_sums
+from mapsearch.similarity.joining import LEAST_BLOCK, in_blocks
 from mapsearch.similarity.reader import BatchView, FeatureReader, Forward
 from mapsearch.tasks.nested import batch_size, tensors_of
 
@@ -67,7 +68,10 @@ def measure_layers(
         digest, n_seen = _count(batches, mask, readers, sums, rule, options, seed)
     n_samples = n_seen if rule.tokens == "samples" else sums.n_rows
     if n_samples < MIN_SAMPLES:
-        raise TaskError(f"similarity: at least {MIN_SAMPLES} samples are needed, but got {n_samples}")
+        raise TaskError(
+            f"similarity: at least {MIN_SAMPLES} samples in batches of {LEAST_BLOCK} or more are needed, but got "
+            f"{n_samples} of {n_seen}; smaller batches are joined where their samples have one shape"
+        )
     found = sums.estimate()
     return Similarity(
         tuple(layer.path for layer in student_layers),
@@ -81,8 +85,14 @@ def measure_layers(
         standard_errors=None if found.standard_errors is None else _nested(found.standard_errors),
         estimator=found.estimator,
         digest=digest,
-        notes=tuple(note for reader in readers for note in reader.notes()),
+        notes=(*(note for reader in readers for note in reader.notes()), *_notes_of_few(n_samples)),
     )
+
+
+def _notes_of_few(n_samples: int) -> tuple[str, ...]:
+    if n_samples >= ENOUGH_SAMPLES:
+        return ()
+    return (f"{n_samples} samples tell layers apart by chance: only differences well above the noise floor count",)
 
 
 def _count(
@@ -97,7 +107,7 @@ def _count(
     """Show every batch to both networks; (digest of the samples, their number)."""
     student, teacher = readers
     digest, n_seen, random = hashlib.sha256(), 0, torch.Generator().manual_seed(seed)
-    for batch in batches:
+    for batch in in_blocks(batches):
         n = min(batch_size(batch), (options.samples or sys.maxsize) - n_seen)
         view = BatchView(rule, mask(batch), n, OUTLIER_SAMPLE_STRIDE if n_seen else 1, random)
         digest.update(_digest(batch))

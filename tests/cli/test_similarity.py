@@ -72,14 +72,6 @@ def test_a_similarity_asked_wrong(refused, write_study, tmp_path, arguments, mes
     assert message in line
 
 
-def test_too_few_samples_for_a_similarity(refused, write_study):
-    study = write_study()
-    task = study.parent / "task.py"
-    task.write_text(task.read_text().replace("return points(128, 1)", "return points(48, 1)"))
-    (line,) = refused("similarity", study)
-    assert "at least 64 samples" in line
-
-
 def test_a_plot_that_cannot_be_written(refused, write_study):
     (line,) = refused("similarity", write_study(), "--plot", "nowhere/x.png")
     assert line.startswith("error: nowhere/x.png: cannot be written")

@@ -98,10 +98,18 @@ def test_layers_may_be_named():
 
 def test_too_few_samples_are_refused():
     teacher, student = networks()
-    with pytest.raises(TaskError, match=r"at least 64 samples.*40"):
-        compare(teacher, student, batches(0, n=40))
-    with pytest.raises(TaskError, match=r"at least 64 samples.*no batch"):
+    with pytest.raises(TaskError, match=r"at least 8 samples.* got 7 of 7"):
+        compare(teacher, student, batches(0, n=7))
+    with pytest.raises(TaskError, match=r"at least 8 samples.*no batch"):
         compare(teacher, student, [])
+
+
+@pytest.mark.parametrize("n", [8, 20, 63])
+def test_few_samples_are_measured_and_called_few(n):
+    similarity = compare(*networks(), batches(0, n=n))
+    assert similarity.n_samples == n
+    assert any(f"{n} samples tell layers apart by chance" in note for note in similarity.notes)
+    assert similarity.noise_floor > compare(*networks(), batches(0, n=256)).noise_floor
 
 
 def mlp(width, depth, seed=0):
@@ -282,7 +290,7 @@ def test_a_layer_that_is_not_finite_is_named():
         ),
         ({"measure": "svcca", "block": 64}, "`measure: svcca` compares all samples at once"),
         ({"block": 3}, "`block`.*`auto` or `all` or a whole number >= 4.*got 3"),
-        ({"samples": 10}, "`samples`"),
+        ({"samples": 7}, "`samples`"),
         ({"maps": "flat"}, "`maps`.*did you mean `flatten`"),
     ],
 )
