@@ -10,6 +10,7 @@ from torch import nn
 
 from mapsearch.check.capture import Forward, check_carries_gradient, check_compiled
 from mapsearch.check.finding_log import FindingLog
+from mapsearch.check.study_layers import study_layers
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -17,10 +18,10 @@ from mapsearch.core.outputs import Outputs
 from mapsearch.core.recipe import FeatureLossName, ProjectorName, Recipe
 from mapsearch.core.space import RecipeSpace, pair_problem
 from mapsearch.core.spec import StudySpec
-from mapsearch.features.layers import choose_layers, list_layers
+from mapsearch.features.layers import choose_layers
 from mapsearch.features.taps import FeatureTaps
+from mapsearch.features.trunk import find_trunk
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.precision import forward_in
 
 
@@ -45,8 +46,11 @@ def check_layers(
     found = None
     with log.guard("layers", f"`forward` of the {network}"):
         forward = partial(forward_in(spec.train.precision, loaded), batch=batch)
-        listed = list_layers(model, forward, batch_size(batch), spec.layers.kinds)
-        chosen = choose_layers(network, model, listed, getattr(spec.layers, network))
+        listed = study_layers(loaded, spec.train.precision, model, batch, spec.layers.kinds)
+        wanted = getattr(spec.layers, network)
+        chosen = choose_layers(network, model, listed, wanted)
+        if wanted == "auto" and (note := find_trunk(network, model, listed).note):
+            log.add("warning", "layers.other_than_blocks", f"{network}: {note}")
         names = ", ".join(f"`{layer.path}` {layer.kind} {list(layer.shape)}" for layer in chosen)
         log.add("ok", "layers.chosen", f"{network}: {len(chosen)} of {len(listed)} take part: {names}")
         paths = [layer.path for layer in chosen]

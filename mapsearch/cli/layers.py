@@ -13,15 +13,20 @@ from mapsearch.cli.output import print_json, print_table
 @storage_option
 @json_option
 def layers(study: Path, storage: str, as_json: bool) -> None:
-    """List the layers of both networks: path, shape, calls per forward pass, and why a layer cannot be used."""
+    """List the layers of both networks: path, shape, calls, whether it takes part, and why it cannot be used."""
     spec = read_study(study)
     from mapsearch.api.inspect import layers_of
 
     networks = layers_of(spec, storage)
     if as_json:
-        print_json({network: [layer.to_json() for layer in layers] for network, layers in networks.items()})
+        print_json(
+            {
+                name: [{**x.to_json(), "takes_part": x.path in layers.taking_part} for x in layers.listed]
+                for name, layers in networks.items()
+            }
+        )
         return
     from mapsearch.report.study import layers_table
 
     for network, layers in networks.items():
-        print_table(layers_table(network, layers))
+        print_table(layers_table(network, layers.listed, layers.taking_part))

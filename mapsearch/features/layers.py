@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,11 +10,10 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
-from mapsearch.features.kinds import CONVOLUTIONS, kind_of, matches, tensor_problem
+from mapsearch.features.kinds import kind_of, matches, tensor_problem
 from mapsearch.features.modules import bare_modules, other_names, unwrapped, watchable
 from mapsearch.features.taps import every_module_runs, feature_of
-
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+from mapsearch.features.trunk import CONTAINERS, find_trunk
 
 
 @torch.no_grad()
@@ -40,6 +40,23 @@ def list_layers(
     return tuple(layers)
 
 
+def probed_twice(layers: Sequence[Layer], others: Sequence[Layer], n_samples: int, n_others: int) -> tuple[Layer, ...]:
+    """The layers as a batch of another size shows them too.
+
+    Whatever has the batch's size by chance, such as a sequence on the first axis, has another problem there. A layer
+    of the second batch that is not usable is none of the first.
+    """
+    seen_again = {layer.path: layer for layer in others}
+    return tuple(_not_by_chance(layer, seen_again.get(layer.path, layer), n_samples, n_others) for layer in layers)
+
+
+def _not_by_chance(layer: Layer, other: Layer, n_samples: int, n_others: int) -> Layer:
+    if layer.problem or not other.problem:
+        return layer
+    problem = f"with {n_others} samples it {other.problem}; with {n_samples} that did not show"
+    return replace(layer, problem=problem)
+
+
 def choose_layers(
     network: str, model: nn.Module, layers: Sequence[Layer], wanted: str | Sequence[str]
 ) -> tuple[Layer, ...]:
@@ -59,7 +76,7 @@ def choose_layers(
             "be used; give the nn.Module it was made from"
         )
     if isinstance(wanted, str):
-        return _trunk(network, model, layers)
+        return find_trunk(network, model, layers).layers
     problems, chosen, others = [], set(), other_names(model)
     for pattern in wanted:
         meant = {others[name] for name in others if matches(name, pattern)}
@@ -122,7 +139,7 @@ def _problem(
 ) -> str:
     if isinstance(module, torch.jit.ScriptModule):
         return "TorchScript, which runs without hooks; give the nn.Module it was made from"
-    if not outputs and isinstance(module, _CONTAINERS):
+    if not outputs and isinstance(module, CONTAINERS):
         children = [f"`{path}.{name}`" for name, _ in module.named_children()]
         offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
         return f"a {type(module).__name__} that is never called itself{offer}"
@@ -131,61 +148,3 @@ def _problem(
     if len(outputs) > 1:
         return f"runs {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
     return tensor_problem(module, outputs[0], n_samples, stated_kind)
-
-
-def _trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The repeated blocks of the main trunk.
-
-    Blocks are instances of one class that holds most of the parameters and is repeated. Looked
-    for in turn: blocks inside a container, blocks anywhere, containers, single weighted layers. The
-    layer that ran last is left out: it outputs the logits, which have a loss of their own.
-    """
-    modules = {path: unwrapped(module) for path, module in bare_modules(model).items()}
-    usable = _without_head([layer for layer in layers if not layer.problem])
-    tiers: tuple[Callable[[str], bool], ...] = (
-        lambda path: _is_block(modules[path]) and isinstance(modules[path.rpartition(".")[0]], _CONTAINERS),
-        lambda path: _is_block(modules[path]),
-        lambda path: isinstance(modules[path], nn.Sequential),
-        lambda path: isinstance(modules[path], (nn.Linear, *CONVOLUTIONS)),
-    )
-    families = [_largest_family([layer for layer in usable if tier(layer.path)], modules) for tier in tiers]
-    for min_containers in (3, 2):  # two containers are usually trunk and head: first try everything else
-        for tier, family in enumerate(families):
-            if len(family) >= (min_containers if tier >= 2 else 2):
-                return tuple(family)
-    if usable:
-        return (usable[-1],)
-    why = next((f"; `{layer.path}`, for one: {layer.problem}" for layer in layers if layer.problem), "")
-    raise LayerNotFound(f"{network}: no usable layer found{why}; `mapsearch layers STUDY.yaml` gives all reasons")
-
-
-def _without_head(usable: list[Layer]) -> list[Layer]:
-    """Without the layer that ran last and, where that is a container, its own last layers."""
-    end = len(usable)
-    while end and (end == len(usable) or _is_inside(usable[end - 1], usable[end])):
-        end -= 1
-    return usable[:end]
-
-
-def _is_inside(layer: Layer, other: Layer) -> bool:
-    return layer.path.startswith(f"{other.path}.")
-
-
-def _is_block(module: nn.Module) -> bool:
-    return not isinstance(module, _CONTAINERS) and any(True for _ in module.children())
-
-
-def _largest_family(candidates: Sequence[Layer], modules: dict[str, nn.Module]) -> list[Layer]:
-    """The class with the most instances among those that hold at least half of the largest share of parameters."""
-    families: dict[str, list[Layer]] = {}
-    for layer in candidates:
-        family = families.setdefault(layer.type, [])
-        if not any(_is_inside(layer, other) or _is_inside(other, layer) for other in family):
-            family.append(layer)
-    size = {name: sum(_n_parameters(modules[layer.path]) for layer in family) for name, family in families.items()}
-    large = [family for name, family in families.items() if size[name] >= 0.5 * max(size.values())]
-    return max(large, key=len, default=[])
-
-
-def _n_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

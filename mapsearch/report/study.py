@@ -1,6 +1,6 @@
 """What people read of a study and its networks: tables and sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -92,8 +92,8 @@ def _recipe_text(trial: TrialSummary) -> Text:
     return Text("\n").join([cell_text(str(Recipe.from_json(trial.recipe))), *troubled])
 
 
-def layers_table(network: str, layers: Sequence[Layer]) -> Table:
-    """Every layer of a network, usable or not and why."""
+def layers_table(network: str, layers: Sequence[Layer], taking_part: Collection[str] = ()) -> Table:
+    """Every layer of a network, whether it takes part, usable or not and why."""
     table = Table(
         title=f"{network}: {sum(not x.problem for x in layers)} of {len(layers)} layers can be mapped",
         title_justify="left",
@@ -101,12 +101,13 @@ def layers_table(network: str, layers: Sequence[Layer]) -> Table:
     for name in ("layer", "type", "kind", "shape"):
         table.add_column(name, overflow="fold")
     table.add_column("calls", justify="right")
+    table.add_column("takes part")
     table.add_column("usable, or why not", overflow="fold")
     for layer in layers:
         shape = "x".join(map(str, layer.shape))
         table.add_row(
             cell_text(layer.path), cell_text(layer.type), layer.kind or "-", shape or "-", str(layer.calls),
-            cell_text(layer.problem or "yes"),
+            "yes" if layer.path in taking_part else "-", cell_text(layer.problem or "yes"),
         )  # fmt: skip
     return table
 

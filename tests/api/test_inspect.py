@@ -6,11 +6,18 @@ from mapsearch.core.errors import LayerNotFound
 
 def test_all_layers_of_both_networks(spec, url):
     found = layers_of(spec(), url)
-    assert {layer.path: layer.shape for layer in found["teacher"] if layer.path.startswith("blocks.3")} == {
+    assert {layer.path: layer.shape for layer in found["teacher"].listed if layer.path.startswith("blocks.3")} == {
         "blocks.3": (16,),
         "blocks.3.linear": (16,),
     }
-    assert {layer.path for layer in found["student"] if layer.problem} == {"blocks"}
+    assert {layer.path for layer in found["student"].listed if layer.problem} == {"blocks"}
+    assert found["student"].taking_part == {"blocks.0", "blocks.1"}
+
+
+def test_layers_are_listed_where_the_study_file_names_them_wrongly(spec, url):
+    found = layers_of(spec(layers={"teacher": ["block.*"]}), url)
+    assert found["teacher"].listed
+    assert found["teacher"].taking_part == frozenset()
 
 
 def test_similarity_of_the_layers_that_take_part(spec, url):

@@ -12,5 +12,6 @@ def test_layers(do, write_study):
         "blocks.0",
         "blocks.1",
     ]
-    assert {"path", "type", "kind", "shape", "calls", "problem"} <= set(found["teacher"][0])
+    assert {"path", "type", "kind", "shape", "calls", "problem", "takes_part"} <= set(found["teacher"][0])
+    assert [x["path"] for x in found["student"] if x["takes_part"]] == ["blocks.0", "blocks.1"]
     assert any(x["path"] == "blocks" and x["problem"] for x in found["teacher"]), "a container says why not"
