@@ -130,10 +130,16 @@ def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: R
 
 
 def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:
-    """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths."""
+    """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths.
+
+    None where labels are missing in between too: these are masked tokens to predict, not padding.
+    """
     labels = integer_labels(loaded.task, batch)
     if labels is None or labels.ndim != 2:
         return 0.0
-    lengths = (labels == UNLABELLED).flip(1).long().cumprod(1).sum(1)  # [B]
+    ends = (labels == UNLABELLED).flip(1).long().cumprod(1).flip(1)  # [B, L]
+    if bool(((labels == UNLABELLED) & (ends == 0)).any()):
+        return 0.0
+    lengths = ends.sum(1)  # [B]
     lengths = lengths[lengths < labels.shape[1]]  # a wholly unlabelled sequence is not padding
     return float(lengths.sum() / labels.numel()) if len(lengths) and lengths.min() < lengths.max() else 0.0
