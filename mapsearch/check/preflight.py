@@ -11,8 +11,10 @@ from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
 from mapsearch.check.metrics import check_batching, check_guessing, check_metrics
 from mapsearch.check.networks import check_outputs, check_student, check_teacher, read_outputs
+from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
+from mapsearch.core.metric_direction import direction_notice
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
@@ -28,6 +30,7 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     log = FindingLog()
     with log.guard("outputs", "reading the outputs of both networks"):
         read_outputs(log, loaded, spec)
+        spec = _with_metric(log, loaded, spec)
     check_data(log, loaded, spec)
     student = check_student(log, loaded, spec)
     with log.guard("teacher", "looking at its weights"):
@@ -43,6 +46,17 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
         space = _check_together(log, loaded, spec, student, batch) if student is not None else None
     student_layers, teacher_layers = (space.student, space.teacher) if space else ((), ())
     return CheckReport(tuple(log.findings), student_layers, teacher_layers, seconds=log.seconds, **log.measured)
+
+
+def _with_metric(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> StudySpec:
+    """The study with the metric that its outputs have by default, which is said; as it is where it states one."""
+    decided = with_default_metric(spec, loaded.task.output_form)
+    if "metric" not in spec.model_fields_set:
+        default = f"`metric: {decided.metric}` and `direction: {decided.direction}`"
+        log.add("ok", "outputs.metric", f"{default}, as outputs of this kind have it; state `metric` for another")
+        if notice := direction_notice(decided.metric, decided.direction, stated=True):
+            log.add("warning", "outputs.direction", notice)
+    return decided
 
 
 def raise_for_errors(report: CheckReport) -> None:

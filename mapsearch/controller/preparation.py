@@ -11,6 +11,7 @@ from mapsearch import __version__, search
 from mapsearch.check import check, raise_for_errors
 from mapsearch.controller.context import Update
 from mapsearch.controller.forecast import with_forecast
+from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.events import Message
 from mapsearch.core.facts import Network, StudyFacts
 from mapsearch.core.findings import CheckReport
@@ -48,6 +49,12 @@ def prepare(
         yield Message("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
         checked = load_task(task, spec.execution)
         report = yield from _check(checked, spec, stages)
+        if "metric" not in spec.model_fields_set:
+            spec = with_default_metric(spec, report.outputs)
+            yield Message(
+                "check", f"the study states no metric: {spec.metric}, {spec.direction}, as its outputs have it"
+            )
+            study.update_spec(spec.to_json(), folder=str(spec.folder), study_file="")
         similarity = yield from _compare(checked, spec, report)
         environment = {**_environment(checked.device), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}

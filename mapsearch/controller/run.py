@@ -15,6 +15,7 @@ from mapsearch.controller.ending import recorded_end
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.controller.preparation import prepare
 from mapsearch.controller.proposals import try_proposals
+from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.events import Message
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -64,9 +65,12 @@ def run(
     with Store.open(storage, create_more=create_tables) as store:
         store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
         with store.control(spec.name, lease_seconds=lease_seconds) as study:
+            known = study.facts()
+            spec = with_default_metric(spec, known.outputs) if known.is_checked else spec
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)
             with recorded_end(study), no_exit("the study"):
                 loaded = yield from prepare(study, spec, cache_dir, inline=inline)
+                spec = with_default_metric(spec, study.facts().outputs)
                 if study.study().state != "complete":  # it stays so if nothing is missing
                     study.set_state("running")
                 with _open_context(study, spec, cache_dir, loaded) as context:

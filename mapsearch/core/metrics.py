@@ -14,9 +14,12 @@ LARGEST_VALUE = 1e100
 def metric_problem(metrics: Mapping[str, float], name: str) -> str:
     """Why the metric of that name cannot be compared; empty when it can."""
     if name not in metrics:
-        hint = did_you_mean(name, list(metrics)) or f"; it measures {', '.join(sorted(metrics))}"
+        hint = did_you_mean(name, list(metrics)) or f"; it measures {', '.join(sorted(metrics)) or 'nothing'}"
         return f"`metric: {name}` is not measured by the task{hint}"
     value = metrics[name]
+    if math.isnan(value):
+        cause = "a labelled sample, or the whole set, has no value (the label -100 marks samples that do not count)"
+        return f"metric `{name}` must be a finite number, but got nan: {cause}"
     if not math.isfinite(value) or abs(value) > LARGEST_VALUE:
         return f"metric `{name}` must be a finite number of at most {LARGEST_VALUE:g}, but got {value}"
     return ""

@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from mapsearch.core.execution import Execution
 from mapsearch.core.layers_spec import LayersSpec
-from mapsearch.core.metric_direction import direction_problem, must_be_stated
+from mapsearch.core.metric_direction import KNOWN, must_be_stated
 from mapsearch.core.search_spec import ConfirmSpec, SearchSpec
 from mapsearch.core.section import Section
 from mapsearch.core.similarity_spec import SimilaritySpec
@@ -34,7 +34,11 @@ class StudySpec(Section):
     )
     task: str = Field(description="task.py:Class relative to this file, or package.module:Class")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the task")
-    metric: str = Field("accuracy", description="a key of `Task.metrics`; the defaults are accuracy and loss")
+    metric: str = Field(
+        "accuracy",
+        description="a metric of the task; unstated, it follows the outputs: accuracy for classes, f1_micro for "
+        "labels, rmse (minimized) for values, cosine to the teacher for embeddings",
+    )
     direction: Literal["maximize", "minimize"] = Field(
         "maximize",
         validate_default=True,
@@ -77,8 +81,8 @@ class StudySpec(Section):
     @classmethod
     def _has_no_default_direction(cls, data: Any) -> Any:
         metric = data.get("metric") if isinstance(data, dict) else None
-        if isinstance(metric, str) and "direction" not in data and must_be_stated(metric):
-            return {**data, "direction": UNSTATED}
+        if isinstance(metric, str) and "direction" not in data and (metric in KNOWN or must_be_stated(metric)):
+            return {**data, "direction": KNOWN.get(metric, UNSTATED)}
         return data
 
     @field_validator("direction", mode="before")
@@ -87,13 +91,6 @@ class StudySpec(Section):
         if value == UNSTATED:
             metric = info.data["metric"]
             raise ValueError(f"must be stated for the metric `{metric}`: minimize if less is better, else maximize")
-        return value
-
-    @field_validator("direction")
-    @classmethod
-    def _can_be_meant(cls, value: str, info: ValidationInfo) -> str:
-        if problem := direction_problem(info.data.get("metric", ""), value):
-            raise ValueError(problem)
         return value
 
     def task_reference(self, cache_dir: Path) -> TaskReference:

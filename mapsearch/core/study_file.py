@@ -92,7 +92,7 @@ def parse_study(text: str, path: Path) -> StudySpec:
             problems += _problems(error, moved.moves)
         if problems:
             raise SpecError(*problems)
-    notice = direction_notice(study.metric, study.direction, stated="direction" in data)
+    notice = direction_notice(study.metric, study.direction, stated="direction" in data) if "metric" in data else ""
     return study.model_copy(update={"notices": (*moved.notices, *([notice] if notice else []))})
 
 

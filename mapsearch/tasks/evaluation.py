@@ -9,7 +9,7 @@ from torch import nn
 
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.batches import ordered_batches
-from mapsearch.tasks.default_metrics import Agreement
+from mapsearch.tasks.default_metrics import open_default_metrics
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_unused_memory, is_out_of_memory
 from mapsearch.tasks.metrics import SampleMetrics, has_nan, sees_teacher
@@ -92,13 +92,12 @@ class Measurement:
 
     def __init__(self, loaded: LoadedTask) -> None:
         task = loaded.task
-        samples, agreement = SampleMetrics(task), Agreement(loaded)
         with no_exit("`metric_objects`"):
             whole_set = (ObjectMetrics(loaded), Score(task))
         has_own = is_overridden(task, "metrics")
         self._task, self._has_nan = task, False
-        self._own = (samples, *whole_set) if has_own else whole_set
-        self._defaults = (agreement,) if has_own else (samples, agreement)
+        self._own = (SampleMetrics(task), *whole_set) if has_own else whole_set
+        self._defaults = open_default_metrics(loaded, has_own=has_own)
 
     def add(self, seen: Seen) -> None:
         """Add what was seen of a batch."""

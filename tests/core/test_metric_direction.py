@@ -17,7 +17,7 @@ def test_a_name_that_only_contains_the_letters_says_nothing(metric):
     assert study(metric).notices == ()
 
 
-@pytest.mark.parametrize("metric", ["loss", "val_loss", "Test Loss", "top1_error", "word_error_rate", "nll_mean"])
+@pytest.mark.parametrize("metric", ["mse", "val_loss", "Test Loss", "top1_error", "word_error_rate", "nll_mean"])
 def test_a_metric_that_ends_like_a_loss_needs_a_stated_direction(metric):
     with pytest.raises(SpecError, match="`direction`: must be stated"):
         study(metric)
@@ -25,23 +25,35 @@ def test_a_metric_that_ends_like_a_loss_needs_a_stated_direction(metric):
     assert study(metric, "minimize").notices == ()
 
 
-@pytest.mark.parametrize("metric", ["neg_loss", "error_free_loss"])
-def test_a_stated_direction_is_believed_and_answered_with_a_notice(metric):
-    assert study(metric, "maximize").direction == "maximize"
-    assert f"the name of the metric `{metric}` suggests minimize" in study(metric, "maximize").notices[0]
+@pytest.mark.parametrize("metric", ["loss", "rmse", "perplexity", "absolute_error"])
+def test_the_direction_of_a_default_metric_is_known_and_said(metric):
+    assert study(metric).direction == "minimize"
+    assert "`direction` is minimize" in study(metric).notices[0]
+    assert study(metric, "minimize").notices == ()
 
 
-def test_a_loss_elsewhere_in_the_name_is_a_notice_that_a_stated_direction_ends():
-    (notice,) = study("error_free").notices
-    assert notice.endswith("state `direction: maximize` if that is meant")
-    assert study("error_free", "maximize").notices == ()
-    assert "suggests maximize" in study("macro_f1", "minimize").notices[0]
+@pytest.mark.parametrize(
+    ("metric", "direction", "suggested"),
+    [
+        ("loss", "maximize", "minimize"),
+        ("neg_loss", "maximize", "minimize"),
+        ("MSE", "maximize", "minimize"),
+        ("accuracy", "minimize", "maximize"),
+        ("macro_f1", "minimize", "maximize"),
+        ("f1_macro", "minimize", "maximize"),
+        ("accuracy_3", "minimize", "maximize"),
+    ],
+)
+def test_a_stated_direction_always_holds_and_is_answered_with_a_notice(metric, direction, suggested):
+    spec = study(metric, direction)
+    assert spec.direction == direction
+    assert f"`{metric}` suggests {suggested}" in spec.notices[0]
 
 
-@pytest.mark.parametrize(("metric", "direction"), [("loss", "maximize"), ("MSE", "maximize"), ("accuracy", "minimize")])
-def test_a_name_with_one_meaning_is_refused_the_other_way(metric, direction):
-    with pytest.raises(SpecError, match=f"`direction`: `{direction}` would search for the student"):
-        study(metric, direction)
+@pytest.mark.parametrize("metric", ["error_free", "loss_reduction", "gloss_f1"])
+def test_a_loss_elsewhere_in_the_name_says_nothing(metric):
+    assert study(metric).direction == study(metric, "maximize").direction == "maximize"
+    assert study(metric).notices == study(metric, "maximize").notices == ()
 
 
 def test_other_problems_are_told_beside_it():

@@ -23,7 +23,7 @@ def test_all_problems_are_told_at_once_with_dotted_paths():
     text = """
 task: task.py
 folder: elsewhere
-metric: loss
+metric: val_loss
 train: {lr: -1, steps: 2, warmup: 1}
 space: {feature_share: [0.9, 0.1], temperature: [0, 2]}
 search: {rungs: [0.5, 0.4, 1.0]}
