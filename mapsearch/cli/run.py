@@ -17,6 +17,7 @@ from mapsearch.cli.show import print_verdict
 def run(context: click.Context, study: Path, storage: str, inline: bool) -> None:
     """Run the whole search, or resume it where it stopped."""
     spec = read_study(study)
+    from mapsearch.api import queries
     from mapsearch.cli.progress_display import show_updates
     from mapsearch.controller.run import run as run_loop
 
@@ -26,5 +27,6 @@ def run(context: click.Context, study: Path, storage: str, inline: bool) -> None
         print_line("stopped; all finished runs are saved, and the same command resumes", err=True)
         context.exit(130)
     assert verdict is not None
-    print_verdict(verdict, spec.metric)
+    metric = queries.overview(spec.name, storage, n_best=1).metric  # the file may leave it to the outputs
+    print_verdict(verdict, metric)
     print_next(f"mapsearch show {spec.name}; mapsearch export {spec.name} --to torch -o distill.py --verify", storage)
