@@ -51,9 +51,8 @@ def prepare(
         report = yield from _check(checked, spec, stages)
         if "metric" not in spec.model_fields_set:
             spec = with_default_metric(spec, report.outputs)
-            yield Message(
-                "check", f"the study states no metric: {spec.metric}, {spec.direction}, as its outputs have it"
-            )
+            default = f"`metric: {spec.metric}` and `direction: {spec.direction}`"
+            yield Message("check", f"{default}: the study file states no metric, so it follows the outputs")
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file="")
         similarity = yield from _compare(checked, spec, report)
         environment = {**_environment(checked.device), "task_sha256": digest}

@@ -26,7 +26,7 @@ def test_run_prints_the_verdict_and_the_next_step(do, finished, tmp_path):
         ("name: a\ntask: t.py:T\nspace: {temperature: [0]}", "`space.temperature.0`"),
         ("name: a\ntask: t.py:T\nspace: {temperature: [hot]}", "`space.temperature.0`"),
         ("name: a\ntask: t.py:T\nspace: {temperature: [.nan]}", "`space.temperature.0`"),
-        ("name: a\ntask: t.py:T\nmetric: loss", "`direction`: "),
+        ("name: a\ntask: t.py:T\nmetric: val_loss", "`direction`: "),
         ("name: a\ntask: t.py:T\nsimilarity: {samples: 7}", "`similarity.samples`"),
     ],
 )

@@ -61,3 +61,45 @@ def test_runs_in_which_the_metric_of_the_study_vanished_are_invalid_and_say_so(w
     assert invalid
     assert all(run.value is None and "`metric: accuracy` is not measured" in run.result.error for run in invalid)
     assert all(run.value is not None for run in runs if run.state == "complete")
+
+
+REGRESSION = '''
+class Regression(Clusters):
+    """The distance from the first centre, as a real number."""
+
+    def teacher(self):
+        return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    def student(self):
+        return nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+
+    def _data(self, n):
+        x = torch.randn(n, 8, generator=torch.Generator().manual_seed(n))
+        return TensorDataset(x, x[:, 0] + 0.1)
+
+    def train_data(self):
+        return self._data(96)
+
+    def valid_data(self):
+        return self._data(64)
+
+    def test_data(self):
+        return self._data(65)
+'''
+
+
+def test_a_study_that_states_no_metric_takes_that_of_its_outputs_and_goes_on_with_it(write_study, url, results):
+    path = write_study(task="task.py:Regression", **SMALL)
+    with (path.parent / "task.py").open("a") as task:
+        task.write(REGRESSION)
+    text = path.read_text()
+    assert "metric" not in text
+    messages = [update.text for update in run(load_study(path), url, inline=True) if isinstance(update, Message)]
+    assert [m for m in messages if "`metric: rmse` and `direction: minimize`" in m], messages
+    with Store.open_to_read(url) as store:
+        spec = store.study("tiny").spec
+    assert (spec["metric"], spec["direction"]) == ("rmse", "minimize")
+    _, runs = results(url)
+    assert all(run.value == run.result.metrics["rmse"] for run in runs if run.state == "complete")
+    again = [update for update in run(load_study(path), url, inline=True) if isinstance(update, Trial)]
+    assert again == []
