@@ -77,6 +77,10 @@ def _formatted(metrics: dict[str, float]) -> str:
 
 def check_batching(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Whether the metrics are those of the whole set, or change with the size of its batches."""
+    first, second = loaded.task.metric_objects(), loaded.task.metric_objects()
+    for name in sorted(name for name in first.keys() & second.keys() if first[name] is second[name]):
+        problem = f"`metric_objects()` must return new objects at every call, but `{name}` is the same one twice"
+        log.add("error", "teacher.shared_metric", f"{problem}: it would mix the networks; build it inside")
     if metric_problem(log.measured.get("teacher_metrics", {}), spec.metric):
         return  # already reported
     few = Subset(loaded.valid, range(min(N_COMPARED_SAMPLES, len(loaded.valid))))

@@ -105,3 +105,10 @@ def test_the_same_metric_of_the_whole_set_passes(vision, study):
     report = check(vision(valid=hard(vision()), metric_objects=lambda self: {"f1": F1()}), study(metric="f1"))
     assert codes(report, "error") == []
     assert 0 < report.teacher_metrics["f1"] < 1
+
+
+def test_objects_that_would_mix_the_networks_are_refused(vision, study):
+    one = F1()
+    report = check(vision(valid=hard(vision()), metric_objects=lambda self: {"f1": one}), study())
+    assert "teacher.shared_metric" in codes(report, "error")
+    assert "`f1`" in message(report, "teacher.shared_metric")
