@@ -103,7 +103,7 @@ def check_pairs(log: FindingLog, spec: StudySpec, space: RecipeSpace, outputs: O
 
 def _without_features(spec: StudySpec, outputs: Outputs) -> Recipe:
     """The first recipe that the study tunes."""
-    space, alone = spec.space, Recipe(task_weight=float(outputs.has_loss))
+    space, alone = spec.space, Recipe(task_weight=float(outputs.has_loss), share_of=spec.space.share_of)
     losses = space.output_loss or outputs.losses
     if not losses:
         return alone

@@ -30,6 +30,7 @@ OutputLossName = Literal[
 ProjectorName = Literal["linear", "mlp", "none"]
 AggregationName = Literal["sum", "fuse", "mix"]
 BalanceName = Literal["frozen", "uncertainty", "gate"]
+ShareOf = Literal["loss", "gradient"]
 
 RENAMED = {"logit_loss": "output_loss", "logit_weight": "output_weight"}
 """Fields as earlier versions of mapsearch wrote them -> their names."""
@@ -47,7 +48,9 @@ class Recipe:
     what happens to the terms' weights during training: `frozen` nothing, `uncertainty` learns a
     variance per term, `gate` holds back feature gradients that oppose the task's.
 
-    `feature_share` is in [0, 1]; the article's 0.8 / 0.2 is `feature_share=0.8`. `anneal` is the
+    `feature_share` is in [0, 1]; the article's 0.8 / 0.2 is `feature_share=0.8`. `share_of` says of what: of the
+    loss, whose feature terms start at one each, or of the gradient at the student's parameters, as measured at the
+    start, so that the share is what the features do to the student. `anneal` is the
     fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
     `temperature` divides both networks' logits, > 0.
 
@@ -66,6 +69,7 @@ class Recipe:
     temperature: float = 1.0
     anneal: float | None = 1.0
     balance: BalanceName = "frozen"
+    share_of: ShareOf = "loss"
 
     def __post_init__(self) -> None:
         problems = [
@@ -112,8 +116,9 @@ class Recipe:
     def fingerprint(self) -> str:
         """12 hex digits, the same for equal recipes on every machine."""
         data = self.to_json()
-        if data["balance"] == "frozen":  # added later: recipes written before keep their fingerprint
-            del data["balance"]
+        for field, before in (("balance", "frozen"), ("share_of", "loss")):
+            if data[field] == before:  # added later: recipes written before keep their fingerprint
+                del data[field]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +145,8 @@ class Recipe:
         """One line for tables."""
         outputs = f"outputs {self.output_loss} {self.output_weight:g}, temperature {self.temperature:g}"
         kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
-        features = f"{self.mapping} ({kind}, share {self.feature_share:.2g})" if self.mapping.pairs else ""
+        of = " of the gradient" if self.share_of == "gradient" else ""
+        features = f"{self.mapping} ({kind}, share {self.feature_share:.2g}{of})" if self.mapping.pairs else ""
         summary = ", ".join(part for part in (features, outputs if self.uses_outputs else "") if part) or "task only"
         return summary if self.balance == "frozen" else f"{summary}, balance {self.balance}"
 
@@ -158,6 +164,7 @@ _CHOICES = {
     "aggregation": get_args(AggregationName),
     "output_loss": get_args(OutputLossName),
     "balance": get_args(BalanceName),
+    "share_of": get_args(ShareOf),
 }
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, ProjectorName
+from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, ProjectorName, ShareOf
 from mapsearch.core.section import Section, Share
 
 Range = tuple[float, float]
@@ -27,6 +27,11 @@ class SpaceSpec(Section):
         ("frozen",), description="how the terms of the loss are balanced, to choose from"
     )
     feature_share: Range = Field((0.1, 0.9), description="range of the share of the total loss given to the features")
+    share_of: ShareOf = Field(
+        "loss",
+        description="what the feature share is a share of: the loss, or the gradient at the student's parameters as "
+        "measured at the start",
+    )
     anneal: Annotated[tuple[Share, ...], Field(min_length=1)] = Field(
         (0.5, 1.0),
         description="fractions of the training at whose end the feature share has faded to zero, to choose from",

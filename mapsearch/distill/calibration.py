@@ -8,6 +8,7 @@ import torch
 
 from mapsearch.core.runs import RunKey, RunResult
 from mapsearch.core.train_spec import TrainSpec
+from mapsearch.distill.gradient_shares import share_gradients
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
@@ -43,8 +44,16 @@ def calibrate(
                 yield failed(error, group[0].result("crashed"))
             else:
                 groups = [[training] for training in group]
-    for training in cohort:
+    for training in tuple(cohort):
         training.hook(stack, overwritten.get(training.plan.key, ()))
+        if training.plan.recipe.share_of == "gradient" and training.loss.feature_terms:
+            try:
+                share_gradients(loaded, train, training, source.batches([training]))
+            except Exception as error:
+                if source.is_broken:
+                    raise
+                cohort.remove(training)
+                yield failed(error, training.result("crashed"))
 
 
 @dataclass

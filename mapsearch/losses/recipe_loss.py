@@ -159,6 +159,11 @@ class RecipeLoss(nn.Module):
         self.scales.copy_(scales.clamp(min=LOSS_TRAITS[self.recipe.loss].min_scale))
 
     @torch.no_grad()
+    def scale_features(self, factor: float) -> None:
+        """Divide the feature part by a factor, so that its share becomes one of the gradient."""
+        self.scales.mul_(factor)
+
+    @torch.no_grad()
     def restore(self, scales: Sequence[float], norms: Sequence[float]) -> None:
         """Take over what `calibrate` froze in an earlier run: its `scales` and `norms`."""
         self.scales.copy_(torch.tensor(scales))

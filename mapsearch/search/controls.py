@@ -27,14 +27,17 @@ def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
     Each at every weight, and where it has one at every temperature. A task without a loss of its own is never alone.
     """
     losses = spec.space.output_loss or outputs.losses
-    alone = [Recipe()] if outputs.has_loss else []
+    alone = Recipe(task_weight=float(outputs.has_loss), share_of=spec.space.share_of)
     matched = [
-        Recipe(task_weight=float(outputs.has_loss), output_loss=loss, output_weight=weight, temperature=temperature)
+        replace(alone, output_loss=loss, output_weight=weight, temperature=temperature)
         for loss in losses
         for weight in spec.space.output_weight[: None if outputs.has_loss else 1]
         for temperature in (spec.space.temperature if loss in USES_TEMPERATURE else (1.0,))
     ]
-    return [Trial(number, "tune", recipe) for number, recipe in enumerate([*alone, *matched])]
+    return [
+        Trial(number, "tune", recipe)
+        for number, recipe in enumerate([*([Recipe()] if outputs.has_loss else []), *matched])
+    ]
 
 
 def tuned_outputs(trials: Sequence[Trial], direction: str, outputs: Outputs) -> Recipe:
