@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 import mapsearch
 
 UNLABELLED = -100
+KEPT_BLOCKS = (0, 2, 4)
 
 
 class Block(nn.Module):
@@ -99,3 +100,21 @@ class Digits(mapsearch.Task):
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+
+
+class FewImages(Digits):
+    """Half of the teacher's network with its weights, and `images` labelled ones to repair it with."""
+
+    def __init__(self, images: int = 20, draw: int = 0) -> None:
+        super().__init__()
+        self.n_images, self.draw = images, draw
+
+    def student(self) -> nn.Module:
+        """Stem, blocks 0, 2 and 4, and head of the teacher, copied."""
+        model = self.teacher()
+        model.blocks = nn.Sequential(*[model.blocks[i] for i in KEPT_BLOCKS])
+        return model
+
+    def train_data(self) -> TensorDataset:
+        drawn = torch.randperm(1000, generator=torch.Generator().manual_seed(self.draw))[: self.n_images]
+        return TensorDataset(self.x[drawn], self.y[drawn])
