@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from mapsearch.core.addresses import is_address
 from mapsearch.core.layers import Kind
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.recipe import AggregationName, BalanceName, FeatureLossName, OutputLossName, ProjectorName, Recipe
@@ -29,7 +30,8 @@ class Capability:
     "shared" by all, "none", or "untrained", which the optimizer never sees. `temperature`, `anneal`, `task_weight`:
     whether they may differ from 1, None and 1. `masks`: whether padded tokens are left out. `names`: whether layers
     are named by their path, or by their index among the hidden states. `outputs`: whether the file is given what
-    the output loss takes, or finds a network's logits itself.
+    the output loss takes, or finds a network's logits itself. `addresses`: whether a layer may be one call of a module
+    or one entry of its output.
     """
 
     losses: frozenset[FeatureLossName]
@@ -47,6 +49,7 @@ class Capability:
     names: Literal["path", "index"]
     kinds: frozenset[Kind]
     outputs: Literal["given", "logits"] = "given"
+    addresses: bool = False
 
 
 EVERYTHING = Capability(
@@ -64,6 +67,7 @@ EVERYTHING = Capability(
     masks=True,
     names="path",
     kinds=frozenset(get_args(Kind)),
+    addresses=True,
 )
 
 
@@ -151,6 +155,11 @@ def _unsupported_features(source: ExportSource, capability: Capability) -> Itera
     if not capability.anneal and recipe.anneal is not None:
         yield Unsupported(f"the feature loss fades to zero at {recipe.anneal:g} of the training, but not in the target")
     layers = (*source.student, *source.teacher)
+    if not capability.addresses:
+        for path in dict.fromkeys((*recipe.mapping.student_layers, *recipe.mapping.teacher_layers)):
+            if is_address(path):
+                part = "one call of a module or one entry of its output, but the target takes whole modules only"
+                yield Unsupported(f"layer `{path}` is {part}", fatal=True)
     if not capability.masks and any(layer.kind == "tokens" for layer in layers):
         yield Unsupported("padded tokens are masked, but the target treats them like any other token")
     for layer in layers:

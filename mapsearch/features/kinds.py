@@ -1,10 +1,10 @@
 """What a layer outputs: a vector, tokens or a map, and whether that can be used; known from shape and weights."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
+from mapsearch.core.addresses import matches
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
 
@@ -15,12 +15,6 @@ _CHANNELS_SECOND = (*CONVOLUTIONS, nn.BatchNorm1d, nn.GroupNorm, nn.InstanceNorm
 _CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.Embedding)
 _AXES: dict[Kind, tuple[int, ...]] = {"vector": (2,), "tokens": (3,), "map": (3, 4, 5)}
 """How many axes a feature of each kind may have, including the batch axis."""
-
-
-def matches(path: str, pattern: str) -> bool:
-    """Whether a name or glob means the path; `*` stays within one part of it."""
-    parts, wanted = path.split("."), pattern.split(".")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def kind_of(module: nn.Module, tensor: Tensor, before: Kind | None) -> Kind | None:

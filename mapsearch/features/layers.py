@@ -1,19 +1,34 @@
 """The layers of a network as seen on one real batch, and the choice of those that take part."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from mapsearch.core.addresses import Address, is_address, matches, matches_address, parse_address
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
-from mapsearch.features.kinds import kind_of, matches, tensor_problem
+from mapsearch.features.addresses import entries
+from mapsearch.features.kinds import kind_of, tensor_problem
 from mapsearch.features.modules import bare_modules, other_names, unwrapped, watchable
 from mapsearch.features.taps import every_module_runs, feature_of
 from mapsearch.features.trunk import CONTAINERS, find_trunk
+
+MAX_CALLS_LISTED = 64
+"""Calls of one module that are layers of their own: a loop over a long sequence has thousands."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of a module: what it output under each key, whole under None; shape and type only."""
+
+    path: str
+    number: int
+    outputs: dict[str | None, Tensor | None]
 
 
 @torch.no_grad()
@@ -25,19 +40,40 @@ def list_layers(
 ) -> tuple[Layer, ...]:
     """All modules below the model: first those that ran, in order of their first output, then the others.
 
+    The calls of a module that runs several times (`path#0`, `path#1`, at most 64) are layers too, each in its place,
+    and so are the tensors of an output that has several entries (`path[key]`).
+
     Args:
         forward: runs the model on one batch of `n_samples` samples.
         kinds: names and globs of layers whose kind cannot be inferred from their shape.
     """
     modules = {path: module for path, module in bare_modules(model).items() if path}
-    outputs = _outputs(model, modules, forward)
+    calls = _calls(model, modules, forward)
+    n_calls = Counter(call.path for call in calls)
     layers: list[Layer] = []
     before: Kind | None = None
-    for path in [*outputs, *(path for path in modules if path not in outputs)]:
-        stated_kind = next((kind for pattern, kind in (kinds or {}).items() if matches(path, pattern)), None)
-        layers.append(_layer(path, unwrapped(modules[path]), outputs.get(path, []), n_samples, before, stated_kind))
-        before = layers[-1].kind or before
-    return tuple(layers)
+    for address, tensor in _addressed(calls, n_calls):
+        stated = next((kind for pattern, kind in (kinds or {}).items() if _means(address, pattern)), None)
+        module, n = unwrapped(modules[address.path]), n_calls[address.path] if address.call is None else 1
+        layers.append(_layer(address, module, tensor, n, n_samples, before, stated))
+        before = (layers[-1].kind if address.key is None else None) or before
+    idle = [path for path in modules if path not in n_calls]
+    return (*layers, *(_idle_layer(path, unwrapped(modules[path])) for path in idle))
+
+
+def _addressed(calls: Sequence[_Call], n_calls: Mapping[str, int]) -> Iterator[tuple[Address, Tensor | None]]:
+    """Each layer that these calls show, and what it output."""
+    for call in calls:
+        if call.number == 0 and n_calls[call.path] > 1:
+            yield Address(call.path), call.outputs[None]
+        number = call.number if n_calls[call.path] > 1 else None
+        if call.number < MAX_CALLS_LISTED:
+            yield from ((Address(call.path, number, key), tensor) for key, tensor in call.outputs.items())
+
+
+def _means(address: Address, pattern: str) -> bool:
+    """Whether the pattern of a kind means the layer, or the module that it is a call of."""
+    return matches(str(address), pattern) or matches(str(address._replace(call=None)), pattern)
 
 
 def probed_twice(layers: Sequence[Layer], others: Sequence[Layer], n_samples: int, n_others: int) -> tuple[Layer, ...]:
@@ -47,11 +83,15 @@ def probed_twice(layers: Sequence[Layer], others: Sequence[Layer], n_samples: in
     of the second batch that is not usable is none of the first.
     """
     seen_again = {layer.path: layer for layer in others}
-    return tuple(_not_by_chance(layer, seen_again.get(layer.path, layer), n_samples, n_others) for layer in layers)
+    return tuple(_not_by_chance(layer, seen_again.get(layer.path), n_samples, n_others) for layer in layers)
 
 
-def _not_by_chance(layer: Layer, other: Layer, n_samples: int, n_others: int) -> Layer:
-    if layer.problem or not other.problem:
+def _not_by_chance(layer: Layer, other: Layer | None, n_samples: int, n_others: int) -> Layer:
+    if layer.problem:
+        return layer
+    if other is None:  # modules are always listed, their calls and entries as they come
+        return replace(layer, problem=f"is not there with {n_others} samples, as it is with {n_samples}")
+    if not other.problem:
         return layer
     problem = f"with {n_others} samples it {other.problem}; with {n_samples} that did not show"
     return replace(layer, problem=problem)
@@ -65,7 +105,8 @@ def choose_layers(
     Args:
         network: `teacher` or `student`, for messages.
         wanted: `auto`, or names and globs; `*` stays within one part of a path, so that `blocks.*`
-            names the blocks and not what is inside them. Names may, but need not, name wrappers.
+            names the blocks and not what is inside them; `trunk#*` are all calls, `trunk#1[key]` is
+            an entry of what one call outputs. Names may, but need not, name wrappers.
 
     Raises:
         LayerNotFound: a name matches nothing or only layers that cannot be used; all problems at once.
@@ -79,8 +120,10 @@ def choose_layers(
         return find_trunk(network, model, layers).layers
     problems, chosen, others = [], set(), other_names(model)
     for pattern in wanted:
-        meant = {others[name] for name in others if matches(name, pattern)}
-        matched = [x for x in layers if matches(x.path, pattern)] or [x for x in layers if x.path in meant]
+        matched = [x for x in layers if is_address(x.path) and matches_address(x.path, pattern)]
+        matched = matched or [x for x in layers if matches(x.path, pattern)]
+        if not matched:
+            matched = [x for x in layers if any(matches(name, pattern) for name in _aliases(x.path, others))]
         usable = [layer.path for layer in matched if not layer.problem]
         chosen.update(usable)
         if not matched:
@@ -93,16 +136,21 @@ def choose_layers(
     return tuple(layer for layer in layers if layer.path in chosen)
 
 
-def _outputs(
-    model: nn.Module, modules: dict[str, nn.Module], forward: Callable[[nn.Module], Any]
-) -> dict[str, list[Tensor | None]]:
-    """What each module outputs in one pass in eval mode: shape and type only, so that nothing is held in memory."""
-    outputs: dict[str, list[Tensor | None]] = {}
+def _aliases(path: str, others: Mapping[str, str]) -> list[str]:
+    """Further names of a layer: its module's, with the same call and key."""
+    address = parse_address(path)
+    return [str(address._replace(path=name)) for name, bare in others.items() if bare == address.path]
+
+
+def _calls(model: nn.Module, modules: dict[str, nn.Module], forward: Callable[[nn.Module], Any]) -> list[_Call]:
+    """What modules output in one pass in eval mode, call by call: shape and type only, nothing is held in memory."""
+    calls: list[_Call] = []
+    n_calls: Counter[str] = Counter()
 
     def watch(path: str) -> Any:
         def record(module: nn.Module, args: Any, output: Any) -> None:
-            tensor = feature_of(output)
-            outputs.setdefault(path, []).append(None if tensor is None else torch.empty_like(tensor, device="meta"))
+            calls.append(_Call(path, n_calls[path], _shapes(output)))
+            n_calls[path] += 1
 
         return record
 
@@ -116,35 +164,40 @@ def _outputs(
                 continue  # which takes no hooks
             stack.callback(module.register_forward_hook(watch(path)).remove)
         forward(model.eval())
-    return outputs
+    return calls
+
+
+def _shapes(output: Any) -> dict[str | None, Tensor | None]:
+    """The feature of an output under None, and the tensors among its entries, if it has several."""
+    inner = entries(output)
+    tensors = {key: value for key, value in inner.items() if isinstance(value, Tensor)} if len(inner) > 1 else {}
+    every: list[tuple[str | None, Tensor | None]] = [(None, feature_of(output)), *tensors.items()]
+    return {key: None if x is None else torch.empty_like(x, device="meta") for key, x in every}
 
 
 def _layer(
-    path: str,
-    module: nn.Module,
-    outputs: list[Tensor | None],
-    n_samples: int,
-    before: Kind | None,
-    stated_kind: Kind | None,
-) -> Layer:
-    tensor = outputs[0] if outputs else None
+    address: Address, module: nn.Module, tensor: Tensor | None, n_calls: int, n_samples: int,
+    before: Kind | None, stated_kind: Kind | None,
+) -> Layer:  # fmt: skip
     kind = (stated_kind or kind_of(module, tensor, before)) if tensor is not None else None
     shape = tuple(tensor.shape[1:]) if tensor is not None else ()
-    problem = _problem(module, path, outputs, n_samples, stated_kind)
-    return Layer(path, type(module).__name__, kind, shape, len(outputs), problem)
+    problem = tensor_problem(module, tensor, n_samples, stated_kind)
+    if n_calls > 1:
+        last = min(n_calls, MAX_CALLS_LISTED) - 1
+        choice = f"choose one of its calls, `{address.path}#0` ... `{address.path}#{last}`"
+        problem = f"runs {n_calls} times per forward pass (shared weights); {choice}"
+    return Layer(str(address), type(module).__name__, kind, shape, n_calls, problem)
 
 
-def _problem(
-    module: nn.Module, path: str, outputs: list[Tensor | None], n_samples: int, stated_kind: Kind | None
-) -> str:
+def _idle_layer(path: str, module: nn.Module) -> Layer:
+    return Layer(path, type(module).__name__, None, (), 0, _idle_problem(path, module))
+
+
+def _idle_problem(path: str, module: nn.Module) -> str:
     if isinstance(module, torch.jit.ScriptModule):
         return "TorchScript, which runs without hooks; give the nn.Module it was made from"
-    if not outputs and isinstance(module, CONTAINERS):
+    if isinstance(module, CONTAINERS):
         children = [f"`{path}.{name}`" for name, _ in module.named_children()]
         offer = f"; choose among {children[0]} ... {children[-1]}" if children else ""
         return f"a {type(module).__name__} that is never called itself{offer}"
-    if not outputs:
-        return "ran 0 times on the check batch; choose a layer that runs in every forward pass"
-    if len(outputs) > 1:
-        return f"runs {len(outputs)} times per forward pass (shared weights); choose a layer that runs once"
-    return tensor_problem(module, outputs[0], n_samples, stated_kind)
+    return "ran 0 times on the check batch; choose a layer that runs in every forward pass"

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
+from mapsearch.core.addresses import parse_address
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 
 
@@ -79,7 +80,8 @@ def inside_compiled(model: nn.Module, paths: Collection[str]) -> tuple[str, ...]
     """
     regions = {path: module for path, module in bare_modules(model).items() if is_compiled(module)}
     bare = other_names(model)
-    return tuple(path for path in paths if any(_is_inside(bare.get(path, path), *x) for x in regions.items()))
+    at = {path: parse_address(path).path for path in paths}
+    return tuple(path for path in paths if any(_is_inside(bare.get(at[path], at[path]), *x) for x in regions.items()))
 
 
 @contextmanager

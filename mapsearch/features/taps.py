@@ -10,17 +10,19 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from mapsearch.core.addresses import Address
 from mapsearch.core.errors import LayerNotFound
-from mapsearch.features.modules import find_modules, watchable
+from mapsearch.features.addresses import entries, find_layers
+from mapsearch.features.modules import watchable
 
 
 @dataclass
 class _Capture:
-    """The first output of a layer since the last `take`, and how often it ran."""
+    """The output of a layer since the last `take`, in the call that counts, and how often its module ran."""
 
-    tensor: Tensor | None
-    version: int
-    calls: int = 1
+    tensor: Tensor | None = None
+    version: int = 0
+    calls: int = 0
 
 
 class FeatureTaps:
@@ -31,7 +33,8 @@ class FeatureTaps:
             output = model(x)
             features = taps.take()  # {"layer1": [B, ...], "layer2": [B, ...]}
 
-    `copied` names layers whose output the network overwrites in place afterwards (a ReLU with
+    A layer is a module's path, `path#k` for its k-th call (from 0), or `path[key]` for one entry of a dict, list or
+    tuple that it outputs. `copied` names layers whose output the network overwrites in place afterwards (a ReLU with
     `inplace=True`); those are captured as copies. `overwritten()` finds them. A path need not name
     wrappers (`module.`, `_orig_mod.`, `base_model.model.`). While a layer inside a compiled graph is
     watched, everything runs eager. A layer that a checkpoint runs again in the backward pass counts once.
@@ -41,7 +44,7 @@ class FeatureTaps:
     """
 
     def __init__(self, model: nn.Module, paths: Collection[str], copied: Collection[str] = ()) -> None:
-        self._modules = find_modules(model, paths)
+        self._layers = find_layers(model, paths)
         self._watchable = partial(watchable, model, tuple(paths))
         self._copied = frozenset(copied)
         self._captured: dict[str, _Capture] = {}
@@ -50,8 +53,8 @@ class FeatureTaps:
     def __enter__(self) -> Self:
         self._open.enter_context(every_module_runs())
         self._open.enter_context(self._watchable())
-        for path, module in self._modules.items():
-            self._open.callback(module.register_forward_hook(self._hook(path)).remove)
+        for name, (address, module) in self._layers.items():
+            self._open.callback(module.register_forward_hook(self._hook(name, address)).remove)
         return self
 
     def __exit__(
@@ -60,24 +63,24 @@ class FeatureTaps:
         self._open.close()
         self._captured.clear()
 
-    def _hook(self, path: str) -> Any:
+    def _hook(self, name: str, address: Address) -> Any:
         def capture(module: nn.Module, args: Any, output: Any) -> None:
             if torch._C._current_graph_task_id() != -1:  # in a backward pass: a checkpoint runs the layer again
                 return
-            seen = self._captured.get(path)
-            if seen is not None:  # only counted: passes whose features nobody takes must not fill the memory
-                seen.calls += 1
-                return
-            tensor = feature_of(output)
-            if tensor is not None and path in self._copied:
+            seen = self._captured.setdefault(name, _Capture())
+            seen.calls += 1
+            if seen.calls - 1 != (address.call or 0):
+                return  # only counted: passes whose features nobody takes must not fill the memory
+            tensor = feature_at(output, address.key)
+            if tensor is not None and name in self._copied:
                 tensor = tensor.clone()
-            self._captured[path] = _Capture(tensor, version(tensor))
+            seen.tensor, seen.version = tensor, version(tensor)
 
         return capture
 
     def calls(self) -> dict[str, int]:
         """How often each layer ran since the last `take`."""
-        return {path: seen.calls if (seen := self._captured.get(path)) else 0 for path in self._modules}
+        return {path: seen.calls if (seen := self._captured.get(path)) else 0 for path in self._layers}
 
     def overwritten(self) -> tuple[str, ...]:
         """Layers whose captured output was changed in place after it was captured."""
@@ -91,11 +94,13 @@ class FeatureTaps:
         """
         captured, self._captured = self._captured, {}
         features = {}
-        for path in self._modules:
-            seen = captured.get(path)
-            if seen is None or seen.calls != 1:
-                n_calls = seen.calls if seen else 0
-                raise LayerNotFound(f"layer `{path}` must run once per forward pass, but ran {n_calls} times")
+        for path, (address, _) in self._layers.items():
+            seen = captured.get(path, _Capture())
+            if address.call is None and seen.calls != 1:
+                raise LayerNotFound(f"layer `{path}` must run once per forward pass, but ran {seen.calls} times")
+            if address.call is not None and seen.calls <= address.call:
+                ran = f"its module ran {seen.calls} times, and calls count from 0"
+                raise LayerNotFound(f"layer `{path}` must run in every forward pass, but {ran}")
             if seen.tensor is None:
                 raise LayerNotFound(f"layer `{path}` must output a tensor, but did not; choose another layer")
             features[path] = seen.tensor
@@ -135,6 +140,11 @@ def feature_of(output: Any) -> Tensor | None:
     if hasattr(output, "__dataclass_fields__"):
         return feature_of([getattr(output, name) for name in output.__dataclass_fields__])
     return feature_of(output[0]) if isinstance(output, (tuple, list)) and output else None
+
+
+def feature_at(output: Any, key: str | None) -> Tensor | None:
+    """The feature in one entry of a module's output; in the output itself where `key` is None."""
+    return feature_of(output if key is None else entries(output).get(key))
 
 
 def version(tensor: Tensor | None) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.fx import GraphModule
 
+from mapsearch.core.addresses import parse_address
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.core.layers import Layer
 from mapsearch.features.kinds import CONVOLUTIONS
@@ -27,7 +28,8 @@ class Trunk:
 def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk:
     """The repeated blocks of the main trunk.
 
-    Blocks are instances of one class that holds most of the parameters and is repeated. Looked for in turn: blocks
+    Blocks are instances of one class that holds most of the parameters and is repeated; the calls of one block that
+    runs several times are blocks too. Looked for in turn: blocks
     inside a container, blocks anywhere, containers, single weighted layers. What a student cannot learn in, because
     nothing up to it is trainable, is left out, and so is the head: the layer that ran last, unless it is a block like
     the others.
@@ -39,10 +41,14 @@ def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk
         LayerNotFound: no layer can be used.
     """
     modules = {path: unwrapped(module) for path, module in bare_modules(model).items()}
-    usable = [layer for layer in layers if not layer.problem]
+    addresses = {layer.path: parse_address(layer.path) for layer in layers if layer.path not in modules}
+    calls = {name: address for name, address in addresses.items() if address.key is None}
+    usable = [layer for layer in layers if not layer.problem and (layer.path in modules or layer.path in calls)]
+    single = {*modules}
+    modules |= {name: modules[address.path] for name, address in calls.items()}
     if network == "student":
         usable = _learning(usable, modules)
-    chosen = _chosen(usable, modules)
+    chosen = _chosen(usable, modules, single)
     if not chosen:
         why = next((f"; `{layer.path}`, for one: {layer.problem}" for layer in layers if layer.problem), "")
         raise LayerNotFound(f"{network}: no usable layer found{why}; `mapsearch layers STUDY.yaml` gives all reasons")
@@ -50,11 +56,12 @@ def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk
         traced = "the network was traced by torch.fx, so that its blocks are not modules that run"
         way_out = "give the nn.Module it was made from"
         return Trunk(tuple(chosen), f"{traced}; auto took {len(chosen)} layers such as `{chosen[0].path}`: {way_out}")
-    return Trunk(tuple(chosen), _note(network, layers, chosen, modules))
+    return Trunk(tuple(chosen), _note(network, [x for x in layers if x.path in single], chosen, modules))
 
 
-def _chosen(usable: list[Layer], modules: Modules) -> list[Layer]:
-    headless = _without_head(usable)
+def _chosen(usable: list[Layer], modules: Modules, single: set[str]) -> list[Layer]:
+    """Only blocks are taken call by call: a layer that runs several times by itself is an activation or a head."""
+    headless = [layer for layer in _without_head(usable) if layer.path in single]
     tiers: tuple[tuple[list[Layer], Callable[[str], bool]], ...] = (
         (usable, lambda path: _is_block(modules[path]) and _is_in_container(path, modules)),
         (usable, lambda path: _is_block(modules[path])),
@@ -114,7 +121,7 @@ def _without_odd_end(family: list[Layer], headless: Sequence[Layer]) -> list[Lay
 
 
 def _is_inside(layer: Layer, other: Layer) -> bool:
-    return layer.path.startswith(f"{other.path}.")
+    return parse_address(layer.path).path.startswith(f"{parse_address(other.path).path}.")
 
 
 def _is_block(module: nn.Module) -> bool:

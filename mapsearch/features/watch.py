@@ -1,5 +1,6 @@
 """Seeing the features of a forward pass as they are made, by wrapping `forward`: no hooks, nothing is kept."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -8,33 +9,38 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mapsearch.features.modules import find_modules
-from mapsearch.features.taps import feature_of
+from mapsearch.core.addresses import Address
+from mapsearch.features.addresses import find_layers
+from mapsearch.features.taps import feature_at
 
 
 @contextmanager
-def watch(model: nn.Module, layers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[None]:
+def watch(model: nn.Module, layers: Mapping[str, Callable[[Tensor], None]]) -> Iterator[Counter[str]]:
     """While it lasts, each layer's output is shown to its function at once, before the network can overwrite it.
 
     A forward hook would switch PyTorch off its fused transformer path, a fifth of that network's time;
     a wrapped `forward` leaves it on. Layers inside a fused one then do not run by themselves.
+    Gives how often each layer's module ran, to be cleared before a pass in which calls count from 0.
 
     Raises:
         LayerNotFound: the model has no module of that name.
     """
-    modules = find_modules(model, layers)
+    calls: Counter[str] = Counter()
     with ExitStack() as stack:
-        for path, module in modules.items():
+        for name, (address, module) in find_layers(model, layers).items():
             before = module.__dict__.get("forward")
-            module.forward = _shown(module.forward, layers[path])
+            module.forward = _shown(module.forward, layers[name], name, address, calls)
             stack.callback(_restore, module, before)
-        yield
+        yield calls
 
 
-def _shown(forward: Callable[..., Any], show: Callable[[Tensor], None]) -> Callable[..., Any]:
+def _shown(
+    forward: Callable[..., Any], show: Callable[[Tensor], None], name: str, address: Address, calls: Counter[str]
+) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         output = forward(*args, **kwargs)
-        feature = feature_of(output)
+        calls[name] += 1
+        feature = feature_at(output, address.key) if address.call in (None, calls[name] - 1) else None
         if feature is not None:
             show(feature)
         return output

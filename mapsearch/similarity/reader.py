@@ -89,7 +89,7 @@ class FeatureReader:
         self._model.eval()
         shown = {layer.path: partial(self._see, i) for i, layer in enumerate(self._layers)}
         self._open.enter_context(watchable(self._model, shown))
-        self._open.enter_context(watch(self._model, shown))
+        self._calls = self._open.enter_context(watch(self._model, shown))
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -102,6 +102,7 @@ class FeatureReader:
             LayerNotFound: a layer did not run.
         """
         self._view, self._found = view, {}
+        self._calls.clear()
         with nullcontext() if self._fused else every_module_runs():
             self._forward(self._model, moved_to(self._model, batch))
         self._view = None

@@ -59,6 +59,14 @@ FATAL = [
         {"losses": frozenset({"mse", "cosine"})},
         "feature loss is `vid`, .* supports cosine, mse only",
     ),
+    (
+        source(
+            [("s0#1", "t0", 1.0)],
+            layers={**LAYERS, "student": (Layer("s0#1", "Block", "map", (4, 8, 8), 1),)},
+        ),
+        {"addresses": False},
+        "layer `s0#1` is one call of a module .* whole modules only",
+    ),
     (source(MANY), {"many_to_one": "no"}, "layer `s0` is in several pairs, .* once"),
     (
         source(aggregation="fuse"),

@@ -21,6 +21,7 @@ FLAGS = {
     "anneal": "fading",
     "task_weight": "a weight of the task's loss",
     "masks": "masks of padding",
+    "addresses": "one call of a module (`path#k`) or one entry of its output (`path[key]`)",
 }
 
 

@@ -5,7 +5,15 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
-from transformers import AlbertConfig, AlbertModel, BertConfig, BertModel, DistilBertConfig, DistilBertModel
+from transformers import (
+    AlbertConfig,
+    AlbertForSequenceClassification,
+    AlbertModel,
+    BertConfig,
+    BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+)
 
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.features.layers import list_layers, probed_twice
@@ -36,12 +44,12 @@ def test_a_model_without_a_head_keeps_its_last_block(model, prefix):
     assert found.note == ""
 
 
-def test_shared_blocks_that_cannot_be_taken_are_named():
-    model = AlbertModel(AlbertConfig(num_hidden_layers=6, embedding_size=8, **SMALL))
-    found = trunk(model, IDS)
-    assert "6 repeated AlbertLayer blocks" in found.note
-    assert "runs 6 times" in found.note
-    assert "`layers.teacher`" in found.note
+@pytest.mark.parametrize("auto_model", [AlbertModel, AlbertForSequenceClassification])
+def test_the_calls_of_a_shared_block_are_blocks(auto_model):
+    found = trunk(auto_model(AlbertConfig(num_hidden_layers=6, embedding_size=8, **SMALL)), IDS)
+    assert [layer.type for layer in found.layers] == ["AlbertLayer"] * 6
+    assert [layer.path.rpartition("#")[2] for layer in found.layers] == ["0", "1", "2", "3", "4", "5"]
+    assert found.note == ""
 
 
 class SequenceFirst(nn.Module):

@@ -9,24 +9,28 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mapsearch.features.addresses import address_in
 from mapsearch.features.modules import bare_modules
-from mapsearch.features.taps import feature_of
+from mapsearch.features.taps import feature_at
 
 
 class LayerHooks:
     """The outputs of some layers in the latest forward pass of a network.
 
+    `path#k` is the k-th call of a module in a pass, from 0, `path[key]` an entry of what it outputs.
     Layers are found in wrapped networks as well (DistributedDataParallel, torch.compile, PEFT).
     """
 
     def __init__(self, network: str, model: nn.Module, paths: Sequence[str]) -> None:
         modules = bare_modules(model)
-        missing = [path for path in paths if path not in modules]
+        self.addresses = {path: address_in(modules, path) for path in paths}
+        missing = [path for path, address in self.addresses.items() if address.path not in modules]
         if missing:
             raise ValueError(f"the {network} has no layer `{missing[0]}`; see `named_modules()` for its layers")
         self.network = network
-        self.model, self.layers = model, {path: modules[path] for path in paths}
+        self.model, self.layers = model, {path: modules[address.path] for path, address in self.addresses.items()}
         self.features: dict[str, list[Tensor]] = {path: [] for path in paths}
+        self.calls = dict.fromkeys(paths, 0)
         self.handles: list[RemovableHandle] = []
 
     def attach(self) -> None:
@@ -41,9 +45,12 @@ class LayerHooks:
 
     def _start(self, model: nn.Module, args: Any) -> None:
         self.features = {path: [] for path in self.features}  # an evaluation in between leaves nothing behind
+        self.calls = dict.fromkeys(self.calls, 0)
 
     def _capture(self, path: str, module: nn.Module, args: Any, output: Any) -> None:
-        feature = feature_of(output)
+        address = self.addresses[path]
+        self.calls[path] += 1
+        feature = feature_at(output, address.key) if address.call in (None, self.calls[path] - 1) else None
         if feature is not None:
             self.features[path].append(feature.clone())  # layers further on may overwrite it in place
 

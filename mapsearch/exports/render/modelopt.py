@@ -20,7 +20,9 @@ def text(source: ExportSource) -> str:
 
 TARGET = Target(
     "a builder for NVIDIA ModelOpt's distillation model",
-    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), many_to_one="taps", outputs="logits"),
+    replace(
+        EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), many_to_one="taps", outputs="logits", addresses=False
+    ),
     one_file(text),
     requires=("modelopt", "requests", "huggingface_hub"),
     install="pip install nvidia-modelopt requests huggingface_hub",
