@@ -11,6 +11,7 @@ from torch import nn
 from mapsearch.check.capture import Forward, check_carries_gradient, check_compiled
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.study_layers import study_layers
+from mapsearch.check.training_passes import check_training_passes
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
 from mapsearch.core.mapping import LayerMapping, Pair
@@ -57,7 +58,9 @@ def check_layers(
         overwritten = _overwritten(log, network, model, paths, forward)
         check_compiled(log, network, model, paths, forward)
         if network == "student":
-            check_carries_gradient(log, model, paths, forward)
+            check_training_passes(log, model, paths, forward, spec.seed)
+            if not log.has_errors("layers"):
+                check_carries_gradient(log, model, paths, forward)
         found = LayersFound(listed, chosen, overwritten)
     return found
 

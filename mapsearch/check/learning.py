@@ -1,10 +1,11 @@
 """Checks that losses work: zero between equal networks, a gradient for everything that must learn."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.steps import open_steps
@@ -39,15 +40,30 @@ def check_gradients(
             _require_scalar(terms["task"])
         loss = steps.training.loss
         gradients = term_gradients(terms, steps.training.student, loss)
+        untaught = _untaught(steps.training.student, steps.terms())
     dead = dead_terms(gradients, loss)
     for problem in dead:
         log.add("error", "gradients.dead_term", f"{recipe.loss}: {problem}")
     if "task" in gradients and not gradients["task"].student > 0:
         problem = "term `task` sends no gradient to the student on this batch: is all of it unlabelled?"
         log.add("warning", "gradients.no_task_gradient", problem)
+    if untaught:
+        names = ", ".join(f"`{name}`" for name in untaught[:3]) + (" ..." if len(untaught) > 3 else "")
+        problem = f"no term of the loss reaches {len(untaught)} trainable parameters of the student: {names}"
+        way_out = "teach them in `loss(output, batch)`, freeze them, or leave them out"
+        log.add("warning", "gradients.untaught", f"{problem}; {way_out}")
     if not dead:
         reach = "reach the student and their projectors"
         log.add("ok", "gradients.alive", f"{recipe.loss}: outputs and {len(loss.names)} feature terms {reach}")
+
+
+def _untaught(student: nn.Module, terms: Mapping[str, Tensor]) -> list[str]:
+    """Names of trainable parameters that the loss does not depend on."""
+    named = [(name, parameter) for name, parameter in student.named_parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(
+        torch.stack([*terms.values()]).sum(), [parameter for _, parameter in named], allow_unused=True
+    )
+    return [name for (name, _), gradient in zip(named, gradients, strict=True) if gradient is None]
 
 
 def _require_scalar(task: Tensor) -> None:
