@@ -83,6 +83,7 @@ class FeatureReader:
         self._found: dict[int, Any] = {}
         self._fused = True
         self._outliers = [0.0] * len(layers)
+        self._grids: dict[int, set[torch.Size]] = {}
 
     def __enter__(self) -> Self:
         self._open.callback(self._model.train, self._model.training)
@@ -124,12 +125,21 @@ class FeatureReader:
                 f"scaled down, at most {max(some):.1%} of the tokens (`{worst}`)"
             )
 
+        grids = max(self._grids.values(), key=len, default=set())
+        if len(grids) > 1:
+            yield (
+                f"{_NETWORKS[self._network]}: flattened maps came in {len(grids)} sizes, so that large ones compare "
+                "other positions than small ones; `maps: mean` or `maps: grid` compares all alike"
+            )
+
     def _see(self, i: int, feature: Tensor) -> None:
         if self._view is None:  # the other network, which may be the same one, is being run
             return
         layer, view = self._layers[i], self._view
         with torch.autocast(feature.device.type, enabled=False):
             mask = view.mask if view.mask is None else view.mask.to(feature.device)
+            if layer.kind == "map" and self._rule.maps == "flatten":
+                self._grids.setdefault(i, set()).add(feature.shape[2:])
             feature = padded(feature.detach(), mask)[: view.n]
             result = to_rows(feature, layer.kind, self._rule, mask, view.order(feature, layer), view.sampled)
             self._outliers[i] = max(self._outliers[i], result.outliers)
