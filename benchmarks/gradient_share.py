@@ -68,8 +68,7 @@ def measure(regime: str, n_seeds: int, steps: int | None) -> dict[str, dict[tupl
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(n_seeds):
             print(f"{regime}: seed {seed + 1} of {n_seeds}", file=sys.stderr, flush=True)
-            drawn = {**options, "draw": seed} if name == "FewImages" else options
-            loaded = open_task(import_task(TaskReference(f"task.py:{name}", FOLDER, drawn, Path(folder))), "cpu")
+            loaded = open_task(import_task(TaskReference(f"task.py:{name}", FOLDER, options, Path(folder))), "cpu")
             space = _space(loaded)
             for rate, split in product(rates, ("valid", "test")):
                 at_rate = train.model_copy(update={"lr": rate, "steps": steps or train.steps})
@@ -126,7 +125,9 @@ def table(found: list[dict[str, Any]]) -> str:
     lines = ["| what | accuracy | against outputs alone | chosen | lr |", "| --- | ---: | ---: | --- | ---: |"]
     for row in found:
         gain = "" if row["family"] == WITHOUT else f"{row['difference']:+.4f} +- {row['half']:.4f}"
-        lines.append(f"| {row['family']} | {row['accuracy']:.4f} | {gain} | {row['recipe'].replace('|', ';')} | {row['lr']:g} |")
+        lines.append(
+            f"| {row['family']} | {row['accuracy']:.4f} | {gain} | {row['recipe'].replace('|', ';')} | {row['lr']:g} |"
+        )
     return "\n".join(lines)
 
 

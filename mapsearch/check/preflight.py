@@ -28,6 +28,7 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     Never raises for what it can report: an exception of the user's code becomes a finding.
     """
     log = FindingLog()
+    log.measured["redraws"] = loaded.redraws
     with log.guard("outputs", "reading the outputs of both networks"):
         read_outputs(log, loaded, spec)
         spec = _with_metric(log, loaded, spec)

@@ -57,9 +57,9 @@ def prepare(
         similarity = yield from _compare(checked, spec, report)
         environment = {**_environment(checked.device), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
-        study.record_facts(
-            StudyFacts(environment, storable(report.teacher_metrics), layers, similarity, report.outputs)
-        )
+        teacher = storable(report.teacher_metrics)
+        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws)
+        study.record_facts(facts)
     yield from _resume(study, digest)
     if inline:
         return checked or load_task(task, spec.execution)

@@ -17,6 +17,8 @@ from mapsearch.verdict.judge import judge
 from mapsearch.verdict.noise import estimate_noise
 from mapsearch.verdict.warnings import weak_teacher
 
+REDRAWN = "each seed draws its own training samples: differences and intervals cover the draw of the data too"
+
 
 def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
     """Output loss, weight and temperature without features, frozen for the rest of the study."""
@@ -104,6 +106,7 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     teacher = study.facts().teacher[spec.metric]
     assert teacher is not None, "the check refuses a teacher whose metric is not finite"
     warnings = weak_teacher(teacher, trials, runs, spec.direction)
+    warnings += [REDRAWN] if study.facts().redraws else []
     absent = {t.control for t in trials if t.control} - set(controls) - set(own)
     if absent and nominee is not None:
         warnings.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")

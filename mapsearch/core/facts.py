@@ -18,7 +18,8 @@ class StudyFacts:
 
     `environment` holds versions, the device and the digest of the task file (`task_sha256`); `teacher`
     the teacher's metrics on the validation data, None where one is not finite; `layers` the mappable
-    layers of both networks; `outputs` how the task's outputs are read; `finalists` the trial numbers that the
+    layers of both networks; `outputs` how the task's outputs are read; `redraws` whether
+    each seed draws its own training samples; `finalists` the trial numbers that the
     confirm stage chose, best first, and `finalists_chosen_from` out of how many trials how many were asked for;
     `judged_at_seeds` the numbers of confirm seeds at which a verdict was given.
     """
@@ -28,6 +29,7 @@ class StudyFacts:
     layers: Mapping[Network, tuple[Layer, ...]] = field(default_factory=dict)
     similarity: Similarity | None = None
     outputs: Outputs = CLASS_SCORES
+    redraws: bool = False
     finalists: tuple[int, ...] | None = None
     finalists_chosen_from: tuple[int, int] | None = None
     verdict: Verdict | None = None
@@ -46,6 +48,7 @@ class StudyFacts:
             "layers": {network: [layer.to_json() for layer in layers] for network, layers in self.layers.items()},
             "similarity": self.similarity and self.similarity.to_json(),
             "outputs": None if self.outputs == CLASS_SCORES else self.outputs.to_json(),
+            "redraws": self.redraws or None,
             "finalists": None if self.finalists is None else list(self.finalists),
             "finalists_chosen_from": self.finalists_chosen_from and list(self.finalists_chosen_from),
             "verdict": self.verdict and self.verdict.to_json(),
@@ -63,6 +66,7 @@ class StudyFacts:
             layers={network: tuple(Layer.from_json(layer) for layer in found) for network, found in layers.items()},
             similarity=Similarity.from_json(data["similarity"]) if "similarity" in data else None,
             outputs=Outputs.from_json(data["outputs"]) if "outputs" in data else CLASS_SCORES,
+            redraws=data.get("redraws", False),
             finalists=tuple(data["finalists"]) if "finalists" in data else None,
             finalists_chosen_from=(chosen_from[0], chosen_from[1]) if chosen_from else None,
             verdict=Verdict.from_json(data["verdict"]) if "verdict" in data else None,

@@ -37,13 +37,14 @@ class CheckReport:
 
     Metrics are those of the validation data, the student's before any training. `seconds` holds
     `teacher_pass` and `student_step` of one batch, `step` of one optimizer step with its part of the teacher pass,
-    and `evaluation` of a student over the validation data.
+    and `evaluation` of a student over the validation data; `redraws` whether each seed draws its own training samples.
     """
 
     findings: tuple[Finding, ...]
     student: tuple[Layer, ...] = ()
     teacher: tuple[Layer, ...] = ()
     outputs: Outputs = CLASS_SCORES
+    redraws: bool = False
     teacher_metrics: dict[str, float] = field(default_factory=dict)
     student_metrics: dict[str, float] = field(default_factory=dict)
     n_student_parameters: int = 0

@@ -78,6 +78,7 @@ def train_cohort(
 def _train(
     loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], worker_state: WorkerState
 ) -> Iterator[Progress | RunResult | CohortSplit]:
+    loaded = loaded.drawn(plans[0].seed)
     cohort: list[StudentTraining] = []  # whoever ends before its time leaves it
     with ExitStack() as stack:
         for number, plan in enumerate(plans):

@@ -1,6 +1,6 @@
 """LoadedTask: a task with its teacher and data in place, as every step works with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.utils.data import Subset
 from mapsearch.core.errors import TaskError
 from mapsearch.core.events import Message
 from mapsearch.core.runs import Split
+from mapsearch.tasks.samples import redraws, training_samples
 from mapsearch.tasks.seeding import seed_everything
 from mapsearch.tasks.task import Task
 from mapsearch.tasks.user_code import no_exit
@@ -30,6 +31,19 @@ class LoadedTask:
     def split(self, name: Split) -> Any:
         """The samples the search (`valid`) or the verdict (`test`) measures on."""
         return self.test if name == "test" else self.valid
+
+    @property
+    def redraws(self) -> bool:
+        """Whether each seed draws its own training samples."""
+        return redraws(self.task)
+
+    def drawn(self, seed: int) -> "LoadedTask":
+        """The task with the training samples of that seed.
+
+        Raises:
+            TaskError: they are too few, or no map-style dataset.
+        """
+        return replace(self, train=training_samples(self.task, seed)) if self.redraws else self
 
     def new_student(self, seed: int) -> nn.Module:
         """A student built under the seed, on the device, in training mode.

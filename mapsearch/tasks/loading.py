@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from mapsearch.core.task_reference import TaskReference
 from mapsearch.tasks.devices import choose_device
 from mapsearch.tasks.importing import import_task
 from mapsearch.tasks.loaded_task import EverySecond, LoadedTask
+from mapsearch.tasks.samples import check_data, training_samples
 from mapsearch.tasks.seeding import seed_everything
 from mapsearch.tasks.task import Task
 from mapsearch.tasks.user_code import user_code
@@ -31,9 +31,8 @@ def open_task(task: Task, device: str) -> LoadedTask:
     if not isinstance(teacher, nn.Module):
         raise TaskError(f"`teacher()` must return a torch module, but got {type(teacher).__name__}")
     with user_code("the task's data"):
-        train, valid, test = task.train_data(), task.valid_data(), task.test_data()
-    _check_data("train_data", train, 8)
-    _check_data("valid_data", valid, 8)
+        train, valid, test = training_samples(task, 0), task.valid_data(), task.test_data()
+    check_data("valid_data", valid, 8)
     messages: tuple[Message, ...] = ()
     if test is None:
         n = len(valid)
@@ -44,7 +43,7 @@ def open_task(task: Task, device: str) -> LoadedTask:
     teacher = teacher.to(where).eval()
     for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
         parameter.requires_grad_(False)
-    _check_data("test_data", test, 4)
+    check_data("test_data", test, 4)
     return LoadedTask(task, teacher, train, valid, test, where, messages)
 
 
@@ -68,14 +67,3 @@ def cache_folder(storage: str, study: str) -> Path:
 def task_digest(reference: TaskReference) -> str:
     """SHA-256 of the task's file, to notice that it changed; empty for a task of an installed package."""
     return hashlib.sha256(reference.file.read_bytes()).hexdigest() if reference.file.is_file() else ""
-
-
-def _check_data(name: str, data: Any, least: int) -> None:
-    if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "__getitems__"))):
-        way_out = "; return its `dataset`" if hasattr(data, "dataset") else ""
-        type_name = f"{type(data).__name__}{way_out}"
-        raise TaskError(f"`{name}()` must return a map-style dataset (len and indexing), but got {type_name}")
-    with user_code(f"the length of `{name}()`"):
-        n = len(data)
-    if n < least:
-        raise TaskError(f"`{name}()` must hold at least {least} samples, but got {n}")

@@ -66,7 +66,11 @@ class Task(ABC):
 
     @abstractmethod
     def train_data(self) -> Any:
-        """Training samples, the same in the same order at every call; label -100 means unlabelled."""
+        """Training samples, the same in the same order at every call; label -100 means unlabelled.
+
+        `train_data(self, seed)` draws them anew for each seed, the same ones at every call with that seed; the verdict
+        then covers the draw of the data too.
+        """
 
     @abstractmethod
     def valid_data(self) -> Any:

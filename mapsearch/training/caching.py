@@ -22,6 +22,8 @@ TOLERANCE, BFLOAT16_TOLERANCE = 1e-3, 3e-2
 
 def why_not_cached(loaded: LoadedTask, train: TrainSpec) -> str:
     """Why the teacher must run at every step; empty when a sample is fixed, and all that the teacher makes of it."""
+    if loaded.redraws:
+        return "each seed draws its own training samples"
     return why_not_fixed(loaded) or _why_not_its_own(loaded, train)
 
 

@@ -105,9 +105,9 @@ class Digits(mapsearch.Task):
 class FewImages(Digits):
     """Half of the teacher's network with its weights, and `images` labelled ones to repair it with."""
 
-    def __init__(self, images: int = 20, draw: int = 0) -> None:
+    def __init__(self, images: int = 20) -> None:
         super().__init__()
-        self.n_images, self.draw = images, draw
+        self.n_images = images
 
     def student(self) -> nn.Module:
         """Stem, blocks 0, 2 and 4, and head of the teacher, copied."""
@@ -115,6 +115,7 @@ class FewImages(Digits):
         model.blocks = nn.Sequential(*[model.blocks[i] for i in KEPT_BLOCKS])
         return model
 
-    def train_data(self) -> TensorDataset:
-        drawn = torch.randperm(1000, generator=torch.Generator().manual_seed(self.draw))[: self.n_images]
+    def train_data(self, seed: int = 0) -> TensorDataset:
+        """Images drawn anew for each seed."""
+        drawn = torch.randperm(1000, generator=torch.Generator().manual_seed(seed))[: self.n_images]
         return TensorDataset(self.x[drawn], self.y[drawn])

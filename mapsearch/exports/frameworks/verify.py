@@ -65,6 +65,7 @@ def verify(
             task's data, a changed teacher or memory.
     """
     name, chosen = target_named(target)
+    loaded = loaded.drawn(source.seed)
     if chosen.missing:
         raise FrameworkMissing(
             f"running it needs {', '.join(chosen.missing)}, which is not installed; {chosen.install}, then "
