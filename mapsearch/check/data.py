@@ -8,6 +8,7 @@ import torch
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
 from mapsearch.core.findings import Level
+from mapsearch.core.outputs import OutputKind
 from mapsearch.core.similarity import ENOUGH_SAMPLES
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -59,12 +60,18 @@ def _report_faults(
         n_wrong = len({i for i, _ in faults})
         count = f"{n_wrong} of {seen.n_read} samples read" if n_wrong > 1 else "the only one"
         level: Level = "warning" if code == "data.label_range" and not _uses_classes(loaded.task) else "error"
-        log.add(level, code, f"{loaded.sample_name(data, index)} {problem} ({count}); {_rule(code, scores)}")
+        log.add(
+            level,
+            code,
+            f"{loaded.sample_name(data, index)} {problem} ({count}); {_rule(code, scores, loaded.task.output_form.kind)}",
+        )
 
 
-def _rule(code: str, scores: ClassScores | None) -> str:
+def _rule(code: str, scores: ClassScores | None, kind: OutputKind) -> str:
     if code == "data.not_finite":
         return "repair or remove it"
+    if code == "data.label_range" and kind == "labels":
+        return f"a label must be 0, 1 or a share between them, or {UNLABELLED} where there is none"
     if code == "data.label_range":
         classes = f"be a class from 0 to {scores.n_classes - 1}" if scores else "not be negative"
         return f"a label must {classes}, or {UNLABELLED} where there is none"

@@ -99,6 +99,9 @@ def _wrong_labels(
     labels = labels_of(loaded.task, batch)
     if labels is None or not labels.ndim:
         return
+    if loaded.task.output_form.kind == "labels":
+        yield from _no_yes_or_no(labels)
+        return
     if labels.is_floating_point():
         if scores is not None and not is_classes(labels, scores.n_axes, scores.n_classes):
             kind = f"has labels of {labels.dtype} and shape {list(labels.shape[1:])}"
@@ -109,6 +112,12 @@ def _wrong_labels(
     outside = outside_classes(labels, scores.n_classes if scores else None)
     if outside.any():
         yield "data.label_range", outside, f"has label {int(labels[outside][0])}"
+
+
+def _no_yes_or_no(labels: Tensor) -> Iterator[tuple[str, Tensor, str]]:
+    outside = ((labels < 0) | (labels > 1)) & (labels != UNLABELLED)
+    if outside.any():
+        yield "data.label_range", outside, f"has label {float(labels[outside][0]):g}"
 
 
 def _indices(wrong: Tensor, part: Sequence[int]) -> list[int]:

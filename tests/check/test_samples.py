@@ -72,6 +72,17 @@ def test_real_numbers_are_no_classes(vision, study):
     assert "outputs: values" in message(report, "data.float_labels")
 
 
+def test_a_label_that_is_neither_yes_nor_no_is_named_by_its_sample(vision, study):
+    sets = {name: getattr(vision(), name).tensors[0] for name in ("train", "valid", "test")}
+    data = {name: TensorDataset(x, (torch.randn(len(x), 3) > 0).float()) for name, x in sets.items()}
+    data["valid"].tensors[1][7, 1] = 2.0
+    report = check(vision(**data), study())
+    assert "labels: " in message(report, "outputs.kind")
+    said = message(report, "data.label_range")
+    assert "`valid_data[7]` has label 2" in said
+    assert "0, 1 or a share" in said
+
+
 class Unreadable(Dataset):
     def __init__(self, data, error):
         self.data, self.error = data, error
