@@ -60,11 +60,8 @@ def _report_faults(
         n_wrong = len({i for i, _ in faults})
         count = f"{n_wrong} of {seen.n_read} samples read" if n_wrong > 1 else "the only one"
         level: Level = "warning" if code == "data.label_range" and not _uses_classes(loaded.task) else "error"
-        log.add(
-            level,
-            code,
-            f"{loaded.sample_name(data, index)} {problem} ({count}); {_rule(code, scores, loaded.task.output_form.kind)}",
-        )
+        rule = _rule(code, scores, loaded.task.output_form.kind)
+        log.add(level, code, f"{loaded.sample_name(data, index)} {problem} ({count}); {rule}")
 
 
 def _rule(code: str, scores: ClassScores | None, kind: OutputKind) -> str:
