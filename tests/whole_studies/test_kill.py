@@ -70,6 +70,37 @@ def test_a_killed_controller_loses_nothing(
     check_whole(url, finished, results)
 
 
+def untried_workers(url):
+    """The process ids of the workers all of whose runs are at their first attempt."""
+    with Store.open(url) as store, store._database.reading() as db:
+        rows = db.exec_driver_sql("SELECT worker, attempt FROM mapsearch_attempts WHERE state = 'running'").all()
+    again = {worker for worker, attempt in rows if attempt > 1}
+    return {int(worker.partition("@")[0]) for worker, _ in rows if worker not in again}
+
+
+def kill_a_worker(goal, url, n_complete, eventually, is_worker):
+    """SIGKILL a worker once so many runs are complete; no run twice, for what is lost twice is given up."""
+    running = set()
+
+    def is_time():
+        running.update(filter(is_worker, untried_workers(url)) if n_complete(url) >= goal else ())
+        return running
+
+    eventually(is_time)
+    os.kill(min(running), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_workers_change_nothing(seed, begin, url, finished, results, n_complete, eventually, is_worker):
+    process = begin()
+    for goal in sorted(random.Random(seed).sample(range(1, 75, 8), 3)):
+        kill_a_worker(goal, url, n_complete, eventually, is_worker)
+    assert end(process)[0] == 0
+    assert {run.attempt for run in results(url)[1]} == {1, 2}
+    check_whole(url, finished, results)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_study_and_the_same_command_goes_on(
     number, begin, url, finished, results, n_complete, eventually, is_worker, workers
