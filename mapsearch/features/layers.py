@@ -93,7 +93,7 @@ def _not_by_chance(layer: Layer, other: Layer | None, n_samples: int, n_others: 
         return replace(layer, problem=f"is not there with {n_others} samples, as it is with {n_samples}")
     if not other.problem:
         return layer
-    problem = f"with {n_others} samples it {other.problem}; with {n_samples} that did not show"
+    problem = f"{other.problem} (seen with {n_others} samples, not with {n_samples})"
     return replace(layer, problem=problem)
 
 
