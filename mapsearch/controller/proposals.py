@@ -6,7 +6,7 @@ from contextlib import closing
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_all_crashed, raise_if_nothing_came_through
-from mapsearch.controller.runner import Runner
+from mapsearch.controller.stage_runs import Runner
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
 from mapsearch.proposers.encoding import local_move, to_recipe

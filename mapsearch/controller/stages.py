@@ -6,7 +6,7 @@ from dataclasses import replace
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_nothing_came_through
-from mapsearch.controller.runner import run_plans
+from mapsearch.controller.stage_runs import run_plans
 from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial

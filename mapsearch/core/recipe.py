@@ -73,7 +73,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         problems = [
-            f"`{field}`: {rule} must hold, but got {getattr(self, field)!r}"
+            f"`{field}` must satisfy {rule}, but is {getattr(self, field)!r}"
             for field, rule, low, high in _RANGES
             if not (_within(getattr(self, field), low, high) or (field, getattr(self, field)) == ("anneal", None))
         ]

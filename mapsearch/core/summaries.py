@@ -74,7 +74,7 @@ class TrialSummary:
 
     `recipe` is `Recipe.to_json()`. `confirmed` are the values on the seeds of the confirm stage, by seed. `overhead`
     is its training time over that of the control `outputs`: the median over runs of equal rung and seed, None if
-    there are none. `troubles` says what went wrong in its runs or must be known of them, each text once.
+    there are none. `warnings` says what went wrong in its runs or must be known of them, each text once.
     `mixed_weights` is what `mix` has learned, pair by pair: the mean over its longest runs, empty if nothing.
     """
 
@@ -87,7 +87,7 @@ class TrialSummary:
     params: dict[str, Any]
     confirmed: tuple[float, ...] = ()
     overhead: float | None = None
-    troubles: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     mixed_weights: tuple[float, ...] = ()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mapsearch.losses.views import averaged_to, covering
+from mapsearch.losses.feature_rows import averaged_to, covering
 
 
 class Mixture(nn.Module):

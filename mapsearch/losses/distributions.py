@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mapsearch.losses.views import covering, positions, products, unpadded
+from mapsearch.losses.feature_rows import covering, positions, products, unpadded
 
 
 def nst(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -10,7 +10,7 @@ each one takes.
 import torch.nn.functional as F
 from torch import Tensor
 
-from mapsearch.losses.views import positions, unpadded
+from mapsearch.losses.feature_rows import positions, unpadded
 
 
 def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mapsearch.losses.views import averaged_to
+from mapsearch.losses.feature_rows import averaged_to
 
 
 class Projector(nn.Module):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from mapsearch.losses.views import products, samples
+from mapsearch.losses.feature_rows import products, samples
 
 
 def gram(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -88,7 +88,7 @@ def trials_table(trials: Sequence[TrialSummary], metric: str, direction: str) ->
 def _recipe_text(trial: TrialSummary) -> Text:
     """The recipe, and on a line of its own the first thing that went wrong."""
     kind = "note" if trial.state == "complete" else trial.state
-    troubled = [cell_text(f"{kind}: {text}") for text in trial.troubles[:1]]
+    troubled = [cell_text(f"{kind}: {text}") for text in trial.warnings[:1]]
     return Text("\n").join([cell_text(str(Recipe.from_json(trial.recipe))), *troubled])
 
 

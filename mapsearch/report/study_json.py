@@ -43,7 +43,7 @@ def _trial_json(trial: TrialSummary) -> dict[str, Any]:
         "recipe": trial.recipe,
         "mixed_weights": list(trial.mixed_weights) or None,
         "params": trial.params,
-        "troubles": list(trial.troubles),
+        "troubles": list(trial.warnings),
         "confirmed": list(trial.confirmed),
         "overhead": trial.overhead,
     }

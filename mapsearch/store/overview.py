@@ -77,7 +77,7 @@ def _summed_up(
         return ()
     own = and_(runs.c.study_id == study_id, these)
     with undamaged(runs, study):
-        confirmed, troubles, mixed_weights = _confirmed(db, own), _troubles(db, own), _mixed_weights(db, own)
+        confirmed, warnings, mixed_weights = _confirmed(db, own), _warnings(db, own), _mixed_weights(db, own)
         overheads = dict(db.execute(_median_overheads(study_id, own)).all())
     with undamaged(trials, study):
         return tuple(
@@ -85,7 +85,7 @@ def _summed_up(
                 row,
                 confirmed=tuple(confirmed.get(row["number"], ())),
                 overhead=overheads.get(row["number"]),
-                troubles=tuple(troubles.get(row["number"], ())),
+                warnings=tuple(warnings.get(row["number"], ())),
                 mixed_weights=mixed_weights.get(row["number"], ()),
             )
             for row in rows
@@ -100,7 +100,7 @@ def _confirmed(db: Connection, own: ColumnElement[bool]) -> dict[int, list[float
     return found
 
 
-def _troubles(db: Connection, own: ColumnElement[bool]) -> dict[int, dict[str, None]]:
+def _warnings(db: Connection, own: ColumnElement[bool]) -> dict[int, dict[str, None]]:
     """The texts of each trial in the order in which they came, as keys; what runs have in common is loaded once."""
     c, notes, found = runs.c, cast(runs.c.notes, Text), defaultdict[int, dict[str, None]](dict)
     place = func.row_number().over(partition_by=(c.trial, c.error, notes), order_by=(c.rung, c.seed)).label("place")

@@ -14,11 +14,11 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.batches import collated, train_order
-from mapsearch.tasks.contents import row_digests
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
+from mapsearch.tasks.sample_digests import row_digests
 from mapsearch.tasks.seeding import seed_everything, step_seed
 
 OUTPUTS = ""

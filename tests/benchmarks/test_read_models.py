@@ -25,5 +25,5 @@ def test_the_study_has_all_that_is_summed_up(tmp_path):
     assert {run.state for run in runs} == {"complete", "diverged"}
     assert all(run.result for run in runs)
     assert all(trial.overhead for trial in study.trials)
-    for summed_up in ("confirmed", "troubles", "mixed_weights"):
+    for summed_up in ("confirmed", "warnings", "mixed_weights"):
         assert any(getattr(trial, summed_up) for trial in study.trials), summed_up

@@ -84,7 +84,7 @@ def test_whole_numbers_and_signed_zeros_do_not_change_the_fingerprint():
     ],
 )
 def test_a_value_out_of_its_range_is_refused_with_the_rule(field, value, rule):
-    with pytest.raises(MappingError, match=f"`{field}`: {rule}"):
+    with pytest.raises(MappingError, match=f"`{field}` must satisfy {rule}"):
         Recipe(**{field: value})
 
 

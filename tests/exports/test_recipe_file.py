@@ -43,7 +43,7 @@ def test_multipliers_stand_there_for_other_trainers(source, path):
         ({"scales": [1.0]}, r"`scales` must be 3 finite numbers > 0, one per pair, but got \[1.0\]"),
         ({"scales": [1.0, -1.0, 2.0]}, "`scales` must be 3 finite numbers > 0"),
         ({"multipliers": [0.1, 0.2, 0.3]}, "the multiplier of `blocks.0 <- blocks.0` must be feature_share"),
-        ({"recipe": {"feature_share": 2.0}}, "recipe: `feature_share`: 0 <= feature_share <= 1 must hold"),
+        ({"recipe": {"feature_share": 2.0}}, "recipe: `feature_share` must satisfy 0 <= feature_share <= 1"),
         ({"recipe": {"temprature": 2.0}}, "recipe: recipe has no `temprature`; did you mean `temperature`?"),
         ({"recipe": None}, "`recipe` is not what `mapsearch export` writes"),
         ({"recipe": {"pairs": 3}}, "`recipe` is not what `mapsearch export` writes"),

@@ -80,7 +80,7 @@ def test_a_confirmed_recipe_comes_before_a_better_search_value(shown):
 
 
 def test_the_first_trouble_of_a_trial_stands_below_its_recipe(shown):
-    trials = [trial(1, troubles=("a note", "another")), trial(2, "uniform", value=None, troubles=("out of memory",))]
+    trials = [trial(1, warnings=("a note", "another")), trial(2, "uniform", value=None, warnings=("out of memory",))]
     text = shown(report.trials_table(trials, "accuracy", "maximize"))
     assert "note: a note" in text
     assert "another" not in text
@@ -101,7 +101,7 @@ SHOWN = r"a\x1b[31m\u202e[bold]\n"
 
 def test_hostile_names_are_shown_as_text(shown):
     recipe = Recipe(LayerMapping((Pair(HOSTILE, "t", 1.0),)), feature_share=0.5).to_json()
-    crashed = TrialSummary(0, "tune", "", "infeasible", None, recipe, {}, troubles=(HOSTILE,))
+    crashed = TrialSummary(0, "tune", "", "infeasible", None, recipe, {}, warnings=(HOSTILE,))
     tables = [
         report.verdict_table(Verdict("so", 3, 7, None, (Against("uniform", 7, "TIES", 0, 0, 0, 1, 6),)), HOSTILE),
         report.trials_table([crashed], HOSTILE, "maximize"),

@@ -120,7 +120,7 @@ def summed_up(trial: Trial, runs: list[Run]) -> TrialSummary:
         trial.number, trial.proposer, trial.control, trial.state, trial.value, trial.recipe.to_json(), trial.params,
         confirmed=tuple(value for _, value in confirmed),
         overhead=median(ratios) if ratios else None,
-        troubles=tuple(dict.fromkeys(texts)),
+        warnings=tuple(dict.fromkeys(texts)),
         mixed_weights=tuple(fmean(column) for column in zip(*learned, strict=True)),
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_what_sql_sums_up_is_what_the_runs_say(large: Callable[[int], Store]) ->
     page = store.page("large")
     assert page.trials == tuple(summed_up(trial, runs) for trial in trials)
     assert any(t.overhead is None for t in page.trials), "trial 4 has no run in common with `outputs`"
-    assert {bool(t.mixed_weights) for t in page.trials} == {len(t.troubles) > 1 for t in page.trials} == {True, False}
+    assert {bool(t.mixed_weights) for t in page.trials} == {len(t.warnings) > 1 for t in page.trials} == {True, False}
     assert page.cost.device_seconds == pytest.approx(sum(run.result.seconds for run in runs if run.result))
     assert page.cost.n_steps == sum(run.n_steps for run in runs if run.state == "complete")
     states = [run.state for run in runs]
@@ -228,7 +228,7 @@ def test_sums_are_read_from_the_index_and_other_runs_are_looked_up_by_trial(larg
     assert len(others) == 2
     assert all("COVERING INDEX" in step and "trial=?" in step for step in others)
     without = [step for step in own if "COVERING INDEX" not in step]
-    assert len(without) == 2, f"troubles and mixed weights alone need whole rows: {own}"
+    assert len(without) == 2, f"warnings and mixed weights alone need whole rows: {own}"
     assert not any(step.startswith("SCAN mapsearch_runs") for step in own)
 
 

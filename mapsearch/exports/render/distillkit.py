@@ -6,7 +6,7 @@ from typing import Any
 from mapsearch.core.layers import Layer
 from mapsearch.exports.capability import Capability, Unsupported
 from mapsearch.exports.render.hugging_face import part_of
-from mapsearch.exports.render.layout import comments, dumped_yaml
+from mapsearch.exports.render.text_layout import comments, dumped_yaml
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target, one_file
 

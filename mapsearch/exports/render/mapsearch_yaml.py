@@ -1,7 +1,7 @@
 """Target `mapsearch`: the recipe with its frozen scales as canonical YAML."""
 
 from mapsearch.exports.capability import EVERYTHING
-from mapsearch.exports.render.layout import comments, dumped_yaml
+from mapsearch.exports.render.text_layout import comments, dumped_yaml
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target, one_file
 

@@ -8,8 +8,8 @@ from mapsearch.core.mapping import Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.exports.capability import Capability, Unsupported
 from mapsearch.exports.render.hugging_face import megatron_path, part_of
-from mapsearch.exports.render.layout import comments, dumped_yaml, literal, module_name
 from mapsearch.exports.render.template import rendered
+from mapsearch.exports.render.text_layout import comments, dumped_yaml, literal, module_name
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Target
 

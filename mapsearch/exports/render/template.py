@@ -5,9 +5,9 @@ from pathlib import Path
 from string import Template
 
 from mapsearch.core.losses import OUTPUT_LOSS_FUNCTIONS
-from mapsearch.exports.render.layout import docstring_line
 from mapsearch.exports.render.source_inlining import inlined
 from mapsearch.exports.render.terms import term_rows
+from mapsearch.exports.render.text_layout import docstring_line
 from mapsearch.exports.source import ExportSource
 
 _FOLDER = Path(__file__).with_name("templates")

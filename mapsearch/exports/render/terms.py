@@ -5,7 +5,7 @@ from typing import Any
 
 from mapsearch.core.layers import fused_layer
 from mapsearch.core.projectors import projector_arguments
-from mapsearch.exports.render.layout import laid_out
+from mapsearch.exports.render.text_layout import laid_out
 from mapsearch.exports.source import ExportSource, multipliers
 
 

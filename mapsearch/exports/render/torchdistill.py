@@ -6,9 +6,9 @@ from typing import Any
 
 from mapsearch.core.recipe import BalanceName, Recipe
 from mapsearch.exports.capability import EVERYTHING, Unsupported
-from mapsearch.exports.render.layout import comments, docstring_line, dumped_yaml, module_name
 from mapsearch.exports.render.template import rendered
 from mapsearch.exports.render.terms import term_arguments
+from mapsearch.exports.render.text_layout import comments, docstring_line, dumped_yaml, module_name
 from mapsearch.exports.source import ExportSource, multipliers
 from mapsearch.exports.target import Target
 

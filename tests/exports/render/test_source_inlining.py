@@ -40,7 +40,7 @@ def test_the_source_and_that_of_all_it_uses_are_those_of_the_live_objects(live):
 
 def home_of(live, name):
     """The module that defines what the source of `live` calls by that name."""
-    homes = ["losses.recipe_loss", "losses.views", "losses.outputs", "losses.relations", "losses.distributions"]
+    homes = ["losses.recipe_loss", "losses.feature_rows", "losses.outputs", "losses.relations", "losses.distributions"]
     homes += [
         "losses.aggregation",
         "losses.projectors",
@@ -80,7 +80,7 @@ def test_constants_come_before_what_uses_them():
 
 
 def test_the_source_is_put_where_the_text_says():
-    text = inlined("from mapsearch.losses.views import covering\n\n# <inlined>\nlast = covering\n")
+    text = inlined("from mapsearch.losses.feature_rows import covering\n\n# <inlined>\nlast = covering\n")
     assert text.index("def covering") < text.index("last = covering")
     assert "<inlined>" not in text
 

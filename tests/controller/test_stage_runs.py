@@ -1,7 +1,7 @@
 from fake_executor import FakeExecutor, complete
 
 from mapsearch import search
-from mapsearch.controller.runner import Runner, run_plans
+from mapsearch.controller.stage_runs import Runner, run_plans
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial

@@ -5,7 +5,7 @@ import torch
 from small_tasks import Clusters, Points, load
 from torch.utils.data import TensorDataset
 
-from mapsearch.tasks.contents import row_digests, why_not_fixed
+from mapsearch.tasks.sample_digests import row_digests, why_not_fixed
 
 X, Y = torch.randn(6, 3), torch.arange(6)
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsearch.exports.render.layout import comments, docstring_line, dumped_yaml, laid_out, literal
+from mapsearch.exports.render.text_layout import comments, docstring_line, dumped_yaml, laid_out, literal
 
 VALUES = st.recursive(
     st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none(),
