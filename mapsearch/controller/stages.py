@@ -15,7 +15,7 @@ from mapsearch.proposers.encoding import to_params
 from mapsearch.report.study import noise_sentence
 from mapsearch.verdict.judge import judge
 from mapsearch.verdict.noise import estimate_noise
-from mapsearch.verdict.warnings import weak_teacher
+from mapsearch.verdict.warnings import idle_features, weak_teacher
 
 REDRAWN = "each seed draws its own training samples: differences and intervals cover the draw of the data too"
 
@@ -107,6 +107,7 @@ def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None
     assert teacher is not None, "the check refuses a teacher whose metric is not finite"
     warnings = weak_teacher(teacher, trials, runs, spec.direction)
     warnings += [REDRAWN] if study.facts().redraws else []
+    warnings += idle_features(nominee, runs) if nominee is not None else []
     absent = {t.control for t in trials if t.control} - set(controls) - set(own)
     if absent and nominee is not None:
         warnings.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")

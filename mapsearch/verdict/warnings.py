@@ -1,10 +1,15 @@
 """Warnings to read with a verdict."""
 
 from collections.abc import Mapping, Sequence
+from math import fsum
+from statistics import median
 
 from mapsearch.core.runs import Run
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Against
+
+LEAST_GRADIENT_SHARE = 0.05
+"""Below this share of the gradient, features hardly steer a student."""
 
 
 def weak_teacher(teacher: float, trials: Sequence[Trial], runs: Sequence[Run], direction: str) -> list[str]:
@@ -19,6 +24,16 @@ def weak_teacher(teacher: float, trials: Sequence[Trial], runs: Sequence[Run], d
     return [
         f"the teacher ({teacher:.4g}) is no better than a student without it ({best:.4g}): check its weights and inputs"
     ]
+
+
+def idle_features(nominee: int, runs: Sequence[Run]) -> list[str]:
+    """A warning when the nominee's features hardly steered its students, as measured at their first steps."""
+    shares = [fsum(run.result.gradient_shares) for run in runs if run.trial == nominee and run.result]
+    if not shares or median(shares) >= LEAST_GRADIENT_SHARE:
+        return []
+    way_out = "`space.share_of: gradient` makes shares mean what they say"
+    sent = f"the nominee's features send {median(shares):.1%} of the gradient at the start"
+    return [f"{sent}: they were hardly tried; {way_out}"]
 
 
 def not_judged(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
