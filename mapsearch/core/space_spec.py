@@ -32,9 +32,10 @@ class SpaceSpec(Section):
         description="what the feature share is a share of: the loss, or the gradient at the student's parameters as "
         "measured at the start",
     )
-    anneal: Annotated[tuple[Share, ...], Field(min_length=1)] = Field(
+    anneal: Annotated[tuple[Share | None, ...], Field(min_length=1)] = Field(
         (0.5, 1.0),
-        description="fractions of the training at whose end the feature share has faded to zero, to choose from",
+        description="fractions of the training at whose end the feature share has faded to zero, to choose from; null: "
+        "it never fades",
     )
     output_loss: tuple[OutputLossName, ...] = Field(
         (),

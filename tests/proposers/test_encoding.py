@@ -235,6 +235,16 @@ def test_recipes_outside_the_space_have_no_parameters(fields):
     assert to_params(BASE, here, CHOICES) is None
 
 
+def test_features_that_never_fade_may_be_searched():
+    here, choices = space(2, 2), SpaceSpec(anneal=(None, 1.0))
+    mapping = LayerMapping.from_matrix([[1.0, 0.0], [0.0, 1.0]], here.student_layers, here.teacher_layers)
+    recipe = Recipe(mapping, feature_share=0.5, anneal=None)
+    params = to_params(recipe, here, choices)
+    assert params["anneal"] is None
+    assert to_recipe(params, here, [[0.0] * 2] * 2, BASE).anneal is None
+    assert to_params(recipe, here, CHOICES) is None, "outside the default space"
+
+
 def test_a_prior_that_cannot_be_switched_off_leaves_only_the_free_space():
     here, choices = space(2, 2), SpaceSpec(similarity_weight=(1.0, 2.0))
     mapping = LayerMapping.from_matrix([[1.0, 0.0], [0.0, 1.0]], here.student_layers, here.teacher_layers)
