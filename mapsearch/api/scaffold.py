@@ -18,7 +18,7 @@ def copy_template(template: str, folder: Path) -> list[Path]:
     """Write a template's files into a folder, which is made if need be; the study is named as the folder.
 
     Args:
-        template: `vision` or `text`.
+        template: `vision`, `text` or `embedding`.
 
     Raises:
         SpecError: one of the files is already there, or the folder cannot be written.

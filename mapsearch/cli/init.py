@@ -10,7 +10,7 @@ from mapsearch.cli.output import print_line, print_next
 
 @click.command(epilog=EXAMPLE + "mapsearch init my-study --template vision")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--template", type=click.Choice(["vision", "text"]), default="vision", show_default=True)
+@click.option("--template", type=click.Choice(["vision", "text", "embedding"]), default="vision", show_default=True)
 def init(folder: Path, template: str) -> None:
     """Write a commented study.yaml, named as DIR, and a task.py; both run as they are."""
     from mapsearch.api.scaffold import copy_template

@@ -51,10 +51,11 @@ def gather_evidence(loaded: LoadedTask, precision: Precision) -> tuple[Evidence 
     return Evidence(task, batch, output, outputs, labels_of(task, batch), _loss(task, output, batch)), of_student
 
 
-def loss_of(loaded: LoadedTask, precision: Precision) -> float | None:
-    """The task's own loss of the teacher on that batch, None where the task has none."""
+def teaches_without_outputs(loaded: LoadedTask, precision: Precision) -> bool:
+    """Whether the task has a loss of its own that does not hold the outputs against labels by default."""
     batch = next(ordered_batches(loaded, loaded.train, N_SAMPLES, N_SAMPLES))
-    return _loss(loaded.task, forward_in(precision, loaded)(loaded.teacher, batch), batch)
+    output = forward_in(precision, loaded)(loaded.teacher, batch)
+    return _is_own(loaded.task, output) and _loss(loaded.task, output, batch) is not None
 
 
 def _loss(task: Task, output: Any, batch: Any) -> float | None:
@@ -79,7 +80,11 @@ def class_axes(evidence: Evidence) -> list[int]:
 
 def has_own_loss(evidence: Evidence) -> bool:
     """Whether the task's loss is its author's or its model's, and not the default."""
-    return type(evidence.task).loss is not Task.loss or own_loss(evidence.output) is not None
+    return _is_own(evidence.task, evidence.output)
+
+
+def _is_own(task: Task, output: Any) -> bool:
+    return type(task).loss is not Task.loss or own_loss(output) is not None
 
 
 def is_own_loss(evidence: Evidence, form: Outputs) -> bool:

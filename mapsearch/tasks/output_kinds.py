@@ -23,8 +23,8 @@ from mapsearch.tasks.output_evidence import (
     gather_evidence,
     has_own_loss,
     is_own_loss,
-    loss_of,
     squeezed,
+    teaches_without_outputs,
 )
 from mapsearch.tasks.outputs import float_outputs
 from mapsearch.tasks.precision import Precision, forward_in
@@ -47,9 +47,10 @@ def decide_outputs(loaded: LoadedTask, wanted: OutputKind | Literal["auto"], pre
     evidence, student = gather_evidence(loaded, precision)
     if evidence is None or wanted == "none":
         why = "`outputs: none` is set" if wanted == "none" else "`Task.outputs` returns None"
-        return Outputs("none", has_loss=loss_of(loaded, precision) is not None, why=why)
+        return Outputs("none", has_loss=teaches_without_outputs(loaded, precision), why=why)
     form = _read(evidence) if wanted == "auto" else _stated(evidence, wanted)
-    form = replace(form, has_loss=evidence.loss is not None)
+    has_default_loss = form.kind != "embedding"  # labels beside embeddings are there to measure by
+    form = replace(form, has_loss=evidence.loss is not None and (has_default_loss or has_own_loss(evidence)))
     if form.kind == "values":
         form = _standardised(loaded, precision, form)
     same_width = in_last_axis(form, evidence.outputs).shape[-1] == in_last_axis(form, student).shape[-1]

@@ -9,11 +9,12 @@ from mapsearch.core.study_file import load_study
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.loading import load_task
+from mapsearch.tasks.output_kinds import decide_outputs
 
 TEMPLATE = Path(__file__).parents[2] / "mapsearch/api/templates/vision/study.yaml"
 
 
-@pytest.mark.parametrize("template", ["vision", "text"])
+@pytest.mark.parametrize("template", ["vision", "text", "embedding"])
 def test_a_template_is_a_study(tmp_path, template):
     study, task = copy_template(template, tmp_path / "deep" / "new")
     spec = load_study(study)
@@ -65,14 +66,39 @@ def test_comments_stay_in_their_column(tmp_path):
     assert {line.index("#") for line in text.splitlines()[1:7] if "#" in line} == {33}
 
 
-@pytest.mark.parametrize("method", ["metric_objects", "score"])
-def test_the_metrics_in_the_comments_of_the_vision_template_work(tmp_path, method):
-    study, task = copy_template("vision", tmp_path / "study")
-    text = "import sklearn.metrics\nimport torchmetrics\n" + task.read_text()
+def uncomment(text, method):
+    """The task file with a commented method as code."""
     start = text.index(f"    # def {method}(")
     end = text.index("\n", text.index("return", start)) + 1
     commented = text[start:end]
-    task.write_text(text.replace(commented, commented.replace("    # ", "    ").replace("#     ", "    ")))
+    return text.replace(commented, commented.replace("    # ", "    ").replace("#     ", "    "))
+
+
+@pytest.mark.parametrize("method", ["metric_objects", "score"])
+def test_the_metrics_in_the_comments_of_the_vision_template_work(tmp_path, method):
+    study, task = copy_template("vision", tmp_path / "study")
+    task.write_text("import sklearn.metrics\nimport torchmetrics\n" + uncomment(task.read_text(), method))
     loaded = load_task(load_study(study).task_reference(tmp_path), Execution())
     (metrics,) = evaluate(loaded, [loaded.teacher], loaded.valid, TrainSpec())
     assert 0.5 < metrics["f1"] <= 1
+
+
+LABELLED = """
+
+class Labelled(Embeddings):
+    def valid_data(self):
+        return [{**sample, "labels": sample["input_ids"][0] % 2} for sample in super().valid_data()]
+"""
+
+
+def test_the_metric_in_the_comments_of_the_embedding_template_works(tmp_path):
+    study, task = copy_template("embedding", tmp_path / "study")
+    imports = "from sklearn.linear_model import RidgeClassifier\nfrom sklearn.model_selection import cross_val_score\n"
+    task.write_text(imports + uncomment(task.read_text(), "score") + LABELLED)
+    study.write_text(study.read_text().replace("task.py:Embeddings", "task.py:Labelled"))
+    spec = load_study(study)
+    loaded = load_task(spec.task_reference(tmp_path), Execution())
+    loaded.task.output_form = decide_outputs(loaded, spec.outputs, "float32")
+    (metrics,) = evaluate(loaded, [loaded.teacher], loaded.valid, TrainSpec())
+    assert metrics["cosine"] == pytest.approx(1)
+    assert 0.5 < metrics["probe"] <= 1  # half of the texts are on either side

@@ -6,7 +6,7 @@ import pytest
 from mapsearch.core.study_file import load_study
 
 
-@pytest.mark.parametrize("template", ["vision", "text"])
+@pytest.mark.parametrize("template", ["vision", "text", "embedding"])
 def test_a_template_passes_its_check(do, template):
     code, out, err = do("init", "new", "--template", template)
     assert code == 0
@@ -23,7 +23,7 @@ def test_init_overwrites_nothing(refused, do):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("template", ["vision", "text"])
+@pytest.mark.parametrize("template", ["vision", "text", "embedding"])
 @pytest.mark.timeout(900)
 def test_a_template_runs_as_it_is_written(do, template):
     do("init", "new", "--template", template)

@@ -76,7 +76,7 @@ def test_all_commands_are_there(do):
             ["similarity", "study/study.yaml", "--plot", "x.jpg"],
             "a picture must end with .png or .svg, but got `x.jpg`",
         ),
-        (["init", "new", "--template", "visio"], "'visio' is not one of 'vision', 'text'"),
+        (["init", "new", "--template", "visio"], "'visio' is not one of 'vision', 'text', 'embedding'"),
     ],
 )
 def test_a_command_typed_wrong(refused, write_study, arguments, message):

@@ -163,6 +163,13 @@ def test_outputs_of_none_are_matched_by_features_alone():
     assert decide(Case(randn(N, 5), classes(N)), "none").kind == "none"
 
 
+@pytest.mark.parametrize("wanted", ["embedding", "none"])
+def test_labels_beside_outputs_that_are_not_held_against_them_give_no_loss(wanted):
+    outputs, labels = randn(N, 5), classes(N)
+    assert not decide(Case(outputs, labels), wanted).has_loss
+    assert decide(OwnLoss(outputs, labels, F.cross_entropy), wanted).has_loss
+
+
 def test_values_are_standardised_by_the_teachers():
     values = torch.cat([3 + 2 * randn(N, 1), torch.ones(N, 1)], 1)
     form = decide(Case(values, randn(N, 2, seed=1)))

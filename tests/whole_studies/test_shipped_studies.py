@@ -25,7 +25,8 @@ SENTENCES = ROOT / "studies/minilm/data/vaderSentiment-3.3.2.tar.gz"
 
 
 def test_there_are_studies():
-    assert {path.parent.name for path in STUDIES} >= {"digits", "fashion_mnist", "minilm", "text", "vision"}
+    names = {path.parent.name for path in STUDIES}
+    assert names >= {"digits", "fashion_mnist", "minilm", "embedding", "text", "vision"}
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: str(path.relative_to(ROOT)))
