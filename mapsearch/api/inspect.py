@@ -17,9 +17,9 @@ from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers
 from mapsearch.search import forecast_stages
 from mapsearch.similarity.measure import measure_similarity
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import cache_folder, load_task
+from mapsearch.tasks.training_batches import train_batches
 
 
 @dataclass(frozen=True)

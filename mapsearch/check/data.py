@@ -7,6 +7,7 @@ import torch
 
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
+from mapsearch.check.streams import check_stream
 from mapsearch.core.findings import Level
 from mapsearch.core.outputs import OutputKind
 from mapsearch.core.similarity import ENOUGH_SAMPLES
@@ -19,6 +20,7 @@ from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.padding import padding_share
 from mapsearch.tasks.precision import forward_in
+from mapsearch.tasks.streams import Stream
 from mapsearch.tasks.task import Task
 
 MAX_OVERLAP_SHARE = 0.01
@@ -28,12 +30,15 @@ MAX_OVERLAP_SHARE = 0.01
 def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     """Sizes, samples that are in two data sets, values that are not finite, labels that are not classes."""
     n, size = len(loaded.train), spec.train.batch_size
-    if size > n:
+    if size > n and not isinstance(loaded.train, Stream):
         problem = f"`train.batch_size: {size}` is more than the {n} training samples; every batch will hold all {n}"
         log.add("warning", "data.few_samples", problem)
     if n < ENOUGH_SAMPLES and spec.similarity.tokens != "samples":
         problem = f"{n} training samples tell layers apart by chance: their similarity, and the controls and proposals"
         log.add("warning", "data.few_samples_for_similarity", f"{problem} that are made from it, say little")
+    if isinstance(loaded.train, Stream):
+        with log.guard("data", "reading the stream of `train_data()`"):
+            check_stream(log, loaded, loaded.train)
     scores = class_scores(loaded, spec)
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
@@ -46,6 +51,8 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
 
 
 def _size(name: str, data: Any, seen: SamplesRead) -> str:
+    if isinstance(data, Stream) and data.is_longer:
+        return f"{name} a stream (its first {seen.n_read:,} samples read)"
     every = "" if seen.n_read == len(data) else f" ({seen.n_read:,} of them read)"
     return f"{name} {len(data):,} samples{every}"
 

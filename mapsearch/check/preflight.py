@@ -18,8 +18,8 @@ from mapsearch.core.metric_direction import direction_notice
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.training_batches import train_batches
 
 
 def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:

@@ -77,7 +77,7 @@ def read_samples(loaded: LoadedTask, data: Any, scores: ClassScores | None) -> S
         part = chosen[start : start + SAMPLES_PER_READ]
         samples = samples_at(loaded, data, part)
         seen.digests += [digest for digest in map(input_digest, samples) if digest is not None]
-        batch = loaded.task.collate(samples)
+        batch = loaded.collate(data, samples)
         for code, rows, problem in (*_not_finite(batch), *_wrong_labels(seen, loaded, batch, scores)):
             seen.faults.setdefault(code, []).extend((i, problem) for i in _indices(rows, part))
     return seen

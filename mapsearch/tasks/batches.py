@@ -1,39 +1,14 @@
-"""Batches of a dataset in a reproducible order."""
+"""Batches of chosen samples, and of all samples of a data set in their order."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
-
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.nested import to_device
-from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.user_code import describe
-
-
-def train_order(n: int, size: int, seed: int, n_steps: int) -> Iterator[list[int]]:
-    """Which of `n` samples each of the `n_steps` batches holds; it depends on the seed alone.
-
-    Every epoch is a fresh permutation; a last batch that is not full is left out.
-    """
-    size = min(size, n)
-    generator = torch.Generator().manual_seed(seed)
-    order: list[int] = []
-    for _ in range(n_steps):
-        if len(order) < size:
-            order = torch.randperm(n, generator=generator).tolist()
-        chosen, order = order[:size], order[size:]
-        yield chosen
-
-
-def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Iterator[Any]:
-    """The training batches on the device; what the data draws at random, such as augmentation, follows the seed."""
-    for step, chosen in enumerate(train_order(len(loaded.train), size, seed, n_steps)):
-        seed_everything(step_seed(seed, step))
-        yield to_device(collated(loaded, loaded.train, chosen), loaded.device)
 
 
 def ordered_batches(
@@ -57,7 +32,7 @@ def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:
     Raises:
         TaskError: a sample cannot be read; the message names its index.
     """
-    return loaded.task.collate(samples_at(loaded, data, chosen))
+    return loaded.collate(data, samples_at(loaded, data, chosen))
 
 
 def samples_at(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> list[Any]:

@@ -13,7 +13,7 @@ from mapsearch.core.task_reference import TaskReference
 from mapsearch.tasks.devices import choose_device
 from mapsearch.tasks.importing import import_task
 from mapsearch.tasks.loaded_task import EverySecond, LoadedTask
-from mapsearch.tasks.samples import check_data, training_samples
+from mapsearch.tasks.samples import check_data, measured_samples, sample_weights, training_samples
 from mapsearch.tasks.seeding import seed_everything
 from mapsearch.tasks.task import Task
 from mapsearch.tasks.user_code import user_code
@@ -23,7 +23,7 @@ def open_task(task: Task, device: str) -> LoadedTask:
     """Call the task's teacher and data, and check their form.
 
     Raises:
-        TaskError: a dataset is empty or has no length, or the teacher is not a module.
+        TaskError: a dataset holds too few samples or has no usable form, or the teacher is not a module.
     """
     seed_everything(0)
     with user_code("`teacher()`"):
@@ -32,19 +32,21 @@ def open_task(task: Task, device: str) -> LoadedTask:
         raise TaskError(f"`teacher()` must return a torch module, but got {type(teacher).__name__}")
     with user_code("the task's data"):
         train, valid, test = training_samples(task, 0), task.valid_data(), task.test_data()
+        weights, valid = sample_weights(task, train, 0), measured_samples("valid_data", valid)
+        test = None if test is None else measured_samples("test_data", test)
     check_data("valid_data", valid, 8)
-    messages: tuple[Message, ...] = ()
+    messages = [Message("load", note) for data in (train, valid, test) for note in getattr(data, "notes", ())]
     if test is None:
         n = len(valid)
         valid, test = EverySecond(valid, range(0, n, 2)), EverySecond(valid, range(1, n, 2))
         text = f"no test_data: every second of the {n} validation samples is set aside for the verdict"
-        messages = (Message("load", text),)
+        messages.append(Message("load", text))
     where = choose_device(device)
     teacher = teacher.to(where).eval()
     for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
         parameter.requires_grad_(False)
     check_data("test_data", test, 4)
-    return LoadedTask(task, teacher, train, valid, test, where, messages)
+    return LoadedTask(task, teacher, train, valid, test, where, tuple(messages), weights)
 
 
 def load_task(reference: TaskReference, execution: Execution) -> LoadedTask:

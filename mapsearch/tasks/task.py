@@ -48,9 +48,10 @@ class Task(ABC):
     """What a study distils. Only the first four methods must be written.
 
     A batch is what `collate` makes of samples: a tuple `(x, y, ...)` or a dict with `labels`, as
-    Hugging Face models take it; both work without overriding anything. Datasets are map-style
-    (`len` and indexing). `cache_dir` is the study's own folder beside the database where a task may keep
-    what is dear to make, such as a trained teacher. `output_form` is how its outputs are read, once that is known.
+    Hugging Face models take it; both work without overriding anything. Data are map-style datasets (`len` and
+    indexing), streams (`IterableDataset`, generators) or a `DataLoader` over either. `cache_dir` is the study's own
+    folder beside the database where a task may keep what is dear to make, such as a trained teacher. `output_form` is
+    how its outputs are read, once that is known.
     """
 
     cache_dir: Path = Path()
@@ -70,14 +71,27 @@ class Task(ABC):
 
         `train_data(self, seed)` draws them anew for each seed, the same ones at every call with that seed; the verdict
         then covers the draw of the data too.
+
+        A stream is read from its beginning by every run, after `set_epoch(number)` where it has that and with the
+        generators of torch, NumPy and Python seeded by the run's seed. Of a `DataLoader` the dataset, `collate_fn`,
+        and the weights or indices of its sampler are used; batches of `train.batch_size` are drawn by the run's seed.
         """
 
     @abstractmethod
     def valid_data(self) -> Any:
-        """Samples that steer the search."""
+        """Samples that steer the search; a stream is read to its end, once."""
 
     def test_data(self) -> Any | None:
         """Samples that only the verdict sees; None sets every second sample of `valid_data` aside."""
+        return None
+
+    def sample_weights(self) -> Any | None:
+        """Weights `[N]` of drawing each training sample, in any unit; None draws every sample once per epoch.
+
+        Samples are drawn with replacement and a chance in proportion to their weight, as by torch's
+        `WeightedRandomSampler`; a weight of zero leaves a sample out. `sample_weights(self, seed)` goes with a
+        `train_data` that takes a seed.
+        """
         return None
 
     def collate(self, samples: list[Any]) -> Any:

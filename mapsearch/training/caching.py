@@ -12,6 +12,7 @@ from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import tensors_of, to_device
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
 from mapsearch.tasks.sample_digests import why_not_fixed
+from mapsearch.tasks.streams import Stream
 
 N_SAMPLES, N_OTHERS = 4, 7
 """Samples that the teacher is shown twice, and how many more come with them the second time, all of them others."""
@@ -24,6 +25,8 @@ def why_not_cached(loaded: LoadedTask, train: TrainSpec) -> str:
     """Why the teacher must run at every step; empty when a sample is fixed, and all that the teacher makes of it."""
     if loaded.redraws:
         return "each seed draws its own training samples"
+    if isinstance(loaded.train, Stream):
+        return "training samples come as a stream"
     return why_not_fixed(loaded) or _why_not_its_own(loaded, train)
 
 

@@ -13,13 +13,12 @@ from mapsearch.core.runs import RunPlan
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
-from mapsearch.tasks.batches import collated, train_order
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.sample_digests import row_digests
-from mapsearch.tasks.seeding import seed_everything, step_seed
+from mapsearch.tasks.training_batches import Drawn, drawn_batches
 
 OUTPUTS = ""
 """The name of the teacher's outputs among its features: the path of the whole network."""
@@ -51,11 +50,9 @@ def teacher_batches(
     names = teacher_names(plan.recipe for plan in plans)
     with ExitStack() as stack:
         run = open_teacher(loaded, train, names, stack)
-        for step, chosen in enumerate(train_order(len(loaded.train), train.batch_size, seed, n_steps)):
-            seed_everything(step_seed(seed, step))
-            n = len(chosen)
-            parts = [chosen[i * n // n_parts : (i + 1) * n // n_parts] for i in range(n_parts)]
-            yield tuple(_part(loaded, run, names, cache, part, len(part) / n) for part in parts)
+        for parts in drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts):
+            n = sum(part.n for part in parts)
+            yield tuple(_part(loaded, run, names, cache, part, part.n / n) for part in parts)
 
 
 def teacher_names(recipes: Iterable[Recipe]) -> tuple[str, ...]:
@@ -87,18 +84,16 @@ def teacher_batch(loaded: LoadedTask, batch: Any, outputs: dict[str, Tensor], sh
 
 
 def _part(
-    loaded: LoadedTask, run: TeacherPass, names: Sequence[str], cache: FeatureCache | None, chosen: Sequence[int],
-    share: float,
+    loaded: LoadedTask, run: TeacherPass, names: Sequence[str], cache: FeatureCache | None, part: Drawn, share: float
 ) -> TeacherBatch:  # fmt: skip
-    collated_batch = collated(loaded, loaded.train, chosen)
-    digests = row_digests(collated_batch) if cache and names else None
-    batch = to_device(collated_batch, loaded.device)
+    digests = row_digests(part.batch) if cache and names else None
+    batch = to_device(part.batch, loaded.device)
     if not names:
         outputs: dict[str, Tensor] = {}
     elif cache is None or digests is None or cache.refused.keys() & set(names):
         outputs = run(batch)
     else:
-        outputs = _cached(cache, names, torch.tensor(chosen), digests, lambda: run(batch))
+        outputs = _cached(cache, names, torch.tensor(part.chosen), digests, lambda: run(batch))
     return teacher_batch(loaded, batch, outputs, share)
 
 

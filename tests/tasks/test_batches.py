@@ -4,11 +4,7 @@ from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.batches import (
-    ordered_batches,
-    train_batches,
-    train_order,
-)
+from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.task import Task
 
@@ -37,45 +33,6 @@ def loaded(task=None, data=None):
 
 def order(batches):
     return [x.flatten().int().tolist() for x, _ in batches]
-
-
-def test_one_seed_is_one_order():
-    assert order(train_batches(loaded(), 6, 3, 9)) == order(train_batches(loaded(), 6, 3, 9))
-    assert order(train_batches(loaded(), 6, 3, 9)) != order(train_batches(loaded(), 6, 4, 9))
-
-
-def test_the_order_does_not_depend_on_what_was_drawn_meanwhile():
-    calm, disturbed = train_batches(loaded(), 6, 3, 9), train_batches(loaded(), 6, 3, 9)
-    for x, _ in calm:
-        torch.rand(7)
-        assert torch.equal(x, next(disturbed)[0])
-
-
-def test_augmentation_depends_on_the_seed_alone():
-    class Noisy(Dataset):
-        def __len__(self):
-            return 20
-
-        def __getitem__(self, i):
-            return torch.rand(1), i
-
-    def drawn():
-        for x, _ in train_batches(loaded(data=Noisy()), 6, 3, 5):
-            torch.rand(5)
-            yield x.flatten().tolist()
-
-    assert list(drawn()) == list(drawn())
-
-
-def test_every_epoch_shows_each_sample_at_most_once_and_leaves_out_a_part_batch():
-    batches = order(train_batches(loaded(), 6, 0, 6))
-    assert [len(batch) for batch in batches] == [6] * 6
-    for epoch in (batches[:3], batches[3:]):
-        assert len({i for batch in epoch for i in batch}) == 18
-
-
-def test_a_batch_larger_than_the_data_is_all_of_it():
-    assert [sorted(batch) for batch in order(train_batches(loaded(), 50, 0, 2))] == [list(range(20))] * 2
 
 
 def test_ordered_batches_show_all_in_order():
@@ -108,15 +65,6 @@ def test_samples_are_fetched_at_once_where_the_data_can():
             return [(torch.tensor([float(i)]), i) for i in chosen]
 
     assert order(ordered_batches(loaded(data=Fetched()), Fetched(), 20)) == [list(range(20))]
-
-
-def test_the_order_says_which_samples_the_batches_hold():
-    said = list(train_order(20, 6, seed=3, n_steps=7))
-    assert said == order(train_batches(loaded(), 6, 3, 7))
-    epochs = [[i for batch in said[first : first + 3] for i in batch] for first in (0, 3)]
-    assert [len(set(epoch)) for epoch in epochs] == [18, 18]
-    assert epochs[0] != epochs[1]
-    assert [len(batch) for batch in train_order(4, 6, seed=0, n_steps=2)] == [4, 4]
 
 
 class Broken(Dataset):

@@ -1,5 +1,6 @@
 import re
 import sys
+from itertools import count
 
 import pytest
 from torch import nn
@@ -37,8 +38,15 @@ class Endless:
         ({"teacher": lambda: 1 / 0}, r"`teacher\(\)` failed: ZeroDivisionError: .*\(test_loading.py"),
         ({"train_data": lambda: 1 / 0}, "ZeroDivisionError: division by zero"),
         ({"teacher": lambda: sys.exit(0)}, r"`teacher\(\)` failed: `sys.exit"),
-        ({"train_data": lambda: iter([])}, r"`train_data\(\)`.*map-style.* got list_iterator"),
-        ({"train_data": lambda: DataLoader([1] * 9)}, r"`train_data\(\)`.*map-style.* got DataLoader.*`dataset`"),
+        ({"train_data": lambda: iter([])}, r"`train_data\(\)`.*at least 8.* got 0"),
+        ({"train_data": lambda: 5}, r"`train_data\(\)`.*map-style.* got int"),
+        ({"train_data": lambda: DataLoader([1] * 9, batch_size=None)}, r"`train_data\(\)`.*single.*`batch_size=None`"),
+        ({"valid_data": count}, r"`valid_data\(\)` must end.*islice"),
+        ({"sample_weights": lambda: [1.0] * 3}, r"`sample_weights\(\)`.*\[10\].* got \[3\]"),
+        ({"sample_weights": lambda: [0.0] * 10}, r"`sample_weights\(\)`.*all are zero"),
+        ({"sample_weights": lambda: [1.0] * 9 + [-2.0]}, r"`sample_weights\(\)`.*got -2 for sample 9"),
+        ({"sample_weights": lambda: [float("nan")] * 10}, r"`sample_weights\(\)`.*got nan for sample 0"),
+        ({"sample_weights": lambda: "heavy"}, r"`sample_weights\(\)`.*one number per.*'heavy'"),
         ({"train_data": Endless}, r"length of `train_data\(\)`.*OverflowError"),
         ({"train_data": list}, r"`train_data\(\)`.*at least 8.* got 0"),
         ({"valid_data": lambda: [1] * 7}, r"`valid_data\(\)`.*at least 8.* got 7"),

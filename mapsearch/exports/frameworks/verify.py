@@ -19,11 +19,11 @@ from mapsearch.exports.frameworks.table import FRAMEWORKS
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 from mapsearch.tasks.seeding import seed_everything, step_seed
+from mapsearch.tasks.training_batches import train_batches
 from mapsearch.tasks.user_code import describe, user_code
 
 Attach = Callable[[nn.Module, nn.Module], AttachedLoss]

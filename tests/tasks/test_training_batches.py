@@ -1,0 +1,99 @@
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset, TensorDataset
+
+from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.task import Task
+from mapsearch.tasks.training_batches import drawn_batches, train_batches, train_order
+
+
+class Numbers(Task):
+    """Samples are their own index; the network's output is not looked at."""
+
+    def teacher(self):
+        return nn.Identity()
+
+    def student(self):
+        return nn.Identity()
+
+    def train_data(self):
+        return TensorDataset(torch.arange(20.0).unsqueeze(1), torch.arange(20) % 2)
+
+    def valid_data(self):
+        return self.train_data()
+
+
+def loaded(task=None, data=None):
+    task = task or Numbers()
+    data = data if data is not None else task.train_data()
+    return LoadedTask(task, nn.Identity(), data, data, data, torch.device("cpu"))
+
+
+def order(batches):
+    return [x.flatten().int().tolist() for x, _ in batches]
+
+
+def test_one_seed_is_one_order():
+    assert order(train_batches(loaded(), 6, 3, 9)) == order(train_batches(loaded(), 6, 3, 9))
+    assert order(train_batches(loaded(), 6, 3, 9)) != order(train_batches(loaded(), 6, 4, 9))
+
+
+def test_the_order_does_not_depend_on_what_was_drawn_meanwhile():
+    calm, disturbed = train_batches(loaded(), 6, 3, 9), train_batches(loaded(), 6, 3, 9)
+    for x, _ in calm:
+        torch.rand(7)
+        assert torch.equal(x, next(disturbed)[0])
+
+
+def test_augmentation_depends_on_the_seed_alone():
+    class Noisy(Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, i):
+            return torch.rand(1), i
+
+    def drawn():
+        for x, _ in train_batches(loaded(data=Noisy()), 6, 3, 5):
+            torch.rand(5)
+            yield x.flatten().tolist()
+
+    assert list(drawn()) == list(drawn())
+
+
+def test_every_epoch_shows_each_sample_at_most_once_and_leaves_out_a_part_batch():
+    batches = order(train_batches(loaded(), 6, 0, 6))
+    assert [len(batch) for batch in batches] == [6] * 6
+    for epoch in (batches[:3], batches[3:]):
+        assert len({i for batch in epoch for i in batch}) == 18
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    assert [sorted(batch) for batch in order(train_batches(loaded(), 50, 0, 2))] == [list(range(20))] * 2
+
+
+def test_the_order_says_which_samples_the_batches_hold():
+    said = list(train_order(20, 6, seed=3, n_steps=7))
+    assert said == order(train_batches(loaded(), 6, 3, 7))
+    epochs = [[i for batch in said[first : first + 3] for i in batch] for first in (0, 3)]
+    assert [len(set(epoch)) for epoch in epochs] == [18, 18]
+    assert epochs[0] != epochs[1]
+    assert [len(batch) for batch in train_order(4, 6, seed=0, n_steps=2)] == [4, 4]
+
+
+def test_samples_are_drawn_in_proportion_to_their_weights():
+    weights = torch.tensor([0.0, 1.0, 3.0, 0.0], dtype=torch.float64)
+    drawn = torch.tensor([i for batch in train_order(4, 4, 0, 2000, weights) for i in batch])
+    shares = drawn.bincount(minlength=4) / len(drawn)
+    assert shares[[0, 3]].tolist() == [0, 0]
+    assert shares[2] == pytest.approx(0.75, abs=0.02)
+    assert list(train_order(4, 4, 0, 9, weights)) == list(train_order(4, 4, 0, 2000, weights))[:9]
+    assert list(train_order(4, 4, 0, 9, weights)) != list(train_order(4, 4, 1, 9, weights))
+
+
+def test_parts_make_up_the_batch():
+    whole, parts = (next(iter(drawn_batches(loaded(), 7, 3, 2, n))) for n in (1, 3))
+    assert sum((part.chosen for part in parts), ()) == whole[0].chosen
+    assert torch.equal(torch.cat([part.batch[0] for part in parts]), whole[0].batch[0])
+    assert [part.n for part in parts] == [2, 2, 3]
