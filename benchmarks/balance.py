@@ -30,9 +30,9 @@ from mapsearch.core.space import RecipeSpace
 from mapsearch.core.study_file import load_study
 from mapsearch.distill import distill
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import load_task
+from mapsearch.tasks.training_batches import train_batches
 
 STUDY = Path(__file__).parents[1] / "studies" / "digits" / "study.yaml"
 PAIRS = tuple(Pair(f"blocks.{s}", f"blocks.{t}", 1.0) for s in range(3) for t in (2 * s, 2 * s + 1))

@@ -9,7 +9,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
-from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.training_batches import train_batches
 
 BUDGET = 2**20
 

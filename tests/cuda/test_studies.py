@@ -21,8 +21,8 @@ from mapsearch.core.spec import StudySpec
 from mapsearch.core.study_file import load_study
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import WorkerState, distill
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.task import Task
+from mapsearch.tasks.training_batches import train_batches
 from mapsearch.training.memory import state_bytes, step_memory
 
 pytestmark = pytest.mark.cuda

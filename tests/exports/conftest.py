@@ -21,10 +21,10 @@ from mapsearch.core.verdict import Verdict
 from mapsearch.distill import distill
 from mapsearch.exports.source import ExportSource, export_source
 from mapsearch.features.layers import choose_layers, list_layers
-from mapsearch.tasks.batches import train_batches
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import open_task
 from mapsearch.tasks.task import Task
+from mapsearch.tasks.training_batches import train_batches
 
 
 class ConvBlock(nn.Module):

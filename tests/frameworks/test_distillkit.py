@@ -19,7 +19,7 @@ from mapsearch.exports.frameworks.table import FRAMEWORKS
 from mapsearch.exports.render.distillkit import TARGET
 from mapsearch.exports.write import write
 from mapsearch.losses.recipe_loss import RecipeLoss
-from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.training_batches import train_batches
 
 
 class Deeper(TASKS["llama"]):

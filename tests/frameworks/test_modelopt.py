@@ -14,7 +14,7 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.exports.frameworks.execute import executed
 from mapsearch.exports.frameworks.modelopt import load
 from mapsearch.exports.write import write
-from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.training_batches import train_batches
 
 pytest.importorskip("modelopt.torch.distill")
 RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "output_weight": 0.0}]

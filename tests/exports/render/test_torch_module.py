@@ -19,7 +19,7 @@ from torch import nn
 from mapsearch.exports.frameworks.attached import AttachedRecipe, ExportedBatch, term_parameters
 from mapsearch.exports.write import write
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES, OUTPUT_LOSSES, RecipeLoss
-from mapsearch.tasks.batches import train_batches
+from mapsearch.tasks.training_batches import train_batches
 
 
 @pytest.fixture
