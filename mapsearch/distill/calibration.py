@@ -10,13 +10,13 @@ from mapsearch.core.runs import RunKey, RunResult
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill.gradient_shares import share_gradients
 from mapsearch.distill.worker_state import WorkerState
-from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.training.student import StudentTraining, failed
 from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
+from mapsearch.training.teacher_cache import TeacherCache
 
 N_CALIBRATION_BATCHES = 4
 
@@ -62,7 +62,7 @@ class _Source:
 
     loaded: LoadedTask
     train: TrainSpec
-    cache: FeatureCache | None
+    cache: TeacherCache | None
     is_broken: bool = False
 
     def batches(self, group: Sequence[StudentTraining]) -> Generator[tuple[TeacherBatch, ...], None, None]:

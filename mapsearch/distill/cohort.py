@@ -59,7 +59,7 @@ def train_cohort(
                 left = [plan for plan in left if plan.key != event.key]
             yield event
         if worker_state.cache:
-            worker_state.cache.publish()
+            worker_state.cache.features.publish()
         yield from worker_state.take_messages()
         return
     except Exception as error:

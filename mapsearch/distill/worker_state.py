@@ -12,10 +12,17 @@ from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
 from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.sample_digests import KnownDigests
 from mapsearch.tasks.user_code import describe
 from mapsearch.training.caching import why_not_cached
 from mapsearch.training.memory_format import choose_memory_format
 from mapsearch.training.teacher_batches import OUTPUTS
+from mapsearch.training.teacher_cache import TeacherCache
+
+VARYING = (
+    "some training samples come out different when they are read again: the teacher runs anew for those that do; "
+    "`execution.cache_bytes: 0` saves reading all of them at every step"
+)
 
 
 @dataclass
@@ -27,7 +34,7 @@ class WorkerState:
     `messages` wait to be told, each once.
     """
 
-    cache: FeatureCache | None = None
+    cache: TeacherCache | None = None
     memory_format: torch.memory_format = torch.contiguous_format
     step_bytes: int = 0
     messages: list[Message] = field(default_factory=list)
@@ -36,12 +43,15 @@ class WorkerState:
 
     def take_messages(self) -> list[Message]:
         """What is to be told since the last time: which teacher outputs cannot be cached, and why."""
-        refused = self.cache.refused if self.cache else {}
+        refused = self.cache.features.refused if self.cache else {}
         for name in refused.keys() - self._told:
             outputs = f"features of `{name}`" if name != OUTPUTS else "outputs"
             why = f"the teacher's {outputs} are not cached: {refused[name]}"
             self.messages.append(Message("cache", f"{why}; the teacher runs at every step that needs them"))
         self._told |= refused.keys()
+        if self.cache and self.cache.digests.varies and VARYING not in self._told:
+            self.messages.append(Message("cache", VARYING))
+            self._told.add(VARYING)
         messages, self.messages = self.messages, []
         return messages
 
@@ -64,8 +74,9 @@ def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = D
     return state
 
 
-def _open_cache(loaded: LoadedTask, train: TrainSpec, cache_bytes: int) -> FeatureCache:
+def _open_cache(loaded: LoadedTask, train: TrainSpec, cache_bytes: int) -> TeacherCache:
     folder = loaded.task.cache_dir
     name = f"{weights_digest(loaded.teacher)}-{train.precision}"
     shared = folder / "teacher-features" / name if folder != Path() else None
-    return FeatureCache(len(loaded.train), cache_bytes, loaded.device, shared)
+    features = FeatureCache(len(loaded.train), cache_bytes, loaded.device, shared)
+    return TeacherCache(features, KnownDigests(len(loaded.train)))

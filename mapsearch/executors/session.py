@@ -51,4 +51,5 @@ def open_session(setup: Setup) -> Session:
     torch.set_num_threads(setup.execution.threads)
     task = import_task(setup.task)
     task.output_form = setup.outputs
-    return Session(open_task(task, setup.device), setup.space, setup.train, setup.execution.cache_bytes)
+    loaded = open_task(task, setup.device, setup.execution.loader_workers)
+    return Session(loaded, setup.space, setup.train, setup.execution.cache_bytes)

@@ -23,7 +23,7 @@ class LoadedTask:
     """A task made ready in this process: the teacher frozen on the device, the data split.
 
     `train` is a map-style dataset or a `Stream`; `weights` `[N]` are those with which its samples are drawn, None where
-    all are drawn alike.
+    all are drawn alike. `loader_workers` processes load training batches ahead.
     """
 
     task: Task
@@ -34,6 +34,7 @@ class LoadedTask:
     device: torch.device
     messages: tuple[Message, ...] = ()
     weights: Tensor | None = None
+    loader_workers: int = 0
 
     def split(self, name: Split) -> Any:
         """The samples the search (`valid`) or the verdict (`test`) measures on."""

@@ -19,7 +19,7 @@ from mapsearch.tasks.task import Task
 from mapsearch.tasks.user_code import user_code
 
 
-def open_task(task: Task, device: str) -> LoadedTask:
+def open_task(task: Task, device: str, loader_workers: int = 0) -> LoadedTask:
     """Call the task's teacher and data, and check their form.
 
     Raises:
@@ -46,7 +46,7 @@ def open_task(task: Task, device: str) -> LoadedTask:
     for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
         parameter.requires_grad_(False)
     check_data("test_data", test, 4)
-    return LoadedTask(task, teacher, train, valid, test, where, tuple(messages), weights)
+    return LoadedTask(task, teacher, train, valid, test, where, tuple(messages), weights, loader_workers)
 
 
 def load_task(reference: TaskReference, execution: Execution) -> LoadedTask:
@@ -56,7 +56,7 @@ def load_task(reference: TaskReference, execution: Execution) -> LoadedTask:
         TaskError: the task cannot be loaded or used.
     """
     torch.set_num_threads(execution.threads)
-    return open_task(import_task(reference), execution.first_device)
+    return open_task(import_task(reference), execution.first_device, execution.loader_workers)
 
 
 def cache_folder(storage: str, study: str) -> Path:

@@ -1,62 +1,79 @@
 """What the samples of a batch hold, as digests: whether two looks at a sample show the same."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mapsearch.tasks.batches import collated
-from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import batch_size
-from mapsearch.tasks.seeding import seed_everything
-
-N_COMPARED_SAMPLES = 64
-"""Samples that are read twice, spread over the data."""
 
 
-def row_digests(batch: Any) -> Tensor | None:
-    """A 64-bit digest `[B]` (int64, never 0) of all that a batch on the CPU holds of each sample.
+def row_digests(batch: Any, rows: Sequence[int] | None = None) -> Tensor | None:
+    """A 64-bit digest `[B]` (int64, never 0) of all that a batch on the CPU holds of each sample, or of these rows.
 
     Anything but a tensor `[B, ...]` counts for every sample. None when the batch holds objects that cannot be read.
     """
+    form = _common(batch)
+    if form is None:
+        return None
+    n = batch_size(batch)
+    chosen = range(n) if rows is None else rows
+    parts = [_bytes(leaf if rows is None else leaf[list(rows)]) for leaf in _leaves(batch) if _has_rows(leaf, n)]
+    digests = []
+    for i in range(len(chosen)):
+        digest = form.copy()
+        for part in parts:
+            digest.update(part[i])
+        digests.append(_number(digest))
+    return torch.tensor(digests, dtype=torch.int64)
+
+
+class KnownDigests:
+    """The digests of samples by index: each is read when it is first seen, and one of every batch again.
+
+    Where that one has changed, `varies` is set, and from then on every sample is read whenever it comes.
+
+    Args:
+        n: number of samples; indices are below it.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.varies = False
+        self._digests, self._forms = torch.zeros(2, n, dtype=torch.int64)  # 0: not seen
+        self._n_batches = 0
+
+    def of(self, batch: Any, chosen: Sequence[int]) -> Tensor | None:
+        """The digests `[B]` of a batch on the CPU of these samples, as `row_digests` gives them."""
+        form, ids = _common(batch), torch.tensor(chosen)
+        if form is None:
+            return None
+        before, is_known = self._digests[ids], self._forms[ids] == _number(form)
+        is_read = ~is_known if not self.varies else torch.ones_like(is_known)
+        is_read[self._n_batches % len(ids)] = True
+        digests: Tensor = before.clone()
+        read = row_digests(batch, is_read.nonzero().flatten().tolist())
+        assert read is not None, "its form could be read"
+        digests[is_read] = read
+        if not self.varies and bool(((digests != before) & is_known).any()):
+            self.varies = True
+            return self.of(batch, chosen)
+        self._digests[ids], self._forms[ids] = digests, _number(form)
+        self._n_batches += 1
+        return digests
+
+
+def _common(batch: Any) -> Any | None:
+    """The hash of all that a batch holds but the rows of its samples; None where an object cannot be read."""
     n, leaves = batch_size(batch), [*_leaves(batch)]
     if not all(leaf is None or isinstance(leaf, (Tensor, str, int, float, bytes)) for leaf in leaves):
         return None
-    rows = [_bytes(leaf, n) for leaf in leaves if _has_rows(leaf, n)]  # each [B, bytes]
-    common = hashlib.sha256(repr([_form(leaf, n) for leaf in leaves]).encode())
-    digests = []
-    for i in range(n):
-        digest = common.copy()
-        for row in rows:
-            digest.update(row[i])
-        digests.append(int.from_bytes(digest.digest()[:8], "little", signed=True) or 1)
-    return torch.tensor(digests)
+    return hashlib.sha256(repr([_form(leaf, n) for leaf in leaves]).encode())
 
 
-def why_not_fixed(loaded: LoadedTask) -> str:
-    """Why the training samples must be shown to the teacher anew each time; empty when they are fixed.
-
-    They are when a second look, under another seed and in a smaller batch, shows the same.
-    """
-    n = len(loaded.train)
-    chosen = sorted({i * n // N_COMPARED_SAMPLES for i in range(N_COMPARED_SAMPLES)})
-    middle = len(chosen) // 2
-    first, again = (_look(loaded, chosen, seed) for seed in (0, 1))
-    halves = [_look(loaded, part, 1) for part in (chosen[:middle], chosen[middle:])]
-    if first is None or again is None or halves[0] is None or halves[1] is None:
-        return "batches hold objects whose content cannot be compared"
-    if not torch.equal(first, again):
-        return "training samples come out different at a second look (random augmentation)"
-    if not torch.equal(again, torch.cat(halves)):  # type: ignore[arg-type]
-        return "training samples depend on the batch they come in (padding to its longest, or mixing)"
-    return ""
-
-
-def _look(loaded: LoadedTask, chosen: list[int], seed: int) -> Tensor | None:
-    seed_everything(seed)
-    return row_digests(collated(loaded, loaded.train, chosen))
+def _number(digest: Any) -> int:
+    return int.from_bytes(digest.digest()[:8], "little", signed=True) or 1
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -82,5 +99,5 @@ def _form(leaf: Any, n: int) -> Any:
     return (leaf.dtype, leaf.tolist()) if isinstance(leaf, Tensor) else leaf
 
 
-def _bytes(tensor: Tensor, n: int) -> Any:
-    return tensor.detach().cpu().contiguous().reshape(n, -1).view(torch.uint8).numpy()
+def _bytes(tensor: Tensor) -> Any:
+    return tensor.detach().cpu().contiguous().reshape(len(tensor), -1).view(torch.uint8).numpy()

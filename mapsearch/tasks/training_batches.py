@@ -1,19 +1,26 @@
 """The batches of a run in the order that its seed says: drawn from a dataset, or read from a stream."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import WeightedRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler, get_worker_info
 
+from mapsearch.core.errors import TaskError
 from mapsearch.tasks.batches import collated
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.nested import to_device
+from mapsearch.tasks.nested import pinned, to_device
 from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.streams import Stream
+from mapsearch.tasks.user_code import describe
+
+FEWEST_LOADED_STEPS = 8
+"""For fewer steps, starting processes that load them takes longer than it saves."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,10 @@ class Drawn:
     batch: Any
     n: int
     chosen: tuple[int, ...] = ()
+
+    def pin_memory(self) -> "Drawn":
+        """The batch in page-locked memory: torch's `DataLoader` asks for it."""
+        return replace(self, batch=pinned(self.batch))
 
 
 def train_order(n: int, size: int, seed: int, n_steps: int, weights: Tensor | None = None) -> Iterator[list[int]]:
@@ -57,23 +68,78 @@ def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Ite
 
 
 def drawn_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int, n_parts: int = 1) -> Iterator[list[Drawn]]:
-    """The training batches, each in so many parts; a stream's are those of its samples in order."""
+    """The training batches, each in so many parts; a stream's are those of its samples in order.
+
+    They are the same whatever process draws them, as each step seeds all generators.
+
+    Raises:
+        TaskError: a sample cannot be read.
+    """
+    n_workers = loaded.loader_workers if n_steps >= FEWEST_LOADED_STEPS else 0
+    source: Dataset[Any]
     if isinstance(loaded.train, Stream):
-        yield from _read(loaded, loaded.train, size, seed, n_steps, n_parts)
-        return
-    for step, chosen in enumerate(train_order(len(loaded.train), size, seed, n_steps, loaded.weights)):
-        seed_everything(step_seed(seed, step))
-        yield [Drawn(collated(loaded, loaded.train, part), len(part), tuple(part)) for part in _split(chosen, n_parts)]
+        source, order = _StreamSteps(loaded, loaded.train, size, seed, n_steps, n_parts), None
+        n_workers = min(n_workers, 1)  # several would each read all of it
+    else:
+        source = _Steps(loaded, seed, n_parts)
+        order = enumerate(train_order(len(loaded.train), size, seed, n_steps, loaded.weights))
+    loader: DataLoader[Any] = DataLoader(
+        source, batch_size=None, sampler=order, num_workers=n_workers, collate_fn=_as_it_is,
+        pin_memory=n_workers > 0 and loaded.device.type == "cuda",
+        generator=torch.Generator(),  # else it would draw from the global one
+        multiprocessing_context="fork" if n_workers and sys.platform == "linux" else None,  # tasks need no pickle
+    )  # fmt: skip
+    for parts in loader:
+        if isinstance(parts, TaskError):
+            raise parts
+        yield parts
 
 
-def _read(
-    loaded: LoadedTask, stream: Stream, size: int, seed: int, n_steps: int, n_parts: int
-) -> Iterator[list[Drawn]]:
-    samples = stream.read(seed)
-    for step in range(n_steps):
-        seed_everything(step_seed(seed, step))
-        parts = _split(list(islice(samples, size)), n_parts)
-        yield [Drawn(loaded.collate(stream, list(part)), len(part)) for part in parts]
+class _Steps(Dataset[Any]):
+    """The batches of a map-style dataset by (step, indices of its samples)."""
+
+    def __init__(self, loaded: LoadedTask, seed: int, n_parts: int) -> None:
+        self._loaded, self._seed, self._n_parts = loaded, seed, n_parts
+
+    def __getitem__(self, at: tuple[int, list[int]]) -> list[Drawn] | TaskError:
+        step, chosen = at
+        return _told(lambda: self._drawn(step, chosen))
+
+    def _drawn(self, step: int, chosen: list[int]) -> list[Drawn]:
+        seed_everything(step_seed(self._seed, step))
+        loaded, parts = self._loaded, _split(chosen, self._n_parts)
+        return [Drawn(collated(loaded, loaded.train, part), len(part), tuple(part)) for part in parts]
+
+
+class _StreamSteps(IterableDataset[Any]):
+    """The batches of a stream in order."""
+
+    def __init__(self, loaded: LoadedTask, stream: Stream, size: int, seed: int, n_steps: int, n_parts: int) -> None:
+        self._loaded, self._stream = loaded, stream
+        self._size, self._seed, self._n_steps, self._n_parts = size, seed, n_steps, n_parts
+
+    def __iter__(self) -> Iterator[list[Drawn] | TaskError]:
+        samples = self._stream.read(self._seed)
+        return (_told(partial(self._drawn, samples, step)) for step in range(self._n_steps))
+
+    def _drawn(self, samples: Iterator[Any], step: int) -> list[Drawn]:
+        seed_everything(step_seed(self._seed, step))
+        parts = _split(list(islice(samples, self._size)), self._n_parts)
+        return [Drawn(self._loaded.collate(self._stream, list(part)), len(part)) for part in parts]
+
+
+def _told(draw: Callable[[], list[Drawn]]) -> list[Drawn] | TaskError:
+    """What was drawn; in a process of its own, an error of the user's code in words, as its traceback stays there."""
+    if get_worker_info() is None:
+        return draw()
+    try:
+        return draw()
+    except (Exception, SystemExit) as error:
+        return TaskError(describe(error))
+
+
+def _as_it_is(parts: Any) -> Any:
+    return parts
 
 
 def _split(items: Sequence[Any], n_parts: int) -> list[Sequence[Any]]:

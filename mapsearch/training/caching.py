@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.batches import collated
+from mapsearch.tasks.fixed_samples import why_not_fixed
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import tensors_of, to_device
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
-from mapsearch.tasks.sample_digests import why_not_fixed
 from mapsearch.tasks.streams import Stream
 
 N_SAMPLES, N_OTHERS = 4, 7

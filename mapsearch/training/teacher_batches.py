@@ -11,14 +11,14 @@ from torch import Tensor
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.features.cache import FeatureCache
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.sample_digests import row_digests
+from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.training_batches import Drawn, drawn_batches
+from mapsearch.training.teacher_cache import TeacherCache
 
 OUTPUTS = ""
 """The name of the teacher's outputs among its features: the path of the whole network."""
@@ -39,7 +39,7 @@ class TeacherBatch:
 
 
 def teacher_batches(
-    loaded: LoadedTask, train: TrainSpec, plans: Sequence[RunPlan], cache: FeatureCache | None, n_steps: int
+    loaded: LoadedTask, train: TrainSpec, plans: Sequence[RunPlan], cache: TeacherCache | None, n_steps: int
 ) -> Generator[tuple[TeacherBatch, ...], None, None]:
     """The first `n_steps` batches of these plans, each in as many parts as they ask for.
 
@@ -50,7 +50,8 @@ def teacher_batches(
     names = teacher_names(plan.recipe for plan in plans)
     with ExitStack() as stack:
         run = open_teacher(loaded, train, names, stack)
-        for parts in drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts):
+        for step, parts in enumerate(drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts)):
+            seed_everything(step_seed(seed, step))  # whatever process drew the batch
             n = sum(part.n for part in parts)
             yield tuple(_part(loaded, run, names, cache, part, part.n / n) for part in parts)
 
@@ -84,25 +85,10 @@ def teacher_batch(loaded: LoadedTask, batch: Any, outputs: dict[str, Tensor], sh
 
 
 def _part(
-    loaded: LoadedTask, run: TeacherPass, names: Sequence[str], cache: FeatureCache | None, part: Drawn, share: float
+    loaded: LoadedTask, run: TeacherPass, names: Sequence[str], cache: TeacherCache | None, part: Drawn, share: float
 ) -> TeacherBatch:  # fmt: skip
-    digests = row_digests(part.batch) if cache and names else None
     batch = to_device(part.batch, loaded.device)
     if not names:
-        outputs: dict[str, Tensor] = {}
-    elif cache is None or digests is None or cache.refused.keys() & set(names):
-        outputs = run(batch)
-    else:
-        outputs = _cached(cache, names, torch.tensor(part.chosen), digests, lambda: run(batch))
+        return teacher_batch(loaded, batch, {}, share)
+    outputs = run(batch) if cache is None else cache.outputs(names, part, lambda: run(batch))
     return teacher_batch(loaded, batch, outputs, share)
-
-
-def _cached(
-    cache: FeatureCache, names: Sequence[str], ids: Tensor, digests: Tensor, run: Callable[[], dict[str, Tensor]]
-) -> dict[str, Tensor]:
-    """The outputs that the cache holds for these samples; else what `run` gives, kept for the next time."""
-    outputs = cache.get(names, ids, digests)
-    if outputs is None:
-        outputs = run()
-        cache.put(outputs, ids, digests)
-    return outputs

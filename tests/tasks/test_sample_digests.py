@@ -1,11 +1,8 @@
-import random
-
 import pytest
 import torch
-from small_tasks import Clusters, Points, load
-from torch.utils.data import TensorDataset
 
-from mapsearch.tasks.sample_digests import row_digests, why_not_fixed
+from mapsearch.tasks import sample_digests
+from mapsearch.tasks.sample_digests import KnownDigests, row_digests
 
 X, Y = torch.randn(6, 3), torch.arange(6)
 
@@ -38,50 +35,56 @@ def test_objects_that_cannot_be_read_give_no_digest():
     assert row_digests((X, Y, object())) is None
 
 
-class Padded(Clusters):
-    """Each batch is as long as its longest sample."""
-
-    def collate(self, samples):
-        batch = super().collate(samples)
-        return batch[0][:, : 4 + int(batch[1][0])], batch[1]
+def test_chosen_rows_have_the_digests_that_all_rows_have():
+    whole = row_digests((X, Y, "shared"))
+    assert torch.equal(row_digests((X, Y, "shared"), [4, 1]), whole[[4, 1]])
 
 
-class Rarely(Points):
-    """Augments one look in two."""
+def read(monkeypatch):
+    """How many samples are read from now on."""
+    counted = []
 
-    def __getitem__(self, i):
-        x, y = super().__getitem__(i)
-        return x + (random.random() < 0.5), y
+    def counting(batch, rows):
+        counted.append(len(rows))
+        return row_digests(batch, rows)
 
-
-class Sometimes(Clusters):
-    def train_data(self):
-        return Rarely(128, 1)
-
-
-class Boxed(Clusters):
-    def collate(self, samples):
-        return [*super().collate(samples), object()]
+    monkeypatch.setattr(sample_digests, "row_digests", counting)
+    return counted
 
 
-@pytest.mark.parametrize(
-    ("task", "why"),
-    [
-        (Clusters(), ""),
-        (Clusters(jitter=0.1), "random augmentation"),
-        (Sometimes(), "random augmentation"),
-        (Padded(), "depend on the batch they come in"),
-        (Boxed(), "content cannot be compared"),
-    ],
-)
-def test_why_samples_are_not_fixed(task, why):
-    found = why_not_fixed(load(task))
-    assert (why in found) if why else (found == "")
+def test_a_sample_is_read_once_and_one_of_every_batch_again(monkeypatch):
+    known, counted = KnownDigests(6), read(monkeypatch)
+    for chosen in ([0, 1, 2], [2, 1, 0], [3, 1, 4], [5, 4, 3]):
+        assert torch.equal(known.of((X[chosen], Y[chosen]), chosen), row_digests((X[chosen], Y[chosen])))
+    assert counted == [3, 1, 2, 1]  # the one read again may be new
+    assert not known.varies
 
 
-def test_a_small_data_set_is_looked_at_whole():
-    class Few(Clusters):
-        def train_data(self):
-            return TensorDataset(torch.randn(9, 8), torch.arange(9) % 3)
+def test_a_batch_of_another_form_is_read_anew(monkeypatch):
+    known, counted = KnownDigests(6), read(monkeypatch)
+    for batch in ((X, Y), (X[:, :2], Y), (X[:, :2], Y)):
+        assert torch.equal(known.of(batch, range(6)), row_digests(batch))
+    assert counted == [6, 6, 1]
+    assert not known.varies
 
-    assert why_not_fixed(load(Few())) == ""
+
+def test_once_a_sample_has_changed_all_are_read_whenever_they_come(monkeypatch):
+    known, counted = KnownDigests(6), read(monkeypatch)
+    known.of((X, Y), range(6))
+    for i in range(3):
+        changed = (X + i + 1, Y)
+        assert torch.equal(known.of(changed, range(6)), row_digests(changed))
+    assert known.varies
+    assert counted == [6, 1, 6, 6, 6]
+
+
+def test_a_sample_that_comes_twice_in_a_batch_is_read_as_it_is():
+    known = KnownDigests(6)
+    known.of((X, Y), range(6))
+    twice = (torch.cat([X[:1], X[:1] + 1]), Y[[0, 0]])
+    known.of(twice, [0, 0])
+    assert torch.equal(known.of(twice, [0, 0]), row_digests(twice))
+
+
+def test_objects_that_cannot_be_read_are_not_known():
+    assert KnownDigests(6).of((X, Y, object()), range(6)) is None

@@ -1,9 +1,15 @@
+import os
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.streams import Stream
 from mapsearch.tasks.task import Task
 from mapsearch.tasks.training_batches import drawn_batches, train_batches, train_order
 
@@ -97,3 +103,51 @@ def test_parts_make_up_the_batch():
     assert sum((part.chosen for part in parts), ()) == whole[0].chosen
     assert torch.equal(torch.cat([part.batch[0] for part in parts]), whole[0].batch[0])
     assert [part.n for part in parts] == [2, 2, 3]
+
+
+class Augmented(Dataset):
+    """Draws from every generator."""
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        return torch.tensor([i, torch.rand(()), random.random(), np.random.random()]), "text", {"process": os.getpid()}
+
+
+def with_workers(n, data):
+    task = Numbers()
+    return LoadedTask(task, nn.Identity(), data, data, data, torch.device("cpu"), loader_workers=n)
+
+
+class Streamed(IterableDataset):
+    def __iter__(self):
+        return (Augmented()[i] for i in random.sample(range(20), 20))
+
+
+@pytest.mark.parametrize("make", [Augmented, lambda: Stream(Streamed)])
+def test_batches_are_the_same_bit_for_bit_whatever_process_loads_them(make):
+    here, ahead = (list(drawn_batches(with_workers(n, make()), 6, 3, 9, 2)) for n in (0, 2))
+    for one, other in zip(here, ahead, strict=True):
+        for part, same in zip(one, other, strict=True):
+            assert (part.n, part.chosen) == (same.n, same.chosen)
+            assert torch.equal(part.batch[0], same.batch[0])
+            assert part.batch[1] == same.batch[1]
+            assert os.getpid() in part.batch[2]["process"]
+            assert os.getpid() not in same.batch[2]["process"]
+
+
+class Broken(Dataset):
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, i):
+        if i == 13:
+            raise ValueError("not a picture")
+        return torch.zeros(1), 0
+
+
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_a_sample_that_cannot_be_read_is_named_by_whatever_process(n_workers):
+    with pytest.raises(TaskError, match=r"`train_data\[13\]`.*not a picture.*test_training_batches.py:"):
+        list(drawn_batches(with_workers(n_workers, Broken()), 6, 3, 9))

@@ -1,5 +1,6 @@
 """What the teacher says: once per batch and cohort, once per sample with a cache, and always the same."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -79,6 +80,16 @@ def test_a_lone_run_from_the_cache_equals_its_cohort():
     assert_equal_runs(together, alone)
 
 
+@pytest.mark.parametrize("jitter", [0.0, 0.5])
+def test_runs_are_the_same_bit_for_bit_whatever_process_loads_their_batches(jitter):
+    loaded = load(Clusters(dropout=0.2, jitter=jitter))
+    ahead = replace(loaded, loader_workers=2)
+    here, there = (
+        [r.curve for r in runs(x, PAIR, BOTH, worker_state=open_worker_state(x, TRAIN))] for x in (loaded, ahead)
+    )
+    assert here == there
+
+
 def test_a_new_layer_is_learnt_beside_those_that_are_there():
     loaded = load(Clusters())
     worker_state = open_worker_state(loaded, TRAIN)
@@ -123,7 +134,7 @@ def test_a_cache_too_small_for_a_layer_leaves_the_teacher_live():
     loaded = load(Clusters())
     worker_state = open_worker_state(loaded, TRAIN, cache_bytes=100)
     assert_equal_runs(runs(loaded, BOTH, worker_state=worker_state), runs(loaded, BOTH))
-    assert set(worker_state.cache.refused) == {"", "blocks.3"}
+    assert set(worker_state.cache.features.refused) == {"", "blocks.3"}
 
 
 class Watching(nn.Module):
