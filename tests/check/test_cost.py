@@ -22,5 +22,5 @@ def test_the_cache_takes_what_was_forecast(precision):
     recipe = Recipe(LayerMapping(pairs), feature_share=0.5, output_weight=1.0)
     list(distill(loaded, space, train, make_plans(recipe, n_steps=9), state))
     spec = StudySpec(name="x", task="x.py:X", train=train)
-    taken = BUDGET - state.cache._left
+    taken = BUDGET - state.cache.features._left
     assert cache_bytes(loaded, spec, space, next(train_batches(loaded, 16, 0, 1))) == taken
