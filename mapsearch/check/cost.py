@@ -34,13 +34,13 @@ def forecast(
         steps.train()  # the first pays for memory and kernels
         log.seconds["teacher_pass"] = teacher = _median_seconds(steps.teach, loaded.device)
         log.seconds["student_step"] = student = _median_seconds(steps.train, loaded.device)
-        networks = steps.training.student, steps.training.loss
+        networks = steps.training.networks
         with step_memory(loaded.device, *networks) as step:
             steps.train()
         each = state_bytes(networks, spec.train.optimizer)
     _write_memory(log, each, step.n_bytes, spec.execution.cohort, free_bytes(loaded.device))
     is_cached = _write_cache(log, loaded, spec, space, batch)
-    log.seconds["step"] = student + (0.0 if is_cached else teacher / spec.execution.cohort)
+    log.seconds["step"] = spec.train.accumulate * (student + (0.0 if is_cached else teacher / spec.execution.cohort))
 
 
 def _write_memory(log: FindingLog, each: int, step: int, cohort: int, free: int | None) -> None:

@@ -105,6 +105,6 @@ def _n_fitting(
     free = free_bytes(loaded.device)
     if free is None:
         return None
-    each = state_bytes((training.student, training.loss), train.optimizer)
+    each = state_bytes(training.networks, train.optimizer)
     fitting = 1 + max(0, (free - worker_state.step_bytes) // each)
     return fitting if fitting < n else None

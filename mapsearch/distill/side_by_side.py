@@ -48,7 +48,7 @@ def train_side_by_side(
 
 def measure(loaded: LoadedTask, evaluator: Evaluator, cohort: Sequence[StudentTraining]) -> Iterator[RunResult]:
     """The results of trained students, with their metrics."""
-    plan, students = cohort[0].plan, [training.student for training in cohort]
+    plan, students = cohort[0].plan, [training.measured for training in cohort]
     try:
         measured = evaluator.measure(students, loaded.split(plan.split))
     except Exception as error:

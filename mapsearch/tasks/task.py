@@ -94,6 +94,14 @@ class Task(ABC):
         """
         return None
 
+    def parameter_groups(self, student: nn.Module, lr: float) -> list[dict[str, Any]] | None:
+        """Groups of the student's parameters, as torch's optimizers take them; None: all in one group.
+
+        A group may have a learning rate and a weight decay of its own, `lr` being that of the study; every group
+        follows the schedule. Together they hold every trainable parameter once.
+        """
+        return None
+
     def collate(self, samples: list[Any]) -> Any:
         """The batch of a list of samples."""
         return default_collate(samples)

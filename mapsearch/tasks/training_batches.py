@@ -67,8 +67,12 @@ def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Ite
         yield to_device(drawn.batch, loaded.device)
 
 
-def drawn_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int, n_parts: int = 1) -> Iterator[list[Drawn]]:
-    """The training batches, each in so many parts; a stream's are those of its samples in order.
+def drawn_batches(
+    loaded: LoadedTask, size: int, seed: int, n_steps: int, n_parts: int = 1, accumulate: int = 1
+) -> Iterator[list[Drawn]]:
+    """What each of `n_steps` steps trains on: `accumulate` training batches, each in so many parts.
+
+    A stream's batches are those of its samples in order.
 
     They are the same whatever process draws them, as each step seeds all generators.
 
@@ -78,11 +82,12 @@ def drawn_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int, n_part
     n_workers = loaded.loader_workers if n_steps >= FEWEST_LOADED_STEPS else 0
     source: Dataset[Any]
     if isinstance(loaded.train, Stream):
-        source, order = _StreamSteps(loaded, loaded.train, size, seed, n_steps, n_parts), None
+        source, order = _StreamSteps(loaded, loaded.train, size, seed, n_steps, n_parts, accumulate), None
         n_workers = min(n_workers, 1)  # several would each read all of it
     else:
         source = _Steps(loaded, seed, n_parts)
-        order = enumerate(train_order(len(loaded.train), size, seed, n_steps, loaded.weights))
+        batches = train_order(len(loaded.train), size, seed, n_steps * accumulate, loaded.weights)
+        order = enumerate(zip(*[batches] * accumulate, strict=True))
     loader: DataLoader[Any] = DataLoader(
         source, batch_size=None, sampler=order, num_workers=n_workers, collate_fn=_as_it_is,
         pin_memory=n_workers > 0 and loaded.device.type == "cuda",
@@ -96,27 +101,28 @@ def drawn_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int, n_part
 
 
 class _Steps(Dataset[Any]):
-    """The batches of a map-style dataset by (step, indices of its samples)."""
+    """The batches of a map-style dataset by (step, indices of the samples of each batch)."""
 
     def __init__(self, loaded: LoadedTask, seed: int, n_parts: int) -> None:
         self._loaded, self._seed, self._n_parts = loaded, seed, n_parts
 
-    def __getitem__(self, at: tuple[int, list[int]]) -> list[Drawn] | TaskError:
-        step, chosen = at
-        return _told(lambda: self._drawn(step, chosen))
+    def __getitem__(self, at: tuple[int, Sequence[list[int]]]) -> list[Drawn] | TaskError:
+        return _told(partial(self._drawn, *at))
 
-    def _drawn(self, step: int, chosen: list[int]) -> list[Drawn]:
+    def _drawn(self, step: int, batches: Sequence[list[int]]) -> list[Drawn]:
         seed_everything(step_seed(self._seed, step))
-        loaded, parts = self._loaded, _split(chosen, self._n_parts)
+        loaded, parts = self._loaded, [part for chosen in batches for part in _split(chosen, self._n_parts)]
         return [Drawn(collated(loaded, loaded.train, part), len(part), tuple(part)) for part in parts]
 
 
 class _StreamSteps(IterableDataset[Any]):
     """The batches of a stream in order."""
 
-    def __init__(self, loaded: LoadedTask, stream: Stream, size: int, seed: int, n_steps: int, n_parts: int) -> None:
-        self._loaded, self._stream = loaded, stream
-        self._size, self._seed, self._n_steps, self._n_parts = size, seed, n_steps, n_parts
+    def __init__(
+        self, loaded: LoadedTask, stream: Stream, size: int, seed: int, n_steps: int, n_parts: int, accumulate: int
+    ) -> None:
+        self._loaded, self._stream, self._size, self._seed = loaded, stream, size, seed
+        self._n_steps, self._n_parts, self._accumulate = n_steps, n_parts, accumulate
 
     def __iter__(self) -> Iterator[list[Drawn] | TaskError]:
         samples = self._stream.read(self._seed)
@@ -124,7 +130,8 @@ class _StreamSteps(IterableDataset[Any]):
 
     def _drawn(self, samples: Iterator[Any], step: int) -> list[Drawn]:
         seed_everything(step_seed(self._seed, step))
-        parts = _split(list(islice(samples, self._size)), self._n_parts)
+        batches = [list(islice(samples, self._size)) for _ in range(self._accumulate)]
+        parts = [part for batch in batches for part in _split(batch, self._n_parts)]
         return [Drawn(self._loaded.collate(self._stream, list(part)), len(part)) for part in parts]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -20,16 +21,16 @@ class OptimizerTraits:
     `follows_gradient_size` is larger where the loss is.
     """
 
-    make: Callable[[Sequence[nn.Parameter], TrainSpec], Optimizer]
+    make: Callable[[Sequence[Any], TrainSpec], Optimizer]
     numbers_per_weight: int
     follows_gradient_size: bool
 
 
-def _adamw(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
+def _adamw(parameters: Sequence[Any], train: TrainSpec) -> Optimizer:
     return AdamW(parameters, train.lr, weight_decay=train.weight_decay, fused=True)
 
 
-def _sgd(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
+def _sgd(parameters: Sequence[Any], train: TrainSpec) -> Optimizer:
     return SGD(parameters, train.lr, momentum=MOMENTUM, nesterov=True, weight_decay=train.weight_decay, fused=True)
 
 
@@ -39,9 +40,12 @@ OPTIMIZERS: dict[OptimizerName, OptimizerTraits] = {
 }
 
 
-def open_optimizer(parameters: Sequence[nn.Parameter], train: TrainSpec) -> Optimizer:
-    """The study's optimizer of these weights."""
-    return OPTIMIZERS[train.optimizer].make(parameters, train)
+def open_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]], train: TrainSpec) -> Optimizer:
+    """The study's optimizer of these weights, or groups of weights; `initial_lr` of a group is its peak rate."""
+    optimizer = OPTIMIZERS[train.optimizer].make(parameters, train)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
 
 
 def loss_divisor(recipe: Recipe, train: TrainSpec) -> float:

@@ -15,8 +15,9 @@ from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_precision
 from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.user_code import no_exit
+from mapsearch.training.averaging import update_average
 from mapsearch.training.optimizer import loss_divisor
-from mapsearch.training.schedule import learning_rate
+from mapsearch.training.schedule import lr_factor
 from mapsearch.training.student import StudentTraining
 from mapsearch.training.teacher_batches import TeacherBatch
 
@@ -39,7 +40,8 @@ def train_step(
     norm = _update(train, training, step)
     total = sums[0] if len(sums) == 1 else torch.stack(sums).sum(0)
     if step == 0:
-        training.first_loss = float(total.sum())
+        first = total if train.accumulate == 1 else torch.stack(sums[: plan.n_parts]).sum(0) * train.accumulate
+        training.first_loss = float(first.sum())  # of the first batch
     training.recent.append(torch.cat([total, norm.detach().to(total.device).unsqueeze(0)]))
     return None
 
@@ -78,11 +80,14 @@ def record_values(training: StudentTraining, rows: Sequence[Sequence[float]], st
 
 def _update(train: TrainSpec, training: StudentTraining, step: int) -> Tensor:
     """Step the optimizer at this step's learning rate; the gradient's norm before it was clipped."""
+    factor = lr_factor(train, step, training.plan.n_steps)
     for group in training.optimizer.param_groups:
-        group["lr"] = learning_rate(train, step, training.plan.n_steps)
+        group["lr"] = group["initial_lr"] * factor
     norm = clip_grad_norm_(training.parameters, train.max_grad_norm)
     training.optimizer.step()
     training.optimizer.zero_grad()
+    if training.average is not None and train.ema is not None:
+        update_average(training.average, training.student, train.ema, step)
     return norm
 
 

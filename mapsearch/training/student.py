@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.core.runs import RunPlan, RunResult
@@ -19,7 +20,9 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.user_code import describe
+from mapsearch.training.averaging import open_average
 from mapsearch.training.optimizer import open_optimizer
+from mapsearch.training.parameter_groups import parameter_groups
 from mapsearch.training.stopwatch import Stopwatch
 
 
@@ -28,7 +31,8 @@ class StudentTraining:
     """One student, its loss and optimizer, and how its run goes.
 
     `recent` holds, for each step since the last look at them, the values `[terms + 1]` of the terms and the
-    gradient's norm. `seconds` are those of the student up to then, `stopwatch` holds those since.
+    gradient's norm. `seconds` are those of the student up to then, `stopwatch` holds those since. `average` is the
+    mean of the student's weights, where the study wants one.
     """
 
     plan: RunPlan
@@ -38,12 +42,23 @@ class StudentTraining:
     parameters: list[nn.Parameter]
     taps: FeatureTaps
     stopwatch: Stopwatch
+    average: AveragedModel | None = None
     terms: tuple[str, ...] = ()
     recent: list[Tensor] = field(default_factory=list)
     curve: list[tuple[int, float]] = field(default_factory=list)
     gradient_shares: tuple[float, ...] = ()
     first_loss: float | None = None
     seconds: float = 0.0
+
+    @property
+    def measured(self) -> nn.Module:
+        """The network that is measured: the student, or the average of its weights."""
+        return self.student if self.average is None else self.average.module
+
+    @property
+    def networks(self) -> tuple[nn.Module, ...]:
+        """All that training keeps in memory."""
+        return tuple(network for network in (self.student, self.loss, self.average) if network is not None)
 
     def hook(self, stack: ExitStack, overwritten: tuple[str, ...] = ()) -> None:
         """Capture the student's features until the stack closes; those that are overwritten in place as copies."""
@@ -84,14 +99,16 @@ def open_student(
 
     Raises:
         LayerNotFound: the student lacks a layer of the recipe.
+        TaskError: the task's parameter groups are not such.
     """
     student = loaded.new_student(plan.seed).to(memory_format=memory_format)  # type: ignore[call-overload]
     loss = RecipeLoss(plan.recipe, space.student, space.teacher, plan.seed).to(loaded.device)
+    average = None if train.ema is None else open_average(student)
     taps = FeatureTaps(student, plan.recipe.mapping.student_layers)
-    parameters = [p for p in [*student.parameters(), *loss.parameters()] if p.requires_grad]
-    optimizer = open_optimizer(parameters, train)
+    optimizer = open_optimizer(parameter_groups(loaded.task, student, loss, train), train)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     check_optimizer(loss, optimizer)
-    return StudentTraining(plan, student, loss, optimizer, parameters, taps, Stopwatch(loaded.device))
+    return StudentTraining(plan, student, loss, optimizer, parameters, taps, Stopwatch(loaded.device), average)
 
 
 def failed(error: Exception, result: RunResult) -> RunResult:

@@ -41,7 +41,7 @@ class TeacherBatch:
 def teacher_batches(
     loaded: LoadedTask, train: TrainSpec, plans: Sequence[RunPlan], cache: TeacherCache | None, n_steps: int
 ) -> Generator[tuple[TeacherBatch, ...], None, None]:
-    """The first `n_steps` batches of these plans, each in as many parts as they ask for.
+    """What these plans' first `n_steps` steps train on: `accumulate` batches, each in as many parts as they ask for.
 
     The teacher runs once per batch, over just the layers that some plan needs, and not at all for samples
     whose features are all in the cache. The numbers are those of a pass in that batch to rounding.
@@ -50,7 +50,7 @@ def teacher_batches(
     names = teacher_names(plan.recipe for plan in plans)
     with ExitStack() as stack:
         run = open_teacher(loaded, train, names, stack)
-        for step, parts in enumerate(drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts)):
+        for step, parts in enumerate(drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts, train.accumulate)):
             seed_everything(step_seed(seed, step))  # whatever process drew the batch
             n = sum(part.n for part in parts)
             yield tuple(_part(loaded, run, names, cache, part, part.n / n) for part in parts)
