@@ -12,6 +12,7 @@ EVERYTHING: list[dict[str, Any]] = [
     {"task": "images", "projector": "mlp", "loss": "vid"},
     {"task": "images", "aggregation": "fuse", "loss": "cosine", "anneal": None},
     *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
+    {"task": "images", "features_until": 0.4},
     {"task": "patches"},
     {"task": "tags", "pairs": False},
     {"task": "tags", "feature_share": 1.0},

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from mapsearch.core.errors import MappingError, did_you_mean
@@ -52,6 +52,7 @@ class Recipe:
     loss, whose feature terms start at one each, or of the gradient at the student's parameters, as measured at the
     start, so that the share is what the features do to the student. `anneal` is the
     fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
+    From the fraction `features_until` of the schedule on, in (0, 1], features no longer teach at all, faded or not.
     `temperature` divides both networks' logits, > 0.
 
     Raises:
@@ -70,6 +71,7 @@ class Recipe:
     anneal: float | None = 1.0
     balance: BalanceName = "frozen"
     share_of: ShareOf = "loss"
+    features_until: float = 1.0
 
     def __post_init__(self) -> None:
         problems = [
@@ -86,6 +88,9 @@ class Recipe:
                 "`feature_share > 0` and at least one pair go together, but got "
                 f"feature_share={self.feature_share} with {len(self.mapping.pairs)} pairs"
             )
+        if not problems and self.features_until < 1 and (self.feature_share == 1 or not self._has_other_terms):
+            rule = "`features_until < 1` needs `feature_share < 1` and a task loss or outputs"
+            problems.append(f"{rule}, or nothing would teach after {self.features_until:g}")
         if problems:
             raise MappingError(*problems)
         for field, *_ in _RANGES:  # 1 and 1.0 are equal recipes, so they must have one fingerprint
@@ -96,6 +101,10 @@ class Recipe:
     def feature_terms(self) -> tuple[FeatureTerm, ...]:
         """The terms of the feature loss: pairs if they are summed, else whole rows."""
         return pair_terms(self.mapping) if self.aggregation == "sum" else row_terms(self.mapping)
+
+    @property
+    def _has_other_terms(self) -> bool:
+        return self.task_weight > 0 or self.output_weight > 0
 
     @property
     def uses_task(self) -> bool:
@@ -112,11 +121,15 @@ class Recipe:
         """Whether the loss needs the teacher at all."""
         return self.uses_outputs or bool(self.mapping.pairs)
 
+    def acting_until(self, fraction: float) -> "Recipe":
+        """The recipe whose features, if it has any, teach up to that fraction of the schedule."""
+        return replace(self, features_until=min(fraction, self.features_until)) if self.mapping.pairs else self
+
     @property
     def fingerprint(self) -> str:
         """12 hex digits, the same for equal recipes on every machine."""
         data = self.to_json()
-        for field, before in (("balance", "frozen"), ("share_of", "loss")):
+        for field, before in (("balance", "frozen"), ("share_of", "loss"), ("features_until", 1.0)):
             if data[field] == before:  # added later: recipes written before keep their fingerprint
                 del data[field]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
@@ -157,6 +170,7 @@ _RANGES = (
     ("output_weight", "0 <= output_weight", 0.0, math.inf),
     ("temperature", "0 < temperature <= 100", math.ulp(0.0), 100.0),
     ("anneal", "0 < anneal <= 1", math.ulp(0.0), 1.0),
+    ("features_until", "0 < features_until <= 1", math.ulp(0.0), 1.0),
 )
 _CHOICES = {
     "loss": get_args(FeatureLossName),

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -92,6 +92,16 @@ class StudySpec(Section):
             metric = info.data["metric"]
             raise ValueError(f"must be stated for the metric `{metric}`: minimize if less is better, else maximize")
         return value
+
+    @model_validator(mode="after")
+    def _has_a_teacher_after_features(self) -> Self:
+        until, highest = self.train.features_until, self.space.feature_share[1]
+        if until < 1 and highest == 1:
+            raise ValueError(
+                f"`train.features_until: {until:g}` needs `space.feature_share` below 1, or nothing would teach after "
+                f"it, but got {list(self.space.feature_share)}"
+            )
+        return self
 
     def task_reference(self, cache_dir: Path) -> TaskReference:
         """The study's task, with the folder where it may keep what is dear to make."""

@@ -31,6 +31,9 @@ class TrainSpec(Section):
     schedule: ScheduleName = Field(
         "cosine", description="the learning rate after it has risen: cosine or linear to zero, or constant"
     )
+    features_until: float = Field(
+        1.0, gt=0, le=1, description="fraction of the steps during which features teach; then all else teaches alone"
+    )
     ema: float | None = Field(
         None,
         gt=0,

@@ -108,7 +108,7 @@ def restricted_to(source: ExportSource, capability: Capability, left_out: Sequen
         recipe = replace(recipe, balance="frozen")
     if recipe.mapping.pairs:
         if not capability.anneal:
-            recipe = replace(recipe, anneal=None)
+            recipe = replace(recipe, anneal=None, features_until=1.0)
         if capability.weights != "exact":
             factors = multipliers(recipe, scales)
             factor = (sum(factors) if capability.weights == "normalised" else recipe.feature_share) / len(factors)
@@ -154,6 +154,9 @@ def _unsupported_features(source: ExportSource, capability: Capability) -> Itera
     yield from _unsupported_weights(source, capability)
     if not capability.anneal and recipe.anneal is not None:
         yield Unsupported(f"the feature loss fades to zero at {recipe.anneal:g} of the training, but not in the target")
+    if not capability.anneal and recipe.features_until < 1:
+        until = f"features teach up to {recipe.features_until:g} of the training"
+        yield Unsupported(f"{until}, but in the target to its end")
     layers = (*source.student, *source.teacher)
     if not capability.addresses:
         for path in dict.fromkeys((*recipe.mapping.student_layers, *recipe.mapping.teacher_layers)):

@@ -96,7 +96,7 @@ def export_source(
     assert result.first_loss is not None, "a complete run has made a first step"
     mapping, environment = trial.recipe.mapping, study.facts.environment
     return ExportSource(
-        study.name, number, trial.recipe,
+        study.name, number, trial.recipe.acting_until(study.spec.get("train", {}).get("features_until", 1.0)),
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
         sentence, study.spec["metric"], tuple(run.value for run in peers if run.value is not None),

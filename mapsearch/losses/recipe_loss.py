@@ -119,10 +119,19 @@ class RecipeLoss(nn.Module):
         return tuple(term.weight * part for term, mixture in rows for part in mixture.average().tolist())
 
     def fade(self, progress: float) -> float:
-        """Factor of the feature part at a fraction of the schedule: cosine from 1 to 0 at `recipe.anneal`."""
+        """Factor of the feature part at a fraction of the schedule: cosine from 1 to 0 at `recipe.anneal`.
+
+        It is 0 from `recipe.features_until` on.
+        """
+        if self._is_over(progress):
+            return 0.0
         if self.recipe.anneal is None:
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress / self.recipe.anneal)))
+
+    def _is_over(self, progress: float) -> bool:
+        """Whether the features have ceased to teach."""
+        return progress >= self.recipe.features_until < 1
 
     def feature_losses(
         self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
@@ -218,13 +227,17 @@ class RecipeLoss(nn.Module):
             losses.append(OUTPUT_LOSSES[recipe.output_loss](student_outputs, teacher_outputs, recipe.temperature, mask))
         if self.feature_terms:
             features, share = self._student_features(student), recipe.feature_share * self.fade(progress)
-            if self.gate is not None and losses:
+            is_over = self._is_over(progress)
+            if self.gate is not None and losses and not is_over:
                 features = self.gate(features, torch.stack(_weighted(weights, losses)).sum())
             names += self.names
             weights += [share * term.weight for term in self.feature_terms]
-            losses += (self._feature_losses(features, teacher, mask) / self.scales + self._anchors()).unbind()
+            losses += (torch.zeros_like(self.scales) if is_over else self._scaled(features, teacher, mask)).unbind()
         weigh = _weighted if self.uncertainty is None else self.uncertainty
         return dict(zip(names, weigh(weights, losses), strict=True))
+
+    def _scaled(self, features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
+        return self._feature_losses(features, teacher, mask) / self.scales + self._anchors()
 
     def _student_features(self, student: Mapping[str, Tensor]) -> list[Tensor]:
         return [student[term.student] for term in self.feature_terms]

@@ -102,7 +102,8 @@ def open_student(
         TaskError: the task's parameter groups are not such.
     """
     student = loaded.new_student(plan.seed).to(memory_format=memory_format)  # type: ignore[call-overload]
-    loss = RecipeLoss(plan.recipe, space.student, space.teacher, plan.seed).to(loaded.device)
+    recipe = plan.recipe.acting_until(train.features_until)
+    loss = RecipeLoss(recipe, space.student, space.teacher, plan.seed).to(loaded.device)
     average = None if train.ema is None else open_average(student)
     taps = FeatureTaps(student, plan.recipe.mapping.student_layers)
     optimizer = open_optimizer(parameter_groups(loaded.task, student, loss, train), train)

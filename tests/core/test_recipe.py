@@ -43,6 +43,26 @@ def test_fingerprints_are_equal_for_equal_recipes_only(one, other):
     assert (one.fingerprint == other.fingerprint) == (one == other)
 
 
+def test_a_recipe_written_before_features_could_end_is_the_same_recipe():
+    recipe = Recipe(MAPPING, feature_share=0.8)
+    old = {key: value for key, value in recipe.to_json().items() if key != "features_until"}
+    assert Recipe.from_json(old).fingerprint == recipe.fingerprint
+    assert recipe.acting_until(0.5).fingerprint != recipe.fingerprint
+    assert Recipe.from_json(recipe.acting_until(0.5).to_json()) == recipe.acting_until(0.5)
+
+
+def test_features_end_at_the_earlier_of_two_fractions_and_where_there_are_some():
+    recipe = Recipe(MAPPING, feature_share=0.8)
+    assert [recipe.acting_until(a).acting_until(b).features_until for a, b in ((0.5, 0.7), (0.7, 0.5))] == [0.5, 0.5]
+    assert Recipe(output_weight=1.0).acting_until(0.5) == Recipe(output_weight=1.0)
+
+
+@pytest.mark.parametrize("fields", [{"feature_share": 1.0}, {"feature_share": 0.5, "task_weight": 0.0}])
+def test_something_must_teach_after_the_features(fields):
+    with pytest.raises(MappingError, match=r"nothing would teach after 0\.5"):
+        Recipe(MAPPING, **fields).acting_until(0.5)
+
+
 def test_a_recipe_written_before_balances_is_the_same_recipe():
     recipe = Recipe(MAPPING, feature_share=0.8, output_weight=1, temperature=4)
     old = {key: value for key, value in recipe.to_json().items() if key != "balance"}

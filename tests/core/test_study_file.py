@@ -136,3 +136,9 @@ def test_a_study_knows_its_folder_but_does_not_tell_it(tmp_path):
     assert study.folder == tmp_path.resolve()
     assert "folder" not in study.to_json()
     assert not {"folder", "notices"} & StudySpec.model_json_schema()["properties"].keys()
+
+
+def test_features_that_end_need_something_that_teaches_after_them():
+    text = "name: a\ntask: t.py:T\ntrain: {features_until: 0.5}\nspace: {feature_share: [0.5, 1]}\n"
+    with pytest.raises(SpecError, match=r"`train.features_until: 0.5` needs `space.feature_share` below 1"):
+        parse_study(text, Path("study.yaml"))

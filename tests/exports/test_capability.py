@@ -42,6 +42,7 @@ ROWS = [
     ),
     (source(), {"weights": "dropped"}, "the multipliers 0.5, but the target sets the size"),
     (source(anneal=0.5), {"anneal": False}, "fades to zero at 0.5 of the training"),
+    (source(features_until=0.5), {"anneal": False}, "features teach up to 0.5 of the training"),
     (source(task_weight=1.0), {"task_weight": False}, "the task's loss has the multiplier 0.5"),
     (source(balance="gate"), {"balances": frozenset({"frozen"})}, "`balance: gate` changes the weights"),
     (source(TWO), {"projector": "shared"}, "each of the 2 terms has a projector, .* used by all pairs"),

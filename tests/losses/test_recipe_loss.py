@@ -83,6 +83,20 @@ def test_the_feature_part_fades_from_one_to_zero():
     assert fades == sorted(fades, reverse=True)
 
 
+@pytest.mark.parametrize("fields", [{}, {"balance": "gate"}, {"balance": "uncertainty"}, {"aggregation": "mix"}])
+def test_from_their_end_on_features_leave_all_else_as_it_is(fields):
+    mapping = MAPPING if "aggregation" not in fields else LayerMapping((Pair("s.0", "t.0", 1.0),))
+    recipe = Recipe(mapping, feature_share=0.5, anneal=None, features_until=0.5, **fields)
+    loss = RecipeLoss(recipe, STUDENT, TEACHER)
+    assert [loss.fade(p) for p in (0.0, 0.49, 0.5, 1.0)] == [1, 1, 0, 0]
+    student, teacher = features()
+    before, after = (loss.terms(torch.tensor(1.0), None, None, student, teacher, progress=p) for p in (0.49, 0.5))
+    assert list(before) == list(after)
+    assert after["task"] == before["task"]
+    assert all(float(term.detach()) == 0 for name, term in after.items() if name != "task")
+    assert all(float(term.detach()) > 0 for name, term in before.items())
+
+
 def test_padding_is_left_out_of_token_pairs_and_logits():
     recipe = Recipe(LayerMapping((Pair("s.1", "t.2", 1.0),)), feature_share=0.5, output_weight=1.0)
     loss = RecipeLoss(recipe, STUDENT, TEACHER)

@@ -127,7 +127,9 @@ def _own_side(loss: RecipeLoss, loaded: LoadedTask, train: TrainSpec, source: Ex
 
 
 def _measure(side: _Side) -> tuple[float, float, float]:
-    """Loss and student gradient norm of step 0, and the loss when the feature loss has faded by half."""
+    """Loss and student gradient norm of step 0, and the loss when the feature loss has faded by half, or has ended."""
+    recipe = side.source.recipe
+    later = recipe.features_until if recipe.features_until < 1 else (recipe.anneal or 1.0) / 2
     student = side.loaded.new_student(side.source.seed)
     parameters = [p for p in student.parameters() if p.requires_grad]  # before a framework adds its own
     attached = side.attach(student, side.loaded.teacher)
@@ -135,7 +137,7 @@ def _measure(side: _Side) -> tuple[float, float, float]:
         loss = _total(side, student, attached, progress=0.0)
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         norm = math.sqrt(math.fsum(float(g.double().square().sum()) for g in gradients if g is not None))
-        faded = _total(side, student, attached, progress=(side.source.recipe.anneal or 1.0) / 2)
+        faded = _total(side, student, attached, progress=later)
         return float(loss.detach()), norm, float(faded.detach())
     finally:
         attached.close()

@@ -40,6 +40,7 @@ def _recipe_fields(source: ExportSource) -> dict[str, str]:
         "output_multiplier": repr(rest * recipe.output_weight),
         "temperature": repr(recipe.temperature),
         "anneal": repr(recipe.anneal),
+        "features_until": repr(recipe.features_until),
         "terms": "".join(term_rows(source)),
         "term": "FeatureTerm" if recipe.aggregation == "sum" else "MixedTerm",
         "loss": recipe.loss,

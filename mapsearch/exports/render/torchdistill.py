@@ -64,6 +64,7 @@ def _student(source: ExportSource, plugin: str) -> dict[str, Any]:
         kwargs = {
             "layers": list(mapping.student_layers),
             "anneal": source.recipe.anneal,
+            "features_until": source.recipe.features_until,
             "n_batches": source.n_steps,
             "terms": {f"feature{i}": arguments for i, arguments in enumerate(term_arguments(source))},
         }
