@@ -4,6 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.check.samples import ClassScores, SamplesRead, class_scores, read_samples
@@ -36,6 +37,11 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     if n < ENOUGH_SAMPLES and spec.similarity.tokens != "samples":
         problem = f"{n} training samples tell layers apart by chance: their similarity, and the controls and proposals"
         log.add("warning", "data.few_samples_for_similarity", f"{problem} that are made from it, say little")
+    for samples in (loaded.train, loaded.valid, loaded.test):
+        for note in getattr(samples, "notes", ()):
+            log.add("ok", "data.form", note)
+    if loaded.weights is not None:
+        log.add("ok", "data.weights", _weights(loaded.weights))
     if isinstance(loaded.train, Stream):
         with log.guard("data", "reading the stream of `train_data()`"):
             check_stream(log, loaded, loaded.train)
@@ -48,6 +54,13 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
             _report_faults(log, loaded, data[name], seen[name], scores)
         _check_overlap(log, {name: samples.digests for name, samples in seen.items()})
         _report_labels(log, seen["train_data"])
+
+
+def _weights(weights: Tensor) -> str:
+    n, n_never, largest = len(weights), int((weights == 0).sum()), float(weights.max() / weights.sum())
+    never = f", {n_never:,} of them never" if n_never else ""
+    drawn = f"{n:,} training samples are drawn with replacement, by their weights{never}"
+    return f"{drawn}; the heaviest is {largest:.2g} of all draws"
 
 
 def _size(name: str, data: Any, seen: SamplesRead) -> str:

@@ -33,7 +33,7 @@ def training_samples(task: Task, seed: int) -> Any:
     """
     with user_code("`train_data()`"):
         data = _seeded(task.train_data, seed)
-    samples = _opened_stream(task, data, seed) if is_stream(data) else _map_style("train_data", data)
+        samples = _opened_stream(task, data, seed) if is_stream(data) else _map_style("train_data", data)
     check_data("train_data", samples, MIN_TRAINING_SAMPLES)
     return samples
 
@@ -89,6 +89,7 @@ def _seeded(method: Callable[..., Any], seed: int) -> Any:
 
 def _map_style(name: str, data: Any) -> Any:
     if isinstance(data, DataLoader):
+        _map_style(name, data.dataset)
         return loader_samples(name, data)
     if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "__getitems__"))):
         forms = "a map-style dataset (len and indexing), an iterable one or a DataLoader"

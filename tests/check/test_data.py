@@ -1,7 +1,7 @@
 import torch
 from findings import codes, message
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from mapsearch.check import check
 from mapsearch.tasks.loading import open_task
@@ -139,3 +139,12 @@ def test_a_mask_must_fit_the_logits_of_a_convolution_too(study):
     assert "the outputs, but got torch.float32 [16, 12]" in said
     ((code, _),) = padding_of(Series(lambda batch: batch[1] != -100), study)
     assert code == "padding.masked"
+
+
+def test_what_is_used_of_a_loader_and_how_samples_are_drawn_is_said(vision, study):
+    sampler = WeightedRandomSampler([0.0] * 40 + [1.0] * 40, 80)
+    report = check(vision(train=DataLoader(vision().train, 8, sampler=sampler)), study())
+    assert "the weights of its sampler" in message(report, "data.form")
+    assert "80 training samples" in message(report, "data.weights")
+    assert "40 of them never" in message(report, "data.weights")
+    assert not report.errors

@@ -1,6 +1,7 @@
 """Students trained on a CUDA device: as on the CPU, in bfloat16, cached, and short of memory."""
 
 import gc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,3 +138,14 @@ def test_a_cohort_out_of_memory_is_split_and_completes(cuda: str) -> None:
     assert splits, "eight students must not fit"
     assert "memory" in splits[0].error
     assert [run.state for run in done] == ["complete"] * 8, [run.error for run in done]
+
+
+@pytest.mark.parametrize("task", [Clusters, Sentences])
+def test_batches_loaded_ahead_into_pinned_memory_train_the_same(device: str, task: type[Task]) -> None:
+    train = TRAIN.model_copy(update={"accumulate": 2, "ema": 0.9, "features_until": 0.5})
+    loaded = load(task(), device)
+    space, curves = make_space(loaded), []
+    for n in (0, 2):
+        events = distill(replace(loaded, loader_workers=n), space, train, make_plans(PAIR, Recipe(), n_steps=8))
+        curves.append([event.curve for event in events if isinstance(event, RunResult)])
+    assert curves[0] == curves[1]

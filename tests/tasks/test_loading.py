@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.spec import StudySpec
@@ -21,6 +21,16 @@ def test_a_study_becomes_a_loaded_task(folder):
     (message,) = loaded.messages
     assert message.stage == "load"
     assert re.search("no test_data.* 10 ", message.text)
+
+
+class Unsized:
+    def __getitem__(self, i):
+        return i
+
+
+class Unopened(IterableDataset):
+    def __iter__(self):
+        raise FileNotFoundError("shard-0.tar")
 
 
 class Endless:
@@ -41,6 +51,9 @@ class Endless:
         ({"train_data": lambda: iter([])}, r"`train_data\(\)`.*at least 8.* got 0"),
         ({"train_data": lambda: 5}, r"`train_data\(\)`.*map-style.* got int"),
         ({"train_data": lambda: DataLoader([1] * 9, batch_size=None)}, r"`train_data\(\)`.*single.*`batch_size=None`"),
+        ({"train_data": lambda: DataLoader(Unsized())}, r"`train_data\(\)`.*map-style.* got Unsized"),
+        ({"train_data": Unopened}, r"`train_data\(\)` failed: FileNotFoundError.*test_loading.py"),
+        ({"valid_data": Unopened}, r"FileNotFoundError.*test_loading.py"),
         ({"valid_data": count}, r"`valid_data\(\)` must end.*islice"),
         ({"sample_weights": lambda: [1.0] * 3}, r"`sample_weights\(\)`.*\[10\].* got \[3\]"),
         ({"sample_weights": lambda: [0.0] * 10}, r"`sample_weights\(\)`.*all are zero"),

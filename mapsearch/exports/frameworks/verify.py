@@ -169,7 +169,7 @@ def _problems_of_a_step(side: _Side) -> list[str]:
 def _total(side: _Side, student: nn.Module, attached: AttachedLoss, progress: float) -> Tensor:
     """The total loss on the first batch, drawn and computed as the trial's first step did."""
     loaded, source, train = side.loaded, side.source, side.train
-    batch = next(train_batches(loaded, train.batch_size, source.seed, source.n_steps))
+    batch = next(train_batches(loaded, train.batch_size, source.seed, 1))
     with torch.no_grad(), forward_precision(train.precision, loaded.device):
         teacher_output = loaded.task.forward(loaded.teacher, batch)
         teacher_outputs = matched_outputs(loaded.task, teacher_output) if source.recipe.uses_outputs else None

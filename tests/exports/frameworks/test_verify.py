@@ -31,6 +31,8 @@ RECIPES = [
     *({"task": "images", "aggregation": "fuse", "loss": loss} for loss in ON_MAPS),
     *({"task": task, "aggregation": "mix", "output_loss": "dkd"} for task in ("images", "tags")),
     {"task": "tags", "aggregation": "fuse", "loss": "cosine", "anneal": None},
+    {"task": "images", "features_until": 0.4},
+    {"task": "tags", "aggregation": "mix", "features_until": 0.4, "anneal": None},
     {"task": "tags", "pairs": False},
     {"task": "tags", "pairs": False, "output_weight": 0.0},
 ]
