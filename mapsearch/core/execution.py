@@ -39,7 +39,7 @@ class Execution(Section):
         description="per-worker budget in bytes for cached teacher outputs; 0 disables the cache",
     )
     loader_workers: int = Field(
-        0, ge=0, description="processes per worker that load training batches ahead; 0: loaded by the worker itself"
+        0, ge=0, description="processes per worker that load batches ahead; 0: loaded by the worker itself"
     )
     stall_seconds: float = Field(1800, gt=0, description="seconds without progress after which a worker is stopped")
 

@@ -4,8 +4,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from torch.utils.data import Dataset
+
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading_ahead import Drawn, Parts, load_ahead, told
 from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.user_code import describe
@@ -24,6 +27,23 @@ def ordered_batches(
         random.Random(seed).shuffle(chosen)
     for start in range(0, len(chosen), size):
         yield to_device(collated(loaded, data, chosen[start : start + size]), loaded.device)
+
+
+def measured_batches(loaded: LoadedTask, data: Any, size: int) -> Iterator[Any]:
+    """All batches on the device, in the order of the data; loaded ahead where the study wants that."""
+    order = [range(start, min(start + size, len(data))) for start in range(0, len(data), size)]
+    for (drawn,) in load_ahead(_Batches(loaded, data), order, len(order), loaded.loader_workers, loaded.device):
+        yield to_device(drawn.batch, loaded.device)
+
+
+class _Batches(Dataset[Any]):
+    """The batches of a data set by the indices of their samples."""
+
+    def __init__(self, loaded: LoadedTask, data: Any) -> None:
+        self._loaded, self._data = loaded, data
+
+    def __getitem__(self, chosen: Sequence[int]) -> Parts | TaskError:
+        return told(lambda: [Drawn(collated(self._loaded, self._data, list(chosen)), len(chosen))])
 
 
 def collated(loaded: LoadedTask, data: Any, chosen: Sequence[int]) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.tasks.batches import ordered_batches
+from mapsearch.tasks.batches import measured_batches
 from mapsearch.tasks.default_metrics import open_default_metrics
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_unused_memory, is_out_of_memory
@@ -78,7 +78,7 @@ class Evaluator:
     def _measure(self, models: Sequence[nn.Module], data: Any) -> list[dict[str, float]]:
         loaded, forward = self._loaded, forward_in(self._train.precision, self._loaded)
         measured = [Measurement(loaded) for _ in models]
-        batches = ordered_batches(loaded, data, self.batch_size)
+        batches = measured_batches(loaded, data, self.batch_size)
         with_output = sees_teacher(loaded.task)
         taught = self._teacher.with_answers(data, self.batch_size, batches, with_output=with_output)
         for batch, output, answer in taught:

@@ -1,42 +1,21 @@
 """The batches of a run in the order that its seed says: drawn from a dataset, or read from a stream."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, WeightedRandomSampler, get_worker_info
+from torch.utils.data import Dataset, IterableDataset, WeightedRandomSampler
 
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.batches import collated
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.nested import pinned, to_device
+from mapsearch.tasks.loading_ahead import Drawn, Parts, load_ahead, told
+from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.streams import Stream
-from mapsearch.tasks.user_code import describe
-
-FEWEST_LOADED_STEPS = 8
-"""For fewer steps, starting processes that load them takes longer than it saves."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A batch, or a part of one, where the data is: not yet on the device.
-
-    `n` counts its samples, `chosen` are their indices, none where a stream has none.
-    """
-
-    batch: Any
-    n: int
-    chosen: tuple[int, ...] = ()
-
-    def pin_memory(self) -> "Drawn":
-        """The batch in page-locked memory: torch's `DataLoader` asks for it."""
-        return replace(self, batch=pinned(self.batch))
 
 
 def train_order(n: int, size: int, seed: int, n_steps: int, weights: Tensor | None = None) -> Iterator[list[int]]:
@@ -69,7 +48,7 @@ def train_batches(loaded: LoadedTask, size: int, seed: int, n_steps: int) -> Ite
 
 def drawn_batches(
     loaded: LoadedTask, size: int, seed: int, n_steps: int, n_parts: int = 1, accumulate: int = 1
-) -> Iterator[list[Drawn]]:
+) -> Iterator[Parts]:
     """What each of `n_steps` steps trains on: `accumulate` training batches, each in so many parts.
 
     A stream's batches are those of its samples in order.
@@ -79,25 +58,14 @@ def drawn_batches(
     Raises:
         TaskError: a sample cannot be read.
     """
-    n_workers = loaded.loader_workers if n_steps >= FEWEST_LOADED_STEPS else 0
-    source: Dataset[Any]
     if isinstance(loaded.train, Stream):
-        source, order = _StreamSteps(loaded, loaded.train, size, seed, n_steps, n_parts, accumulate), None
-        n_workers = min(n_workers, 1)  # several would each read all of it
-    else:
-        source = _Steps(loaded, seed, n_parts)
-        batches = train_order(len(loaded.train), size, seed, n_steps * accumulate, loaded.weights)
-        order = enumerate(zip(*[batches] * accumulate, strict=True))
-    loader: DataLoader[Any] = DataLoader(
-        source, batch_size=None, sampler=order, num_workers=n_workers, collate_fn=_as_it_is,
-        pin_memory=n_workers > 0 and loaded.device.type == "cuda",
-        generator=torch.Generator(),  # else it would draw from the global one
-        multiprocessing_context="fork" if n_workers and sys.platform == "linux" else None,  # tasks need no pickle
-    )  # fmt: skip
-    for parts in loader:
-        if isinstance(parts, TaskError):
-            raise parts
-        yield parts
+        steps = _StreamSteps(loaded, loaded.train, size, seed, n_steps, n_parts, accumulate)
+        n_workers = min(loaded.loader_workers, 1)  # several would each read all of it
+        yield from load_ahead(steps, None, n_steps, n_workers, loaded.device)
+        return
+    batches = train_order(len(loaded.train), size, seed, n_steps * accumulate, loaded.weights)
+    order = enumerate(zip(*[batches] * accumulate, strict=True))
+    yield from load_ahead(_Steps(loaded, seed, n_parts), order, n_steps, loaded.loader_workers, loaded.device)
 
 
 class _Steps(Dataset[Any]):
@@ -106,10 +74,10 @@ class _Steps(Dataset[Any]):
     def __init__(self, loaded: LoadedTask, seed: int, n_parts: int) -> None:
         self._loaded, self._seed, self._n_parts = loaded, seed, n_parts
 
-    def __getitem__(self, at: tuple[int, Sequence[list[int]]]) -> list[Drawn] | TaskError:
-        return _told(partial(self._drawn, *at))
+    def __getitem__(self, at: tuple[int, Sequence[list[int]]]) -> Parts | TaskError:
+        return told(partial(self._drawn, *at))
 
-    def _drawn(self, step: int, batches: Sequence[list[int]]) -> list[Drawn]:
+    def _drawn(self, step: int, batches: Sequence[list[int]]) -> Parts:
         seed_everything(step_seed(self._seed, step))
         loaded, parts = self._loaded, [part for chosen in batches for part in _split(chosen, self._n_parts)]
         return [Drawn(collated(loaded, loaded.train, part), len(part), tuple(part)) for part in parts]
@@ -124,29 +92,15 @@ class _StreamSteps(IterableDataset[Any]):
         self._loaded, self._stream, self._size, self._seed = loaded, stream, size, seed
         self._n_steps, self._n_parts, self._accumulate = n_steps, n_parts, accumulate
 
-    def __iter__(self) -> Iterator[list[Drawn] | TaskError]:
+    def __iter__(self) -> Iterator[Parts | TaskError]:
         samples = self._stream.read(self._seed)
-        return (_told(partial(self._drawn, samples, step)) for step in range(self._n_steps))
+        return (told(partial(self._drawn, samples, step)) for step in range(self._n_steps))
 
-    def _drawn(self, samples: Iterator[Any], step: int) -> list[Drawn]:
+    def _drawn(self, samples: Iterator[Any], step: int) -> Parts:
         seed_everything(step_seed(self._seed, step))
         batches = [list(islice(samples, self._size)) for _ in range(self._accumulate)]
         parts = [part for batch in batches for part in _split(batch, self._n_parts)]
         return [Drawn(self._loaded.collate(self._stream, list(part)), len(part)) for part in parts]
-
-
-def _told(draw: Callable[[], list[Drawn]]) -> list[Drawn] | TaskError:
-    """What was drawn; in a process of its own, an error of the user's code in words, as its traceback stays there."""
-    if get_worker_info() is None:
-        return draw()
-    try:
-        return draw()
-    except (Exception, SystemExit) as error:
-        return TaskError(describe(error))
-
-
-def _as_it_is(parts: Any) -> Any:
-    return parts
 
 
 def _split(items: Sequence[Any], n_parts: int) -> list[Sequence[Any]]:

@@ -13,11 +13,12 @@ from mapsearch.core.runs import RunPlan
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.loading_ahead import Drawn
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.seeding import seed_everything, step_seed
-from mapsearch.tasks.training_batches import Drawn, drawn_batches
+from mapsearch.tasks.training_batches import drawn_batches
 from mapsearch.training.teacher_cache import TeacherCache
 
 OUTPUTS = ""

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mapsearch.features.cache import FeatureCache
+from mapsearch.tasks.loading_ahead import Drawn
 from mapsearch.tasks.sample_digests import KnownDigests
-from mapsearch.tasks.training_batches import Drawn
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from mapsearch.core.errors import TaskError
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.streams import Stream
 from mapsearch.tasks.task import Task
@@ -135,19 +134,3 @@ def test_batches_are_the_same_bit_for_bit_whatever_process_loads_them(make):
             assert part.batch[1] == same.batch[1]
             assert os.getpid() in part.batch[2]["process"]
             assert os.getpid() not in same.batch[2]["process"]
-
-
-class Broken(Dataset):
-    def __len__(self):
-        return 20
-
-    def __getitem__(self, i):
-        if i == 13:
-            raise ValueError("not a picture")
-        return torch.zeros(1), 0
-
-
-@pytest.mark.parametrize("n_workers", [0, 2])
-def test_a_sample_that_cannot_be_read_is_named_by_whatever_process(n_workers):
-    with pytest.raises(TaskError, match=r"`train_data\[13\]`.*not a picture.*test_training_batches.py:"):
-        list(drawn_batches(with_workers(n_workers, Broken()), 6, 3, 9))

@@ -5,8 +5,8 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.distill import distill, open_worker_state
 from mapsearch.features.cache import FeatureCache
+from mapsearch.tasks.loading_ahead import Drawn
 from mapsearch.tasks.sample_digests import KnownDigests
-from mapsearch.tasks.training_batches import Drawn
 from mapsearch.training.teacher_cache import TeacherCache
 
 
