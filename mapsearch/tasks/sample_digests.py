@@ -20,7 +20,8 @@ def row_digests(batch: Any, rows: Sequence[int] | None = None) -> Tensor | None:
         return None
     n = batch_size(batch)
     chosen = range(n) if rows is None else rows
-    parts = [_bytes(leaf if rows is None else leaf[list(rows)]) for leaf in _leaves(batch) if _has_rows(leaf, n)]
+    tensors = [leaf for leaf in _leaves(batch) if _has_rows(leaf, n)]
+    parts = [_bytes(x if rows is None else x.index_select(0, torch.tensor(rows).to(x.device))) for x in tensors]
     digests = []
     for i in range(len(chosen)):
         digest = form.copy()
