@@ -17,6 +17,7 @@ _DEFINED_IN = {
     "Verdict": "core.verdict",
     "compare": "similarity.measure",
     "compare_similarities": "similarity.comparison",
+    "confirm": "api.confirmation",
     "export": "api.exports",
     "list_layers": "features.layers",
     "load_study": "core.study_file",

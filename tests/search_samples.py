@@ -28,6 +28,9 @@ SIMILARITY = Similarity(
 LOGITS = Recipe(output_weight=3.0, temperature=4.0)
 
 
+PLAIN = {"none": Recipe(lr_factor=0.3), "outputs": LOGITS}
+
+
 def mapped(teacher="t.0", weight=1.0, **fields):
     fields = {"feature_share": 0.5} | fields
     return Recipe(LayerMapping((Pair("s.0", teacher, weight), Pair("s.1", "t.3", weight))), **fields)

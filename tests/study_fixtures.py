@@ -125,7 +125,7 @@ STUDY: dict[str, Any] = {
     "task": "task.py:Clusters",
     "train": {"steps": 12, "batch_size": 16, "lr": 0.02},
     "similarity": {"samples": 64},
-    "space": {"loss": ["nmse"], "output_weight": [1.0], "temperature": [2.0]},
+    "space": {"loss": ["nmse"], "output_weight": [1.0], "temperature": [2.0], "task_weight": [1.0], "lr": [1.0]},
     "search": {"trials": 4, "batch": 2, "rungs": [0.3, 0.5, 1.0], "noise_seeds": 2},
     "confirm": {"finalists": 1, "seeds": 6},
     "execution": {"devices": "cpu", "workers": 1},

@@ -47,6 +47,8 @@ def export(
     said = f"trial {source.trial} of {name} written to {places}"
     if trial is None and study.facts.verdict is None:
         said += "; the study has no verdict yet: this is its best trial so far"
+    elif trial is None and study.facts.verdict is not None and study.facts.verdict.recommended is None:
+        said += f"; the verdict recommends nothing ({study.facts.verdict.decision}): this is its nominee"
     said += "".join(f"; unsupported: {sentence}" for sentence in left_out)
     if not verify:
         return said

@@ -15,7 +15,6 @@ from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers
-from mapsearch.search import forecast_stages
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import cache_folder, load_task
@@ -56,7 +55,7 @@ def similarity_of(spec: StudySpec, storage: str) -> Similarity:
 
 def check_of(spec: StudySpec, storage: str) -> CheckReport:
     """The preflight of a study: all findings, and a forecast of what it will cost."""
-    return with_forecast(check(_loaded(spec, storage), spec), forecast_stages(spec), spec.execution)
+    return with_forecast(check(_loaded(spec, storage), spec), spec)
 
 
 def _loaded(spec: StudySpec, storage: str) -> LoadedTask:

@@ -33,8 +33,8 @@ def read_for_export(name: str, storage: str, trial: int | None) -> tuple[Study, 
     """A study with what an export of that trial needs: the trial and its runs.
 
     Args:
-        trial: None takes the one that the verdict recommends; before there is a verdict, all trials
-            and runs are given.
+        trial: None takes the one that the verdict recommends, or else its nominee; before there is a verdict, all
+            trials and runs are given.
 
     Raises:
         StudyNotFound: no study of that name; close matches are named.
@@ -44,7 +44,7 @@ def read_for_export(name: str, storage: str, trial: int | None) -> tuple[Study, 
     def answer(store: Store) -> tuple[Study, list[Trial], list[Run]]:
         study = store.study(name)
         verdict = study.facts.verdict
-        number = verdict.recommended if trial is None and verdict else trial
+        number = verdict.exported if trial is None and verdict else trial
         numbers = None if number is None else [number]
         return study, store.trials(name, numbers=numbers), store.runs(name, of_trials=numbers)
 

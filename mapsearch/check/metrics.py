@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from mapsearch.check.finding_log import FindingLog
+from mapsearch.check.floor import constant_rows
 from mapsearch.core.findings import Level
 from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec
@@ -160,5 +161,5 @@ def _guesses(loaded: LoadedTask, spec: StudySpec) -> list[float]:
 
         for i, measurement in enumerate(shuffled):
             measurement.add(seen(with_rows(output, n, partial(torch.roll, shifts=1 + i % (n - 1), dims=0))))
-        constant.add(seen(with_rows(output, n, lambda rows: rows.mean(0, keepdim=True).expand_as(rows))))
+        constant.add(seen(with_rows(output, n, constant_rows)))
     return [measurement.metrics().get(spec.metric, nan) for measurement in (*shuffled, constant)]

@@ -8,6 +8,7 @@ import click
 
 from mapsearch import __version__
 from mapsearch.cli.check import check
+from mapsearch.cli.confirm import confirm
 from mapsearch.cli.export import export
 from mapsearch.cli.init import init
 from mapsearch.cli.layers import layers
@@ -19,7 +20,7 @@ from mapsearch.cli.similarity import similarity
 from mapsearch.cli.studies import studies
 from mapsearch.core.errors import MapsearchError, StudyFailed, did_you_mean
 
-COMMANDS = (init, layers, check, similarity, run, studies, show, export, schema)
+COMMANDS = (init, layers, check, similarity, run, confirm, studies, show, export, schema)
 """In the order in which a study needs them."""
 
 

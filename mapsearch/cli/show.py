@@ -37,7 +37,7 @@ def print_verdict(verdict: Verdict, metric: str) -> None:
     """The comparison with every control, what to heed, and the sentence that says it all."""
     from mapsearch.report.study import verdict_table
 
-    if verdict.against:
+    if verdict.against or verdict.questions:
         print_table(verdict_table(verdict, metric))
     for warning in verdict.warnings:
         print_line(f"warning: {warning}")

@@ -1,21 +1,20 @@
 """The first two stages of a study: its task is loaded and checked, its networks are compared."""
 
 import platform
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from mapsearch import __version__, search
-from mapsearch.check import check, raise_for_errors
+from mapsearch.check import check, measure_floor, raise_for_errors
 from mapsearch.controller.context import Update
 from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.events import Message
 from mapsearch.core.facts import Network, StudyFacts
 from mapsearch.core.findings import CheckReport
-from mapsearch.core.forecast import StageForecast
 from mapsearch.core.layers import Layer
 from mapsearch.core.metrics import storable
 from mapsearch.core.similarity import Similarity
@@ -48,7 +47,7 @@ def prepare(
         study.set_state("checking")
         yield Message("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
         checked = load_task(task, spec.execution)
-        report = yield from _check(checked, spec, stages)
+        report = yield from _check(checked, spec)
         if "metric" not in spec.model_fields_set:
             spec = with_default_metric(spec, report.outputs)
             default = f"`metric: {spec.metric}` and `direction: {spec.direction}`"
@@ -58,7 +57,8 @@ def prepare(
         environment = {**_environment(checked.device), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
         teacher = storable(report.teacher_metrics)
-        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws)
+        floor = measure_floor(checked, spec)
+        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws, floor=floor)
         study.record_facts(facts)
     yield from _resume(study, digest)
     if inline:
@@ -83,15 +83,13 @@ def _resume(study: StudyHandle, digest: str) -> Iterator[Update]:
 def reopen_failed_runs(study: StudyHandle) -> int:
     """Lets what a failed study tries again wait: runs, and the trials that they decide; gives how many runs."""
     trials, runs = study.trials(), study.runs()
-    redo = search.runs_to_redo(trials, runs, study.facts().finalists or ())
+    redo = search.runs_to_redo(trials, runs)
     return study.reopen_runs(redo, search.trials_to_redo(trials, runs, redo))
 
 
-def _check(
-    loaded: LoadedTask, spec: StudySpec, stages: Sequence[StageForecast]
-) -> Generator[Update, None, CheckReport]:
+def _check(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, CheckReport]:
     yield from loaded.messages
-    report = with_forecast(check(loaded, spec), stages, spec.execution)
+    report = with_forecast(check(loaded, spec), spec)
     yield from (Message("check", f"{f.level}: {f.message}") for f in report.findings if f.level == "warning")
     raise_for_errors(report)
     teacher = ", ".join(f"{name} {value:.4g}" for name, value in report.teacher_metrics.items())

@@ -7,9 +7,11 @@ database already holds and does the rest, so that the same command resumes after
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mapsearch.controller import stages
+from mapsearch.controller.confirmation import confirm, freeze_margin, give_verdict
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.ending import recorded_end
 from mapsearch.controller.interrupt import Interrupt
@@ -27,6 +29,7 @@ from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session
 from mapsearch.proposers.sampler import create_tables
+from mapsearch.search import base_recipe
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import LEASE_SECONDS, Store
 from mapsearch.tasks.loaded_task import LoadedTask
@@ -34,26 +37,35 @@ from mapsearch.tasks.loading import cache_folder
 from mapsearch.tasks.user_code import no_exit
 
 
-def run_study(spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False) -> Verdict:
+def run_study(
+    spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False, n_seeds: int | None = None
+) -> Verdict:
     """Run a study to its verdict, or resume it where it stopped.
 
     Args:
         storage: SQLAlchemy URL of the study database.
         inline: train in this process, without workers.
+        n_seeds: fresh seeds, in all, up to which open questions are followed, whatever file and budget say.
 
     Raises:
         MapsearchError: the study cannot be run as it is set up (exit code 2), or failed (exit code 1).
         KeyboardInterrupt: Ctrl-C, or `Store.request_stop`; everything finished is saved, and the same call resumes.
     """
     verdict = None
-    for update in run(spec, storage, inline=inline):
+    for update in run(spec, storage, inline=inline, n_seeds=n_seeds):
         verdict = update if isinstance(update, Verdict) else verdict
     assert verdict is not None
     return verdict
 
 
 def run(
-    spec: StudySpec, storage: str, study_file: str = "", *, inline: bool = False, lease_seconds: float = LEASE_SECONDS
+    spec: StudySpec,
+    storage: str,
+    study_file: str = "",
+    *,
+    inline: bool = False,
+    n_seeds: int | None = None,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Iterator[Update]:
     """`run_study` as an iterator of what happens.
 
@@ -73,6 +85,8 @@ def run(
                 spec = with_default_metric(spec, study.facts().outputs)
                 if study.study().state != "complete":  # it stays so if nothing is missing
                     study.set_state("running")
+                if n_seeds is not None:
+                    study.record_facts(replace(study.facts(), extended_to=n_seeds))
                 with _open_context(study, spec, cache_dir, loaded) as context:
                     yield from _stages(context)
 
@@ -98,14 +112,15 @@ def _open_context(
 
 
 def _stages(context: StudyContext) -> Iterator[Update]:
-    outputs = yield from stages.tune(context)
-    noise = yield from stages.noise(context, outputs)
+    plain = yield from stages.tune(context)
+    noise = yield from stages.noise(context, plain)
     if noise is not None and noise.blind:
         yield Message("search", "skipped: all runs of the first rung end with the same value, nothing to learn from")
     elif noise is not None and noise.flat and context.spec.search.when_flat == "stop":
         yield Message("search", "skipped: `search.when_flat: stop` is set and mappings do not differ beyond seed noise")
     else:
-        yield from try_proposals(context, outputs)
-    yield from stages.shortlist(context)
-    nominee = yield from stages.confirm(context)
-    yield stages.give_verdict(context, nominee, noise)
+        yield from try_proposals(context, base_recipe(plain, context.spec.space.share_of))
+    nominee = yield from stages.shortlist(context)
+    yield from freeze_margin(context)
+    yield from confirm(context, nominee)
+    yield give_verdict(context, nominee, noise)

@@ -1,46 +1,58 @@
-"""The stages of a study after it was checked and compared, each resumable: what is there is not done again."""
+"""The stages of a study up to its nominee, each resumable: what is there is not done again."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
-from mapsearch.controller.failures import raise_if_nothing_came_through
+from mapsearch.controller.learning import learning_problem
 from mapsearch.controller.stage_runs import run_plans
+from mapsearch.core.errors import StudyFailed
 from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
-from mapsearch.core.verdict import Noise, Verdict
+from mapsearch.core.verdict import Noise
 from mapsearch.proposers.encoding import to_params
 from mapsearch.report.study import noise_sentence
-from mapsearch.verdict.judge import judge
 from mapsearch.verdict.noise import estimate_noise
-from mapsearch.verdict.warnings import idle_features, weak_teacher
-
-REDRAWN = "each seed draws its own training samples: differences and intervals cover the draw of the data too"
 
 
-def tune(context: StudyContext) -> Generator[Update, None, Recipe]:
-    """Output loss, weight and temperature without features, frozen for the rest of the study."""
+def tune(context: StudyContext) -> Generator[Update, None, Mapping[str, Recipe]]:
+    """The controls without features, tuned and frozen for the rest of the study: learning rate, losses, weights."""
+    spec = context.spec
     if not context.trials:
-        context.study.add_trials(search.tune_trials(context.spec, context.outputs))
-    tune = [t for t in context.trials if t.proposer == "tune"]
-    plans = search.plan(context.spec, tune, search.TUNE, search.tune_seeds(context.spec), "tune")
-    if plans:  # there are none where features alone teach
-        yield from run_plans(context, tune, plans)
-    outputs = search.tuned_outputs(context.trials, context.spec.direction, context.outputs)
-    edge = outputs.uses_task and outputs.output_weight == max(context.spec.space.output_weight)
-    yield Message(
-        "tune", f"frozen: {outputs}{', the largest weight tried: widen `space.output_weight`' if edge else ''}"
-    )
-    return outputs
+        context.study.add_trials(search.tune_trials(spec, context.outputs))
+    first = [t for t in context.trials if t.proposer == "tune"]
+    if first and not any(t.proposer == "control" for t in context.trials):  # none where features alone teach
+        yield from _tune(context, first)
+    plain = search.tuned(context.trials, context.runs, spec.direction)
+    for name, recipe in plain.items():
+        yield Message("tune", f"frozen: `{name}` is {recipe}")
+    yield from (Message("tune", edge) for edge in search.edges(spec, plain))
+    return plain
 
 
-def noise(context: StudyContext, outputs: Recipe) -> Generator[Update, None, Noise | None]:
+def _tune(context: StudyContext, tried: list[Trial]) -> Iterator[Update]:
+    spec, n_first = context.spec, len(search.tune_trials(context.spec, context.outputs))
+    first = tried[:n_first]
+    yield from run_plans(context, first, search.tune_plans(spec, first))
+    best = search.tuned_further(spec, context.trials[:n_first])
+    context.study.add_trials(search.rate_trials(spec, best, context.trials))
+    rates = context.trials[n_first:]
+    wanted = search.plan(spec, [*best, *rates], search.TUNE, search.tune_seeds(spec), "tune")
+    yield from run_plans(context, rates, wanted)
+    if problem := learning_problem(context, search.TUNE, range(len(context.trials))):
+        raise StudyFailed(
+            f"stage tune: {problem}; raise `train.steps` or `search.rungs`, change `train.lr`, or look at the labels, "
+            "and give the study a new `name`"
+        )
+
+
+def noise(context: StudyContext, plain: Mapping[str, Recipe]) -> Generator[Update, None, Noise | None]:
     """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
     spec = context.spec
     if not any(t.proposer == "control" for t in context.trials):
-        new = search.control_trials(spec, context.space, context.similarity, outputs, len(context.trials))
+        new = search.control_trials(spec, context.space, context.similarity, plain, len(context.trials))
         params = [to_params(t.recipe, context.space, spec.space) or {} for t in new]
         context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
     controls = [t for t in context.trials if t.proposer == "control"]
@@ -48,78 +60,37 @@ def noise(context: StudyContext, outputs: Recipe) -> Generator[Update, None, Noi
     wanted = search.plan(spec, controls, search.SEARCH, search.search_seeds(spec), "search")
     extra = search.plan(spec, noisy, search.SEARCH, search.noise_seeds(spec), "noise")
     yield from run_plans(context, controls, wanted, extra)
+    if problem := learning_problem(context, search.SEARCH, {t.number for t in controls}):
+        yield Message(
+            "noise", f"warning: {problem}; raise the first of `search.rungs`: such runs cannot steer a search"
+        )
     noise = estimate_noise(search.noise_table(context.trials, context.runs))
     if noise is not None:
         yield Message("noise", noise_sentence(noise, spec.search.when_flat))
     return noise
 
 
-def shortlist(context: StudyContext) -> Iterator[Update]:
-    """The best quarter, longer and on two seeds."""
-    spec = context.spec
-    best = search.shortlist([t for t in context.trials if t.proposer != "matched"], spec.direction)
-    yield Message("shortlist", f"{len(best)} recipes remain: trials {', '.join(str(t.number) for t in best)}")
-    yield from run_plans(context, [], search.plan(spec, best, search.TUNE, search.tune_seeds(spec), "shortlist"))
+def shortlist(context: StudyContext) -> Generator[Update, None, Trial | None]:
+    """A race on fresh seeds, longer each time; who wins it at the full schedule is the nominee.
 
-
-def confirm(context: StudyContext) -> Generator[Update, None, int | None]:
-    """The finalists and every control at the full schedule, on fresh seeds and data the search never saw."""
-    spec, study = context.spec, context.study
-    best = _finalists(context)
+    Decided by validation data alone and once, and anew when the search has grown since.
+    """
+    spec, facts = context.spec, context.study.facts()
     known = [t for t in context.trials if t.proposer != "matched"]
-    if best:
-        study.add_trials(search.missing_matched_trials(best[0].recipe, context.trials, context.space))
-    matched = search.matched_to(best[0], context.trials) if best else []
-    plain = [t for t in known if t.control in (*search.PLAIN, "article") and t not in best]
-    plans = search.plan(
-        spec, [*best, *plain, *matched], search.FULL, search.confirm_seeds(spec), "confirm", split="test"
-    )
-    if best:
-        yield Message("confirm", f"nominee: trial {best[0].number}, {best[0].recipe}")
-    yield from run_plans(context, matched, plans)
-    others = {t.number for t in best[1:]}
-    keys = {plan.key for plan in plans if plan.trial not in others}
-    raise_if_nothing_came_through([run for run in context.runs if run.key in keys])
-    return best[0].number if best else None
-
-
-def _finalists(context: StudyContext) -> list[Trial]:
-    """Chosen once, by runs of earlier stages only, and anew when the study has grown since."""
-    spec, trials, facts = context.spec, context.trials, context.study.facts()
-    known = [t for t in trials if t.proposer != "matched"]
     choice = len(known), spec.confirm.finalists
-    first_matched = next((t.number for t in trials if t.proposer == "matched"), len(known))
-    unrecorded = first_matched, spec.confirm.finalists  # how an earlier version of mapsearch chose
-    if facts.finalists is not None and choice == (facts.finalists_chosen_from or unrecorded):
-        return [trials[number] for number in facts.finalists]
-    chosen = search.finalists(known, context.runs, spec.confirm.finalists, spec.direction)
-    numbers = tuple(t.number for t in chosen)
+    if facts.finalists is not None and facts.finalists_chosen_from == choice:
+        return context.trials[facts.finalists[0]] if facts.finalists else None
+    best = search.shortlist(known, spec.direction)
+    raced, keys = search.n_raced(len(best), spec.confirm.finalists), set[tuple[int, int]]()
+    rungs = (search.TUNE, search.TUNE, search.FULL)
+    left = (raced, spec.confirm.finalists, spec.confirm.finalists)
+    for rung, seeds, n_left in zip(rungs, search.shortlist_seeds(spec), left, strict=True):
+        if rung == search.FULL and len(best) == 1:
+            break  # nobody is left to race against
+        yield Message("shortlist", f"{len(best)} recipes remain: trials {', '.join(str(t.number) for t in best)}")
+        yield from run_plans(context, [], search.plan(spec, best, rung, seeds, "shortlist"))
+        keys = {key for key in keys if key[0] == rung} | {(rung, seed) for seed in seeds}
+        best = search.best_of_round(best, context.runs, keys, n_left, spec.direction)
+    numbers = tuple(t.number for t in best)
     context.study.record_facts(replace(facts, finalists=numbers, finalists_chosen_from=choice))
-    return chosen
-
-
-def give_verdict(context: StudyContext, nominee: int | None, noise: Noise | None) -> Verdict:
-    """The nominee against every control, stored as the study's result."""
-    study, spec = context.study, context.spec
-    trials, runs = context.trials, context.runs
-    controls, own = search.verdict_controls(trials, trials[nominee] if nominee is not None else None)
-    teacher = study.facts().teacher[spec.metric]
-    assert teacher is not None, "the check refuses a teacher whose metric is not finite"
-    warnings = weak_teacher(teacher, trials, runs, spec.direction)
-    warnings += [REDRAWN] if study.facts().redraws else []
-    warnings += idle_features(nominee, runs) if nominee is not None else []
-    absent = {t.control for t in trials if t.control} - set(controls) - set(own)
-    if absent and nominee is not None:
-        warnings.append(f"no comparison with {', '.join(sorted(absent))}: not legal with the nominee's loss")
-    if own:
-        warnings.append(f"the nominee's mapping is that of the controls {', '.join(own)}: nothing to compare")
-    judged_at = tuple(dict.fromkeys((*study.facts().judged_at_seeds, spec.confirm.seeds)))
-    if len(judged_at) > 1:
-        warnings.append(
-            f"judged at {' and then '.join(map(str, judged_at))} seeds: p-values and intervals are those of the last "
-            "look alone, and do not count the earlier ones"
-        )
-    verdict = judge(trials, runs, nominee, controls, spec.direction, noise, spec.confirm.margin, warnings)
-    study.record_facts(replace(study.facts(), verdict=verdict, judged_at_seeds=judged_at))
-    study.set_state("complete")
-    return verdict
+    return best[0] if best else None

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from mapsearch.core.layers import Layer
 from mapsearch.core.outputs import CLASS_SCORES, Outputs
+from mapsearch.core.runs import Split
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.verdict import Verdict
 
@@ -21,7 +22,9 @@ class StudyFacts:
     layers of both networks; `outputs` how the task's outputs are read; `redraws` whether
     each seed draws its own training samples; `finalists` the trial numbers that the
     confirm stage chose, best first, and `finalists_chosen_from` out of how many trials how many were asked for;
-    `judged_at_seeds` the numbers of confirm seeds at which a verdict was given.
+    `floor` is the metric of the untrained student or a constant guess, whichever is better, by split; `extended_to`
+    the fresh seeds that `mapsearch confirm` asked for; `margin` the difference that does not matter, frozen before
+    anything was confirmed, and `margin_reason` where it comes from.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -33,7 +36,10 @@ class StudyFacts:
     finalists: tuple[int, ...] | None = None
     finalists_chosen_from: tuple[int, int] | None = None
     verdict: Verdict | None = None
-    judged_at_seeds: tuple[int, ...] = ()
+    floor: Mapping[Split, float] = field(default_factory=dict)
+    extended_to: int | None = None
+    margin: float | None = None
+    margin_reason: str = ""
 
     @property
     def is_checked(self) -> bool:
@@ -52,7 +58,10 @@ class StudyFacts:
             "finalists": None if self.finalists is None else list(self.finalists),
             "finalists_chosen_from": self.finalists_chosen_from and list(self.finalists_chosen_from),
             "verdict": self.verdict and self.verdict.to_json(),
-            "judged_at_seeds": list(self.judged_at_seeds) or None,
+            "floor": dict(self.floor),
+            "extended_to": self.extended_to,
+            "margin": self.margin,
+            "margin_reason": self.margin_reason or None,
         }
         return {name: value for name, value in data.items() if value not in (None, {})}
 
@@ -70,5 +79,8 @@ class StudyFacts:
             finalists=tuple(data["finalists"]) if "finalists" in data else None,
             finalists_chosen_from=(chosen_from[0], chosen_from[1]) if chosen_from else None,
             verdict=Verdict.from_json(data["verdict"]) if "verdict" in data else None,
-            judged_at_seeds=tuple(data.get("judged_at_seeds", ())),
+            floor=data.get("floor", {}),
+            extended_to=data.get("extended_to"),
+            margin=data.get("margin"),
+            margin_reason=data.get("margin_reason", ""),
         )

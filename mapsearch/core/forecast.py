@@ -27,11 +27,12 @@ def forecast_text(stages: Sequence[StageForecast], step_seconds: float, run_seco
     n_runs, n_steps = sum(s.n_runs for s in stages), sum(s.n_runs * s.n_steps for s in stages)
     seconds = (n_steps * step_seconds + n_runs * run_seconds) / n_workers
     lengths = sorted({s.n_steps for s in stages})
-    parts = ", ".join(f"{s.stage} {s.n_runs}" for s in stages)
+    by_stage = {s.stage: sum(other.n_runs for other in stages if other.stage == s.stage) for s in stages}
+    parts = ", ".join(f"{stage} {n}" for stage, n in by_stage.items())
     workers = "1 worker" if n_workers == 1 else f"{n_workers} workers"
     return (
-        f"forecast: about {n_runs} runs ({parts}) of {', '.join(map(str, lengths))} steps, "
-        f"{n_steps / lengths[-1]:.0f} full-run equivalents, at least {duration(seconds)} on {workers}"
+        f"forecast: at most {n_runs} runs ({parts}) of {', '.join(map(str, lengths))} steps, "
+        f"{n_steps / lengths[-1]:.0f} full-run equivalents, about {duration(seconds)} on {workers}"
     )
 
 

@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
-MAY_GROW = ("search.trials", "confirm.finalists", "confirm.seeds")
+from mapsearch.core.budget import PRESETS
+
+MAY_GROW = ("budget", "search.trials", "confirm.finalists", "confirm.seeds", "confirm.context_seeds")
 MAY_DIFFER = ("execution",)
 
 _UNSET = object()
@@ -14,11 +16,12 @@ def forbidden_changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
     `execution` says where a study runs and may differ freely. These may grow, and never shrink:
 
+    - `budget`: what it pays for comes on top.
     - `search.trials`: more recipes are tried, and the finalists are chosen anew. That choice rests on validation
       data alone, so nothing is gained by having seen the confirm runs of the earlier finalists.
     - `confirm.finalists`: more of the ranking is confirmed. The nominee is its first and stays.
-    - `confirm.seeds`: fresh seeds come on top of those that were run. A verdict that has been read before is a
-      second look at the same question, and its p-values do not account for that.
+    - `confirm.seeds`, `confirm.context_seeds`: fresh seeds come on top of those that were run. Intervals and outcomes
+      hold however often a study is extended.
 
     What has been run stays part of the study, so that a smaller number would describe what did not happen.
     Everything else defines what is compared.
@@ -54,7 +57,8 @@ def _changes(old: dict[str, Any], new: dict[str, Any], path: str) -> list[str]:
 
 
 def _grows(before: Any, after: Any) -> bool:
-    return isinstance(before, int) and isinstance(after, int) and after > before
+    before, after = (PRESETS.get(value, value) for value in (before, after))
+    return isinstance(before, int) and isinstance(after, int) and after >= before
 
 
 def _shown(value: Any) -> str:

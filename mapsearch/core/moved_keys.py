@@ -12,6 +12,7 @@ MOVED = {
     "train.cache_bytes": "execution.cache_bytes",
     "search.workers": "execution.workers",
     "space.logit_weight": "space.output_weight",
+    "confirm.margin": "margin",
 }
 """Old place -> new place."""
 
@@ -43,8 +44,8 @@ def with_moved_keys(data: dict[str, Any]) -> MovedKeys:
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     moves, problems = {}, []
     for old, new in MOVED.items():
-        (old_section, old_key), (new_section, new_key) = old.split("."), new.split(".")
-        source, target = result.get(old_section), result.get(new_section, {})
+        (old_section, old_key), (*new_section, new_key) = old.split("."), new.split(".")
+        source, target = result.get(old_section), result.get(new_section[0], {}) if new_section else result
         if not isinstance(source, dict) or old_key not in source or not isinstance(target, dict):
             continue  # a section that is not a mapping is a problem of its own
         value = source.pop(old_key)
@@ -52,7 +53,10 @@ def with_moved_keys(data: dict[str, Any]) -> MovedKeys:
         if new_key in target and _as_list(target[new_key]) != _as_list(value):
             given = f"{shortened(value)} and {shortened(target[new_key])}"
             problems.append(f"`{old}` has moved to `{new}`, but both are given, as {given}; delete `{old}`")
-        result[new_section] = {new_key: value, **target}
+        if new_section:
+            result[new_section[0]] = {new_key: value, **target}
+        else:
+            result = {new_key: value, **result}
     return MovedKeys(result, moves, tuple(problems))
 
 

@@ -53,7 +53,8 @@ class Recipe:
     start, so that the share is what the features do to the student. `anneal` is the
     fraction of the schedule after which the feature term has faded to zero, in (0, 1]; None never fades.
     From the fraction `features_until` of the schedule on, in (0, 1], features no longer teach at all, faded or not.
-    `temperature` divides both networks' logits, > 0.
+    `temperature` divides both networks' logits, > 0. `lr_factor` multiplies the learning rate of the study, > 0: each
+    recipe is trained at a rate of its own, or one that suits the rate would pass for a better one.
 
     Raises:
         MappingError: a value is out of its range, or a name is unknown.
@@ -72,6 +73,7 @@ class Recipe:
     balance: BalanceName = "frozen"
     share_of: ShareOf = "loss"
     features_until: float = 1.0
+    lr_factor: float = 1.0
 
     def __post_init__(self) -> None:
         problems = [
@@ -129,7 +131,8 @@ class Recipe:
     def fingerprint(self) -> str:
         """12 hex digits, the same for equal recipes on every machine."""
         data = self.to_json()
-        for field, before in (("balance", "frozen"), ("share_of", "loss"), ("features_until", 1.0)):
+        later = {"balance": "frozen", "share_of": "loss", "features_until": 1.0, "lr_factor": 1.0}
+        for field, before in later.items():
             if data[field] == before:  # added later: recipes written before keep their fingerprint
                 del data[field]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
@@ -160,7 +163,10 @@ class Recipe:
         kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
         of = " of the gradient" if self.share_of == "gradient" else ""
         features = f"{self.mapping} ({kind}, share {self.feature_share:.2g}{of})" if self.mapping.pairs else ""
-        summary = ", ".join(part for part in (features, outputs if self.uses_outputs else "") if part) or "task only"
+        task = "no task loss" if not self.uses_task and self.uses_outputs else ""
+        rate = f"lr x{self.lr_factor:g}" if self.lr_factor != 1 else ""
+        terms = [part for part in (features, outputs if self.uses_outputs else "", task) if part] or ["task only"]
+        summary = ", ".join([*terms, *([rate] if rate else [])])
         return summary if self.balance == "frozen" else f"{summary}, balance {self.balance}"
 
 
@@ -171,6 +177,7 @@ _RANGES = (
     ("temperature", "0 < temperature <= 100", math.ulp(0.0), 100.0),
     ("anneal", "0 < anneal <= 1", math.ulp(0.0), 1.0),
     ("features_until", "0 < features_until <= 1", math.ulp(0.0), 1.0),
+    ("lr_factor", "0 < lr_factor", math.ulp(0.0), math.inf),
 )
 _CHOICES = {
     "loss": get_args(FeatureLossName),

@@ -10,7 +10,9 @@ from mapsearch.core.section import Section, Share
 class SearchSpec(Section):
     """How much is tried before anything is confirmed."""
 
-    trials: int = Field(40, ge=1, description="number of recipes to propose, besides the controls")
+    trials: int = Field(
+        40, ge=1, description="number of recipes to propose, besides the controls; unset, the budget decides"
+    )
     seeds: int = Field(1, ge=1, description="runs of each proposal at the first rung")
     sampler: Literal["tpe", "random"] = Field("tpe", description="what proposes recipes")
     rungs: tuple[Share, Share, Share] = Field(
@@ -31,10 +33,18 @@ class SearchSpec(Section):
 
 
 class ConfirmSpec(Section):
-    """How the winner is proven; fewer than six seeds can never say BEATS."""
+    """How the winner is chosen and proven."""
 
-    finalists: int = Field(3, ge=1, description="number of recipes to confirm; the best of them is the nominee")
-    seeds: int = Field(6, ge=2, le=16, description="fresh seeds per recipe; fewer than six can never say BEATS")
-    margin: float | None = Field(
-        None, gt=0, description="differences up to this count as a tie; unset: one standard deviation of the seed noise"
+    finalists: int = Field(
+        3, ge=1, description="recipes that run the full schedule before one of them is nominated, on validation data"
+    )
+    seeds: int = Field(
+        14,
+        ge=2,
+        le=100,
+        description="most fresh seeds per question, raised to the next look (4, 6, 8, 11, 14, 18, 23, 30, ...); a "
+        "question that is answered, or will not be, stops earlier",
+    )
+    context_seeds: int = Field(
+        2, ge=0, le=4, description="fresh seeds of the controls that no question is about: a mean without a verdict"
     )

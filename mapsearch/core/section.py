@@ -32,11 +32,16 @@ class Section(BaseModel):
 
 def auto_or(what: str) -> WrapValidator:
     """One message for both branches of `auto | ...`, where pydantic would give one for each."""
+    return one_of(f"`auto` or {what}")
+
+
+def one_of(what: str) -> WrapValidator:
+    """One message for all branches of a union."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
             return handler(value)
         except ValidationError:
-            raise ValueError(f"must be `auto` or {what}, but got {shortened(value)}") from None
+            raise ValueError(f"must be {what}, but got {shortened(value)}") from None
 
     return WrapValidator(check)

@@ -47,6 +47,15 @@ class SpaceSpec(Section):
     temperature: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(min_length=1)] = Field(
         (2.0, 4.0), description="temperatures of the output loss to try; tuned without features, then frozen"
     )
+    task_weight: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (1.0, 0.0),
+        description="weights of the task loss beside the output loss to try; tuned without features, then frozen",
+    )
+    lr: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = Field(
+        (0.3, 1.0, 3.0),
+        description="factors of train.lr to choose from: the controls are tuned over them, and every recipe with "
+        "features has its own",
+    )
     width: Range = Field(
         (0.3, 3.0),
         description="range of the spread of teacher layers around a depth curve (standard deviation, in layers)",

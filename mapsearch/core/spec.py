@@ -3,16 +3,17 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from mapsearch.core.budget import PRESETS, Preset, effort
 from mapsearch.core.execution import Execution
 from mapsearch.core.layers_spec import LayersSpec
 from mapsearch.core.metric_direction import KNOWN, must_be_stated
 from mapsearch.core.search_spec import ConfirmSpec, SearchSpec
-from mapsearch.core.section import Section
+from mapsearch.core.section import Section, one_of
 from mapsearch.core.similarity_spec import SimilaritySpec
 from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.task_reference import TaskReference
@@ -49,6 +50,19 @@ class StudySpec(Section):
         description="what the networks output: classes that exclude each other, labels (yes or no each), values (real "
         "numbers), an embedding, or none (features alone); auto: read from labels, loss and teacher",
     )
+    margin: float | None = Field(
+        None,
+        gt=0,
+        description="differences of the metric up to this do not matter to you; unset: 5 % of the distance from "
+        "training without features to the teacher",
+    )
+    budget: Annotated[
+        Annotated[int, Field(ge=1, strict=True)] | Preset, one_of("quick, standard, thorough or a whole number above 0")
+    ] = Field(
+        "standard",
+        description="full-run equivalents that the study may take: quick is 25, standard 60, thorough 150; it decides "
+        "search.trials and other keys of search and confirm where they are unset, and how many fresh seeds are run",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="the seed from which all seeds of the study are derived")
     train: TrainSpec = TrainSpec()  # type: ignore[call-arg]  # every field has a default
     layers: LayersSpec = LayersSpec()  # type: ignore[call-arg]
@@ -59,6 +73,19 @@ class StudySpec(Section):
     execution: Execution = Execution()  # type: ignore[call-arg]
     folder: SkipJsonSchema[Path] = Field(default=Path(), exclude=True)
     notices: SkipJsonSchema[tuple[str, ...]] = Field(default=(), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _makes_the_effort_of_its_budget(cls, data: Any) -> Any:
+        budget: Any = data.get("budget", "standard") if isinstance(data, dict) else None
+        if not _is_budget(budget):
+            return data  # a problem of its own
+        decided = {
+            section: {**keys, **given}
+            for section, keys in effort(budget).items()
+            if isinstance(given := data.get(section, {}), dict)
+        }
+        return {**data, **decided}
 
     @field_validator("task")
     @classmethod
@@ -114,3 +141,9 @@ class StudySpec(Section):
     def to_json(self) -> dict[str, Any]:
         """Every key with its value, defaults written out."""
         return self.model_dump(mode="json")
+
+
+def _is_budget(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in PRESETS
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

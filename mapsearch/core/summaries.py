@@ -95,7 +95,8 @@ class TrialSummary:
 class StudyOverview:
     """A study as `show` tells of it, with some of its trials or all.
 
-    `n_steps` is the number of optimizer steps of a full run; `teacher` its metrics on the validation data.
+    `n_steps` is the number of optimizer steps of a full run; `budget` the full runs it may take, None in studies of
+    earlier versions; `teacher` the teacher's metrics on the validation data.
     """
 
     name: str
@@ -103,6 +104,7 @@ class StudyOverview:
     metric: str
     direction: str
     n_steps: int
+    budget: int | None
     n_trials: int
     n_runs: int
     n_complete: int

@@ -78,14 +78,14 @@ def export_source(
     """What is exported of a trial.
 
     Args:
-        number: the trial; None takes the verdict's recommendation, else the best one so far.
+        number: the trial; None takes the verdict's recommendation, else its nominee, else the best one so far.
 
     Raises:
         ExportError: the study has no such trial, or it has no complete run.
     """
     verdict = study.facts.verdict
     if number is None and verdict is not None:
-        number = verdict.recommended
+        number = verdict.exported
     if number is None:
         number = _best(study, runs)
     sentence = verdict.sentence if verdict else "none yet, the study is not finished"

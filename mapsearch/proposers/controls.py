@@ -13,12 +13,6 @@ MAPPING_CONTROLS = ("uniform", "last", "first", "reverse", "random", "all", "sim
 """Every control that `mapping_controls` may give: what a study takes is forecast from it."""
 
 
-def plain_controls(outputs: Recipe) -> dict[str, Recipe]:
-    """The controls without features: `none` where the task has a loss, and tuned `outputs` where there are any."""
-    alone = {"none": Recipe(task_weight=outputs.task_weight)} if outputs.uses_task else {}
-    return alone | ({"outputs": outputs} if outputs.uses_outputs else {})
-
-
 def mapping_controls(
     space: RecipeSpace, similarity: Similarity, legal: list[list[bool]], seed: int
 ) -> dict[str, LayerMapping]:

@@ -18,7 +18,7 @@ from mapsearch.core.space_spec import SpaceSpec
 Params = dict[str, Any]
 
 SHARED = ("feature_share", "loss", "projector", "aggregation", "balance", "anneal")
-"""Fields of a recipe that are sampled directly."""
+"""Fields of a recipe that are sampled directly; `lr`, sampled too, is its `lr_factor`."""
 
 RISE_RANGE = (-0.25, 1.0)
 """Of the depth curve: reversed mappings are rarely right, so steeply falling ones are left to the free space."""
@@ -78,14 +78,17 @@ def to_recipe(
     """The recipe of sampled parameters, or None if no legal pair remains.
 
     Args:
-        base: supplies what is not searched: task and logit weights, temperature.
+        base: supplies what is not searched: weights of task and outputs, output loss, temperature.
     """
     legal = space.legal(params["loss"], params["projector"])
     weights = depth_curve(params, z, legal) if "lo" in params else free_choice(params, legal)
     if "lo" in params and params["aggregation"] != "sum":
         weights = depth_curve(params, z, _beside_heaviest(weights, legal, space.fusable()))
     mapping = LayerMapping.from_matrix(weights, space.student_layers, space.teacher_layers)
-    return replace(base, mapping=mapping, **{key: params[key] for key in SHARED}) if mapping.pairs else None
+    if not mapping.pairs:
+        return None
+    rate = params.get("lr", base.lr_factor)  # studies of earlier versions did not sample it
+    return replace(base, mapping=mapping, lr_factor=rate, **{key: params[key] for key in SHARED})
 
 
 def _beside_heaviest(
@@ -102,13 +105,16 @@ def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params 
     Straight one-to-one mappings become a curve, other one-to-one mappings a point of the free space.
     """
     low, high = choices.feature_share
-    chosen = all(
-        getattr(recipe, key) in getattr(choices, key)
-        for key in ("loss", "projector", "aggregation", "balance", "anneal")
+    chosen = (
+        all(
+            getattr(recipe, key) in getattr(choices, key)
+            for key in ("loss", "projector", "aggregation", "balance", "anneal")
+        )
+        and recipe.lr_factor in choices.lr
     )
     if not (recipe.mapping.pairs and chosen and low <= recipe.feature_share <= high):
         return None
-    shared: Params = {key: getattr(recipe, key) for key in SHARED}
+    shared = _shared(recipe)
     rows = [
         [t for t, weight in enumerate(row, start=1) if weight > 0]
         for row in recipe.mapping.matrix(space.student_layers, space.teacher_layers)
@@ -124,6 +130,10 @@ def to_params(recipe: Recipe, space: RecipeSpace, choices: SpaceSpec) -> Params 
         if back is not None and back.mapping.normalised() == recipe.mapping.normalised():
             return params
     return None
+
+
+def _shared(recipe: Recipe) -> Params:
+    return {key: getattr(recipe, key) for key in SHARED} | {"lr": recipe.lr_factor}
 
 
 def _straight(rows: Sequence[Sequence[int]], n_teacher: int, choices: SpaceSpec) -> Params | None:
@@ -153,5 +163,4 @@ def local_move(recipe: Recipe, space: RecipeSpace, seed: int) -> Params:
     if steps:  # a single pair of layers has no neighbour
         s, t = rng.choice(steps)
         chosen[s] = t
-    shared: Params = {key: getattr(recipe, key) for key in SHARED}
-    return shared | {f"teacher_{s}": t for s, t in enumerate(chosen)}
+    return _shared(recipe) | {f"teacher_{s}": t for s, t in enumerate(chosen)}

@@ -202,6 +202,7 @@ def distributions(choices: SpaceSpec, n_student: int, n_teacher: int) -> dict[Sp
         "aggregation": CategoricalDistribution(choices.aggregation),
         "balance": CategoricalDistribution(choices.balance),
         "anneal": CategoricalDistribution(choices.anneal),
+        "lr": CategoricalDistribution(choices.lr),
     }
     curve: dict[str, BaseDistribution] = {
         "lo": FloatDistribution(0.0, 1.0),

@@ -8,7 +8,7 @@ from rich.text import Text
 from mapsearch.core.layers import Layer
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.summaries import StudyOverview, StudySummary, TrialSummary
-from mapsearch.core.verdict import Noise, Verdict
+from mapsearch.core.verdict import Noise, Question, Verdict
 from mapsearch.report.cell_text import cell_text
 
 SHOWN_TRIALS = 8
@@ -32,6 +32,7 @@ def _progress(study: StudyOverview | StudySummary) -> str:
 def noise_sentence(noise: Noise, when_flat: str) -> str:
     """What the noise stage found, and what the user may do about it."""
     found = f"seed sd {noise.seed_sd:.3g}, between mappings on equal seeds {noise.mapping_sd:.3g}"
+    found += f" (at most {noise.mapping_limit:.3g}, 95 %)" if noise.mapping_limit is not None else ""
     if noise.blind:
         return f"{found}: the first rung is too short to tell anything; raise `train.steps` or `search.rungs`"
     if not noise.flat:
@@ -41,22 +42,39 @@ def noise_sentence(noise: Noise, when_flat: str) -> str:
 
 
 def verdict_table(verdict: Verdict, metric: str) -> Table:
-    """The nominee against each control."""
-    table = Table(
-        title=cell_text(f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better", "table.title"),
-        title_justify="left",
-    )
-    for name in ("control", "outcome"):
+    """The questions with their answers, below them the controls that are context."""
+    margin = f", margin {verdict.margin:.3g}" if verdict.margin is not None else ""
+    title = f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better{margin}"
+    table = Table(title=cell_text(title, "table.title"), title_justify="left")
+    for name in ("", "outcome"):
         table.add_column(name)
-    for name in ("gain", "95 % interval", "p (adjusted)", "seeds", "trial"):
+    for name in ("gain", "95 % interval", "seeds", "trial"):
         table.add_column(name, justify="right")
-    for row in verdict.against:
-        interval = f"{row.low:+.4f} .. {row.high:+.4f}"
+    for question in verdict.questions:
+        table.add_row(*_question_cells(question))
+    answered = {question.control for question in verdict.questions if question.subject == "nominee"}
+    context = [row for row in verdict.against if row.control not in answered]
+    if context and verdict.questions:
+        table.add_section()
+    for row in context:
         table.add_row(
-            row.control, row.outcome, f"{row.difference:+.4f}", interval, f"{row.p_value:.3f}", str(row.n_seeds),
-            str(row.trial),
+            f"against {row.control}", row.outcome or "context", f"{row.difference:+.4f}", _interval(row.low, row.high),
+            str(row.n_seeds), str(row.trial),
         )  # fmt: skip
     return table
+
+
+def _question_cells(question: Question) -> tuple[str, ...]:
+    subject = "" if question.subject == "nominee" else f"`{question.subject}` "
+    name, trial = f"{subject}against {question.control}", "-" if question.trial is None else str(question.trial)
+    if question.difference is None:
+        return name, f"not asked: {question.why_not}", "-", "-", "-", trial
+    interval = _interval(question.low, question.high)
+    return name, question.outcome or "", f"{question.difference:+.4f}", interval, str(question.n_seeds), trial
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:+.4f} .. {high:+.4f}"
 
 
 def trials_table(trials: Sequence[TrialSummary], metric: str, direction: str) -> Table:

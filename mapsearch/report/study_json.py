@@ -17,6 +17,8 @@ def study_json(study: StudyOverview) -> dict[str, Any]:
         "n_runs": study.n_runs,
         "n_complete": study.n_complete,
         "n_expected": study.n_expected,
+        "margin": study.verdict.margin if study.verdict else None,
+        "budget": {"planned": study.budget, "spent": study.cost.n_steps / study.n_steps},
         "teacher": study.teacher or None,
         "verdict": study.verdict.to_json() if study.verdict else None,
         "trials": [_trial_json(trial) for trial in study.trials],

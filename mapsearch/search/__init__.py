@@ -1,14 +1,11 @@
 """STEP: what is known so far -> what to run next. Pure functions: stages, promotion, stopping."""
 
 from mapsearch.search.controls import (
-    PLAIN,
     control_trials,
     matched_to,
     matched_trials,
     missing_matched_trials,
     same_mapping,
-    tune_trials,
-    tuned_outputs,
     verdict_controls,
 )
 from mapsearch.search.forecast import forecast_stages
@@ -24,14 +21,38 @@ from mapsearch.search.plans import (
     plan,
     proposal_plans,
     search_seeds,
+    shortlist_seeds,
     tune_seeds,
 )
-from mapsearch.search.promotion import NOISE, by_seed, finalists, incumbent, noise_table, outcome, shortlist
+from mapsearch.search.promotion import (
+    NOISE,
+    best_of_round,
+    by_seed,
+    incumbent,
+    n_raced,
+    n_shortlisted,
+    noise_table,
+    outcome,
+    shortlist,
+)
 from mapsearch.search.redo import PROPOSALS, runs_to_redo, trials_to_redo
+from mapsearch.search.spending import budget_sentence, n_seeds_affordable, spent
+from mapsearch.search.tuning import (
+    PLAIN,
+    base_recipe,
+    edges,
+    rate_trials,
+    tune_plans,
+    tune_trials,
+    tuned,
+    tuned_further,
+)
 
 __all__ = [
-    "FULL", "NOISE", "PLAIN", "PROPOSALS", "SEARCH", "TUNE", "by_seed", "cohorts", "confirm_seeds", "control_trials",
-    "finalists", "forecast_stages", "incumbent", "is_free", "matched_to", "matched_trials", "missing_matched_trials",
-    "n_to_ask", "noise_seeds", "noise_table", "outcome", "plan", "proposal_plans", "runs_to_redo", "same_mapping",
-    "search_seeds", "shortlist", "trials_to_redo", "tune_seeds", "tune_trials", "tuned_outputs", "verdict_controls",
+    "FULL", "NOISE", "PLAIN", "PROPOSALS", "SEARCH", "TUNE", "base_recipe", "best_of_round", "budget_sentence",
+    "by_seed", "cohorts", "confirm_seeds", "control_trials", "edges", "forecast_stages", "incumbent", "is_free",
+    "matched_to", "matched_trials", "missing_matched_trials", "n_raced", "n_seeds_affordable", "n_shortlisted",
+    "n_to_ask", "noise_seeds", "noise_table", "outcome", "plan", "proposal_plans", "rate_trials", "runs_to_redo",
+    "same_mapping", "search_seeds", "shortlist", "shortlist_seeds", "spent", "trials_to_redo", "tune_plans",
+    "tune_seeds", "tune_trials", "tuned", "tuned_further", "verdict_controls",
 ]  # fmt: skip

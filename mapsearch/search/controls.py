@@ -1,67 +1,33 @@
-"""Hand-made recipes: what is tuned without features, every control, and the controls at the nominee's settings."""
+"""Hand-made recipes: every control, and the controls at the nominee's settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mapsearch.core.mapping import LayerMapping
-from mapsearch.core.outputs import USES_TEMPERATURE, Outputs
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
-from mapsearch.proposers.controls import article, mapping_controls, plain_controls
-from mapsearch.search.promotion import gain
-
-PLAIN = ("none", "outputs")
-"""The controls without features."""
+from mapsearch.proposers.controls import article, mapping_controls
+from mapsearch.search.tuning import PLAIN, base_recipe
 
 CONTROL_SHARE = 0.5
 """Feature share of hand-made mappings during the search; the verdict gives them the nominee's settings."""
 
 
-def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
-    """The task alone, then every output loss that is asked for or fits, without features, as hard as a strong control.
-
-    Each at every weight, and where it has one at every temperature. A task without a loss of its own is never alone.
-    """
-    losses = spec.space.output_loss or outputs.losses
-    alone = Recipe(task_weight=float(outputs.has_loss), share_of=spec.space.share_of)
-    matched = [
-        replace(alone, output_loss=loss, output_weight=weight, temperature=temperature)
-        for loss in losses
-        for weight in spec.space.output_weight[: None if outputs.has_loss else 1]
-        for temperature in (spec.space.temperature if loss in USES_TEMPERATURE else (1.0,))
-    ]
-    return [
-        Trial(number, "tune", recipe)
-        for number, recipe in enumerate([*([Recipe()] if outputs.has_loss else []), *matched])
-    ]
-
-
-def tuned_outputs(trials: Sequence[Trial], direction: str, outputs: Outputs) -> Recipe:
-    """The best recipe of the tune stage that matches outputs: frozen for the rest of the study.
-
-    Features are searched on top of it, so that a better output loss is never taken for a better mapping. Where no
-    outputs are matched, the task alone, or nothing.
-    """
-    if frozen := [t.recipe for t in trials if t.control == "outputs"]:
-        return frozen[0]
-    tried = [t for t in trials if t.proposer == "tune" and t.recipe.uses_outputs]
-    done = [t for t in tried if t.state == "complete"]
-    if not tried:
-        return Recipe(task_weight=float(outputs.has_loss))
-    return max(done, key=lambda t: gain(t, direction)).recipe if done else tried[0].recipe
-
-
 def control_trials(
-    spec: StudySpec, space: RecipeSpace, similarity: Similarity, outputs: Recipe, first: int
+    spec: StudySpec, space: RecipeSpace, similarity: Similarity, plain: Mapping[str, Recipe], first: int
 ) -> list[Trial]:
     """All controls at the search's settings, numbered from `first`, on top of the tuned recipe without features.
 
     A mapping whose rows cannot be mixed, such as `all` across widths, is summed.
+
+    Args:
+        plain: the tuned controls without features, from `tuned`.
     """
+    outputs = base_recipe(plain, spec.space.share_of)
     legal = space.legal(spec.space.loss[0], spec.space.projector[0])
     mappings = mapping_controls(space, similarity, legal, spec.seed)
     settings = {
@@ -72,7 +38,7 @@ def control_trials(
         "anneal": spec.space.anneal[-1],
         "feature_share": min(max(CONTROL_SHARE, spec.space.feature_share[0]), spec.space.feature_share[1]),
     }
-    recipes = plain_controls(outputs)
+    recipes = dict(plain)
     recipes |= {name: replace(outputs, mapping=mapping, **settings) for name, mapping in mappings.items()}  # type: ignore[arg-type]
     recipes = {name: replace(r, aggregation="sum") if space.problems(r) else r for name, r in recipes.items()}
     if "uniform" in mappings:

@@ -2,23 +2,39 @@
 
 from mapsearch.core.forecast import StageForecast
 from mapsearch.core.outputs import CLASS_SCORES, Outputs
-from mapsearch.core.runs import Stage
 from mapsearch.core.spec import StudySpec
 from mapsearch.proposers.controls import MAPPING_CONTROLS
-from mapsearch.search.controls import PLAIN, tune_trials
-from mapsearch.search.plans import FULL, SEARCH, TUNE, confirm_seeds, noise_seeds, search_seeds, tune_seeds
-from mapsearch.search.promotion import NOISE, n_shortlisted
+from mapsearch.search.plans import FULL, SEARCH, TUNE, noise_seeds, search_seeds, tune_seeds
+from mapsearch.search.promotion import NOISE, n_raced, n_shortlisted
+from mapsearch.search.spending import n_seeds_affordable
+from mapsearch.search.tuning import PLAIN, n_tuned, tune_plans, tune_trials
+
+N_QUESTIONED = 4
+"""Trials that questions are about: the nominee, `none`, `outputs` and `uniform`."""
 
 
 def forecast_stages(spec: StudySpec, outputs: Outputs = CLASS_SCORES) -> tuple[StageForecast, ...]:
-    """The runs of every stage, at most: controls that are not legal here, or equal the nominee, fall away."""
+    """The runs of every stage, at most: questions that are answered early, and controls that fall away, save some."""
     n_seeds = len(search_seeds(spec))
     n_controls, n_mapped = len(PLAIN) + 1 + len(MAPPING_CONTROLS), len(MAPPING_CONTROLS) + 1  # `article` is the one
-    counts: tuple[tuple[Stage, int, int], ...] = (
-        ("tune", len(tune_trials(spec, outputs)) * len(tune_seeds(spec)), TUNE),
-        ("noise", len(NOISE) * (len(noise_seeds(spec)) - n_seeds), SEARCH),
-        ("search", (spec.search.trials + n_controls) * n_seeds, SEARCH),
-        ("shortlist", n_shortlisted(spec.search.trials + n_mapped) * len(tune_seeds(spec)), TUNE),
-        ("confirm", (spec.confirm.finalists + n_controls) * len(confirm_seeds(spec)), FULL),
+    first = n_shortlisted(spec.search.trials + n_mapped)
+    n_raced_on = n_raced(first, spec.confirm.finalists)
+    tuned = tune_plans(spec, tune_trials(spec, outputs))
+    n_matched = len({plan.trial for plan in tuned if plan.recipe.uses_outputs})
+    n_new = len(spec.space.lr) - (n_matched <= n_tuned(spec))  # so few have all run at one rate already
+    n_tuned_on = min(n_tuned(spec), n_matched) * n_new
+    n_finalists = 2 * min(first, spec.confirm.finalists) if spec.confirm.finalists > 1 else 0
+    n_alone = 0 if spec.margin else 2
+    before = (
+        StageForecast("tune", sum(plan.rung == SEARCH for plan in tuned), spec.n_steps(SEARCH)),
+        StageForecast(
+            "tune", sum(plan.rung == TUNE for plan in tuned) + n_tuned_on * len(tune_seeds(spec)), spec.n_steps(TUNE)
+        ),
+        StageForecast("noise", len(NOISE) * (len(noise_seeds(spec)) - n_seeds), spec.n_steps(SEARCH)),
+        StageForecast("search", (spec.search.trials + n_controls) * n_seeds, spec.n_steps(SEARCH)),
+        StageForecast("shortlist", first + n_raced_on, spec.n_steps(TUNE)),
+        StageForecast("shortlist", n_finalists + n_alone, spec.n_steps(FULL)),
     )
-    return tuple(StageForecast(stage, n_runs, spec.n_steps(rung)) for stage, n_runs, rung in counts)
+    n_fresh = n_seeds_affordable(spec, sum(s.n_runs * s.n_steps for s in before) / spec.train.steps)
+    n_confirm = N_QUESTIONED * n_fresh + (n_controls - 3) * spec.confirm.context_seeds
+    return (*before, StageForecast("confirm", n_confirm, spec.n_steps(FULL)))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
+from mapsearch.core.budget import is_small
 from mapsearch.core.runs import Cohort, RunPlan, Split, Stage
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
@@ -10,13 +11,13 @@ from mapsearch.core.trials import Trial
 SEARCH, TUNE, FULL = 0, 1, 2
 """The rungs: indices into `search.rungs`. The shortlist runs at the tune rung."""
 
-CONFIRM_SEED_OFFSET = 1000
-"""Confirm seeds begin this far above the study's seed, where no earlier run has been."""
+SHORTLIST_SEED_OFFSET, CONFIRM_SEED_OFFSET = 500, 1000
+"""Seeds of these stages begin so far above the study's seed, where no earlier run has been."""
 
 
 def tune_seeds(spec: StudySpec) -> list[int]:
-    """Seeds of the tune and shortlist stages."""
-    return [spec.seed, spec.seed + 1]
+    """Seeds of the tune stage; the first one's runs at the first rung choose what is tuned further."""
+    return [spec.seed] if is_small(spec.budget) else [spec.seed, spec.seed + 1]
 
 
 def search_seeds(spec: StudySpec) -> list[int]:
@@ -29,9 +30,15 @@ def noise_seeds(spec: StudySpec) -> list[int]:
     return [spec.seed + i for i in range(max(spec.search.noise_seeds, spec.search.seeds))]
 
 
-def confirm_seeds(spec: StudySpec) -> list[int]:
-    """Seeds that nothing before the confirm stage has seen."""
-    return [spec.seed + CONFIRM_SEED_OFFSET + i for i in range(spec.confirm.seeds)]
+def shortlist_seeds(spec: StudySpec) -> tuple[list[int], list[int], list[int]]:
+    """Fresh seeds of the three rounds of the shortlist."""
+    first = spec.seed + SHORTLIST_SEED_OFFSET
+    return [first], [first + 1], [first + 2, first + 3]
+
+
+def confirm_seeds(spec: StudySpec, n: int) -> list[int]:
+    """The first `n` of the seeds that nothing before the confirm stage has seen."""
+    return [spec.seed + CONFIRM_SEED_OFFSET + i for i in range(n)]
 
 
 def is_free(draw: int, share: float) -> bool:

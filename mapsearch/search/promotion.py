@@ -1,16 +1,18 @@
 """What runs say of their trials, and which trials go on."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
 from mapsearch.core.runs import INFEASIBLE, Run, RunPlan
 from mapsearch.core.trials import Trial, TrialState
-from mapsearch.search.plans import SEARCH, TUNE
+from mapsearch.search.plans import SEARCH
 
 NOISE = ("uniform", "last", "first", "reverse", "random")
 """The mapping controls whose spread is held against seed noise."""
+
+MOST_SHORTLISTED = 8
 
 
 def outcome(trial: Trial, runs: Sequence[Run], wanted: Sequence[RunPlan]) -> tuple[TrialState, float | None]:
@@ -46,25 +48,37 @@ def incumbent(trials: Sequence[Trial], direction: str) -> Trial | None:
 
 
 def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
-    """The best quarter of all recipes with features, at least three; of equal recipes the first."""
+    """The best recipes with features by the search, for the first round of the shortlist; of equal ones the first."""
     found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs]
     best = sorted(found, key=lambda t: (-gain(t, direction), t.proposer == "control", t.number))
     return distinct(best)[: n_shortlisted(len(found))]
 
 
 def n_shortlisted(n_found: int) -> int:
-    """How many of so many recipes with features go on."""
-    return max(3, math.ceil(n_found / 4))
+    """How many of so many recipes with features go on: a quarter, between three and `MOST_SHORTLISTED`."""
+    return min(MOST_SHORTLISTED, max(3, math.ceil(n_found / 4)))
 
 
-def finalists(trials: Sequence[Trial], runs: Sequence[Run], n: int, direction: str) -> list[Trial]:
-    """The shortlisted recipes by their mean at the shortlist rung, best first; the first is the nominee."""
+def n_raced(n_shortlisted: int, n_finalists: int) -> int:
+    """How many of the shortlisted run on a second seed: half, and no fewer than run the full schedule."""
+    return max(n_finalists, math.ceil(n_shortlisted / 2))
+
+
+def best_of_round(
+    trials: Sequence[Trial], runs: Sequence[Run], keys: Collection[tuple[int, int]], n: int, direction: str
+) -> list[Trial]:
+    """The best `n` of these trials by their mean over runs at the rungs and seeds of `keys`, best first.
+
+    A trial with a run there that did not complete is out.
+    """
     sign = 1.0 if direction == "maximize" else -1.0
-    broken = {run.trial for run in runs if run.rung == TUNE and run.state != "complete"}
-    table = by_seed(runs, TUNE)
-    means = {number: fmean(values.values()) for number, values in table.items() if number not in broken}
-    ranked = [t for t in trials if t.number in means and t.recipe.mapping.pairs]
-    return sorted(ranked, key=lambda t: (-sign * means[t.number], t.number))[:n]
+    values: dict[int, list[float]] = {}
+    broken = {run.trial for run in runs if (run.rung, run.seed) in keys and run.state != "complete"}
+    for run in runs:
+        if (run.rung, run.seed) in keys and run.value is not None:
+            values.setdefault(run.trial, []).append(run.value)
+    ranked = [t for t in trials if t.number in values and t.number not in broken]
+    return sorted(ranked, key=lambda t: (-sign * fmean(values[t.number]), t.number))[:n]
 
 
 def distinct(trials: Sequence[Trial]) -> list[Trial]:

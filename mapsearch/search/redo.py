@@ -8,14 +8,14 @@ from mapsearch.core.trials import Proposer, Trial
 PROPOSALS: tuple[Proposer, ...] = ("curve", "free")
 
 
-def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run], finalists: Sequence[int]) -> list[RunKey]:
+def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run]) -> list[RunKey]:
     """The runs that a study which failed tries again: all of a stage in which none came through.
 
     Of a stage that was cut short, so that runs of it wait, the crashed ones are tried again.
     """
     stages: dict[str, list[Run]] = {}
     for run in runs:
-        stages.setdefault(_stage_of(run, trials[run.trial], finalists), []).append(run)
+        stages.setdefault(_stage_of(run, trials[run.trial]), []).append(run)
     redo: list[RunKey] = []
     for own in stages.values():
         states = {run.state for run in own}
@@ -38,8 +38,8 @@ def _deciding_stage(trial: Trial) -> Stage:
     return deciding.get(trial.proposer, "search")
 
 
-def _stage_of(run: Run, trial: Trial, finalists: Sequence[int]) -> str:
-    """The runs that stand or fall together: controls and proposals apart, and the finalists but the nominee apart."""
+def _stage_of(run: Run, trial: Trial) -> str:
+    """The runs that stand or fall together: those of controls and of proposals apart."""
     if run.stage in ("search", "noise"):
         return "proposals" if trial.proposer in PROPOSALS else "controls"
-    return "other finalists" if run.stage == "confirm" and run.trial in finalists[1:] else run.stage
+    return run.stage

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from mapsearch.core.budget import PRESETS
 from mapsearch.core.errors import DatabaseFailed, MapsearchError, StoreError
 from mapsearch.core.facts import StudyFacts
 from mapsearch.core.recipe import Recipe
@@ -93,9 +94,15 @@ def overview_of(row: Row, *, held: bool, cost: StudyCost) -> StudyOverview:
         verdict = Verdict.from_json(row["verdict"]) if row["verdict"] else None
         teacher = dict(row["teacher"] or {})
     return StudyOverview(
-        name, _state(row, held=held), metric, direction, n_steps, **counts,
+        name, _state(row, held=held), metric, direction, n_steps, _budget(_setting(spec, "budget")), **counts,
         teacher=teacher, verdict=verdict, cost=cost, trials=(),
     )  # fmt: skip
+
+
+def _budget(stored: Any) -> int | None:
+    """Full runs of a stored budget; None where an earlier version of mapsearch stored none."""
+    known: Mapping[str, int] = {str(name): n for name, n in PRESETS.items()}
+    return known.get(stored) if isinstance(stored, str) else stored
 
 
 def _setting(spec: Any, path: str) -> Any:

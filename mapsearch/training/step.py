@@ -80,7 +80,7 @@ def record_values(training: StudentTraining, rows: Sequence[Sequence[float]], st
 
 def _update(train: TrainSpec, training: StudentTraining, step: int) -> Tensor:
     """Step the optimizer at this step's learning rate; the gradient's norm before it was clipped."""
-    factor = lr_factor(train, step, training.plan.n_steps)
+    factor = training.plan.recipe.lr_factor * lr_factor(train, step, training.plan.n_steps)
     for group in training.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
     norm = clip_grad_norm_(training.parameters, train.max_grad_norm)

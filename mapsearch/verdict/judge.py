@@ -1,132 +1,162 @@
 """STEP: confirmed runs -> Verdict."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, median, stdev
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
 
-import numpy as np
-
-from mapsearch.core.runs import Run
 from mapsearch.core.trials import Trial
-from mapsearch.core.verdict import Against, Noise, Outcome, Verdict
-from mapsearch.verdict.statistics import ALPHA, adjusted_p_values, bca_interval
-from mapsearch.verdict.warnings import failed_nominee, not_judged
-from mapsearch.verdict.wording import recommendation, verdict_sentence
+from mapsearch.core.verdict import Against, Decision, Noise, Question, Verdict
+from mapsearch.verdict.learning import nothing_learned
+from mapsearch.verdict.looks import seeds_to_settle
+from mapsearch.verdict.questions import NONE, OUTPUTS, OUTPUTS_NONE, UNIFORM, Answers, Pairing, Values, answer
+from mapsearch.verdict.spread import odd_seed
+from mapsearch.verdict.wording import verdict_sentence
 
-LEAST_SEEDS = 6
-"""Two-sided sign flips of five seeds cannot come below 2 / 2^5 = 0.0625, those of six reach 0.031."""
 
-Values = Mapping[int, float]
-"""The metric of one trial by seed, in the good direction: larger is better."""
+@dataclass(frozen=True)
+class Case:
+    """What a verdict is about.
+
+    Attributes:
+        study: its name.
+        trials: those that questions are about, by name: `nominee`, `none`, `outputs`, `uniform`, as far as there are.
+        context: the trials of the other controls, by name, and of `uniform`, whose question may not be asked.
+        unasked: why a question is not asked, by the name of its control.
+        margin: differences up to this do not matter; `margin_reason` says where it comes from.
+        floor: the metric of the untrained student or a constant guess, the better, in the good direction.
+        n_max: the largest number of fresh seeds.
+    """
+
+    study: str
+    trials: Mapping[str, Trial]
+    margin: float
+    margin_reason: str
+    n_max: int
+    context: Mapping[str, Trial] = field(default_factory=dict)
+    unasked: Mapping[str, str] = field(default_factory=dict)
+    floor: float | None = None
+    noise: Noise | None = None
 
 
 def judge(
-    trials: Sequence[Trial],
-    runs: Sequence[Run],
-    nominee: int | None,
-    controls: Mapping[str, int],
-    direction: str,
-    noise: Noise | None,
-    margin: float | None,
-    warnings: Sequence[str] = (),
+    case: Case, values: Mapping[int, Values], seeds: Sequence[int], resolution: float, warnings: Sequence[str] = ()
 ) -> Verdict:
-    """The verdict of the nominee against every control.
+    """The verdict of what was confirmed so far.
 
     Args:
-        runs: those of the confirm stage; only complete ones count, paired by seed.
-        nominee: the trial picked before any of these runs was seen; None if the search found none.
-        controls: trial number by control name.
-        margin: differences up to this are a tie; None takes one seed's standard deviation.
-        warnings: what else to heed; the verdict's own are added.
+        values: the metric by trial and seed, larger is better, from `confirmed_values`.
+        seeds: the fresh seeds in their order.
+        resolution: the smallest gap between two values of the metric.
+        warnings: what else to heed.
     """
-    by_number = {trial.number: trial for trial in trials}
-    values = _confirmed_values(runs, direction)
-    rivals = {name: number for name, number in controls.items() if number != nominee}
-    if nominee is not None and nominee in _failed(runs):
-        warnings, nominee = (*warnings, failed_nominee(nominee)), None
-    own = values.get(nominee, {}) if nominee is not None else {}
-    band = margin if margin is not None else _seed_sd(values.values())
-    rival_values = {name: values.get(number, {}) for name, number in rivals.items()}
-    against = judge_controls(own, rival_values, rivals, band, margin or 0.0)
-    warnings = (*warnings, *not_judged(rivals, against))
-    if nominee is None or not against:
-        recommended = _cheapest(by_number, values, band)
-        sentence = f"INCONCLUSIVE: no mapping could be confirmed; {recommendation(by_number, recommended)}"
-        return Verdict(sentence, None, recommended, noise, (), warnings)
-    beaten = {row.trial for row in against if row.outcome == "BEATS"}
-    recommended = _cheapest(by_number, {n: row for n, row in values.items() if n not in beaten}, band)
-    sentence = f"{verdict_sentence(by_number[nominee], against)}; {recommendation(by_number, recommended)}"
-    return Verdict(sentence, nominee, recommended, noise, against, warnings)
+    named = {name: values.get(trial.number, {}) for name, trial in case.trials.items()}
+    answers = answer(named, seeds, case.margin, resolution, case.n_max)
+    questions = _questions(case, answers, named, seeds)
+    decision, chosen = _decide(case.trials, answers)
+    if case.floor is not None and nothing_learned(named, case.floor):
+        decision, chosen = "nothing_learned", ""
+    recommended = case.trials[chosen].number if chosen else None
+    answered = _answered(questions)
+    against = (*answered, *_context(case, named.get("nominee", {}), values, answered))
+    nominee = case.trials["nominee"].number if "nominee" in case.trials else None
+    sentence = verdict_sentence(case.study, case.trials, decision, chosen, questions, case.margin)
+    return Verdict(
+        sentence, nominee, recommended, case.noise, against, (*warnings, *_odd_seeds(questions)), decision,
+        case.margin, case.margin_reason, questions,
+    )  # fmt: skip
 
 
-def judge_controls(
-    nominee: Values, controls: Mapping[str, Values], trials: Mapping[str, int], band: float, margin: float = 0.0
-) -> tuple[Against, ...]:
-    """The nominee against each control on the seeds both have finished.
+def _decide(trials: Mapping[str, Trial], answers: Answers) -> tuple[Decision, str]:
+    """What to use, and which of the trials it is; a tie goes to the cheaper of the two."""
+    against_none, against_outputs = answers.outcome(NONE), answers.outcome(OUTPUTS)
+    if "nominee" not in trials or against_none in ("TIES", "WORSE"):
+        return _without_features(trials, answers)
+    if against_outputs in ("TIES", "WORSE"):
+        return "use_outputs", "outputs"
+    won = {name: outcome == "BEATS" for name, outcome in (("none", against_none), ("outputs", against_outputs))}
+    if not all(won[name] for name in ("none", "outputs") if name in trials):
+        return "undecided", ""
+    return "use_features", "uniform" if answers.outcome(UNIFORM) in ("TIES", "WORSE") else "nominee"
 
-    BEATS and WORSE need an adjusted p below 0.05, an interval on one side of zero that reaches beyond
-    the `margin`, and six seeds; TIES six seeds and an interval inside `[-band, band]`; all else is INCONCLUSIVE.
 
-    Args:
-        trials: trial number by control name.
-        margin: what the user calls too small to matter, 0 if nothing was said.
-    """
-    seeds = {name: sorted(nominee.keys() & values.keys()) for name, values in controls.items()}
-    differences = {
-        name: np.array([nominee[seed] - controls[name][seed] for seed in seeds[name]])
-        for name in controls
-        if len(seeds[name]) >= 2
-    }
-    p_values = adjusted_p_values(differences, seeds)
+def _without_features(trials: Mapping[str, Trial], answers: Answers) -> tuple[Decision, str]:
+    if not {"none", "outputs"} <= set(trials):
+        alone: dict[str, tuple[Decision, str]] = {"outputs": ("use_outputs", "outputs"), "none": ("use_none", "none")}
+        return next((alone[name] for name in ("outputs", "none") if name in trials), ("undecided", ""))
+    outcome = answers.outcome(OUTPUTS_NONE)
+    if outcome == "BEATS":
+        return "use_outputs", "outputs"
+    return ("use_none", "none") if outcome in ("TIES", "WORSE") else ("undecided", "")
+
+
+def _questions(
+    case: Case, answers: Answers, values: Mapping[str, Values], seeds: Sequence[int]
+) -> tuple[Question, ...]:
+    pairings = [NONE, OUTPUTS, UNIFORM, *([OUTPUTS_NONE] if OUTPUTS_NONE in answers.looks else [])]
+    return tuple(_question(case, pairing, answers, values, seeds) for pairing in pairings)
+
+
+def _question(
+    case: Case, pairing: Pairing, answers: Answers, values: Mapping[str, Values], seeds: Sequence[int]
+) -> Question:
+    subject, control = pairing
+    trial = case.trials[control].number if control in case.trials else None
+    look = answers.looks.get(pairing)
+    if look is None:
+        return Question(control, subject, trial, asked=False, why_not=_why_not(case, pairing, answers))
+    differences = {seed: values[subject][seed] - values[control][seed] for seed in seeds[: look.n_seeds]}
+    is_open = look.outcome == "INCONCLUSIVE"
+    return Question(
+        control, subject, trial, outcome=look.outcome, difference=_tidy(look.mean), low=_tidy(look.low),
+        high=_tidy(look.high), p_value=look.p_value, n_seeds=look.n_seeds,
+        seeds_to_settle=seeds_to_settle(look, case.margin, case.n_max) if is_open else None,
+        worst=_tidy(min(differences.values())), odd_seed=odd_seed(differences),
+    )  # fmt: skip
+
+
+def _why_not(case: Case, pairing: Pairing, answers: Answers) -> str:
+    subject, control = pairing
+    if reason := case.unasked.get(control) or case.unasked.get(subject):
+        return reason
+    if answers.outcome(NONE) in ("TIES", "WORSE"):
+        return "features did not beat `none`"
+    if pairing == UNIFORM and answers.outcome(OUTPUTS) != "BEATS":
+        return "features must beat `none` and `outputs` first"
+    return "its runs are not done"
+
+
+def _answered(questions: Sequence[Question]) -> list[Against]:
+    """The nominee's questions as rows."""
+    return [
+        Against(q.control, q.trial, q.outcome, q.difference, q.low, q.high, q.p_value, q.n_seeds)
+        for q in questions
+        if q.subject == "nominee" and q.trial is not None and q.difference is not None
+    ]
+
+
+def _context(case: Case, nominee: Values, values: Mapping[int, Values], answered: Sequence[Against]) -> list[Against]:
+    """Mean differences to the controls that no question was asked about."""
     rows = []
-    for name, d in differences.items():
-        low, high = bca_interval(d)
-        outcome = _outcome(low, high, p_values[name], len(d), band, margin)
-        gain, low, high = map(_without_rounding_dust, (float(d.mean()), low, high))
-        rows.append(Against(name, trials[name], outcome, gain, low, high, p_values[name], len(d)))
-    return tuple(rows)
+    for control, trial in case.context.items():
+        if any(row.control == control for row in answered):
+            continue
+        other = values.get(trial.number, {})
+        differences = [nominee[seed] - other[seed] for seed in nominee.keys() & other.keys()]
+        if differences:
+            mean = _tidy(fmean(differences))
+            rows.append(Against(control, trial.number, None, mean, None, None, None, len(differences)))
+    return rows
 
 
-def _confirmed_values(runs: Sequence[Run], direction: str) -> dict[int, dict[int, float]]:
-    """Metric by trial and seed of the confirm stage, larger is better; trials that failed on a seed are left out."""
-    sign, failed = 1.0 if direction == "maximize" else -1.0, _failed(runs)
-    values: dict[int, dict[int, float]] = {}
-    for run in runs:
-        if run.stage == "confirm" and run.trial not in failed and run.value is not None:
-            values.setdefault(run.trial, {})[run.seed] = sign * run.value
-    return values
+def _odd_seeds(questions: Sequence[Question]) -> list[str]:
+    return [
+        f"seed {q.odd_seed} stands far apart: {q.subject} against `{q.control}` is {q.worst:+.3g} at worst; "
+        "means of few seeds hang on it"
+        for q in questions
+        if q.odd_seed is not None
+    ]
 
 
-def _failed(runs: Sequence[Run]) -> set[int]:
-    """Trials with a run of the confirm stage that did not complete."""
-    return {run.trial for run in runs if run.stage == "confirm" and run.state != "complete"}
-
-
-def _outcome(low: float, high: float, p_value: float, n_seeds: int, band: float, margin: float) -> Outcome:
-    matters = (low > 0 or high < 0) and not (-margin <= low and high <= margin)
-    if p_value < ALPHA and n_seeds >= LEAST_SEEDS and matters:
-        return "BEATS" if low > 0 else "WORSE"
-    return "TIES" if n_seeds >= LEAST_SEEDS and -band <= low and high <= band else "INCONCLUSIVE"
-
-
-def _without_rounding_dust(value: float) -> float:
-    """So that equal runs differ by 0 and not by 1e-17."""
+def _tidy(value: float) -> float:
+    """Without rounding dust, so that equal runs differ by 0 and not by 1e-17."""
     return round(value, 12) + 0.0
-
-
-def _seed_sd(values: Iterable[Values]) -> float:
-    """One seed's standard deviation: the median over trials, so that one unsteady recipe does not widen every tie."""
-    deviations = [stdev(row.values()) for row in values if len(row) >= 2]
-    return median(deviations) if deviations else 0.0
-
-
-def _cheapest(trials: Mapping[int, Trial], values: Mapping[int, Values], band: float) -> int | None:
-    """The cheapest of these trials whose mean lies within the tie band of their best mean.
-
-    Cost: fewer pairs first, then no teacher outputs, then the better mean.
-    """
-    if not values:
-        return None
-    means = {number: fmean(row.values()) for number, row in values.items()}
-    best = max(means.values())
-    tied = [number for number, mean in means.items() if mean >= best - band]
-    return min(tied, key=lambda n: (len(trials[n].recipe.mapping.pairs), trials[n].recipe.uses_outputs, -means[n]))

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import stats
 
 from mapsearch.core.verdict import Noise
-from mapsearch.verdict.statistics import ALPHA
+
+ALPHA = 0.05
 
 
 def estimate_noise(values: Mapping[int, Mapping[int, float]]) -> Noise | None:
@@ -39,4 +40,14 @@ def estimate_noise(values: Mapping[int, Mapping[int, float]]) -> Noise | None:
     )
     p = float(stats.f.sf(between / residual, m - 1, (m - 1) * (n - 1))) if residual > 0 else float(between == 0)
     mapping_sd = math.sqrt(max(0.0, between - residual) / n)
-    return Noise(float(np.sqrt(table.var(1, ddof=1).mean())), mapping_sd, p > ALPHA)
+    seed_sd = float(np.sqrt(table.var(1, ddof=1).mean()))
+    return Noise(seed_sd, mapping_sd, p > ALPHA, _upper_limit(between, residual, m, n))
+
+
+def _upper_limit(between: float, residual: float, m: int, n: int) -> float:
+    """One-sided upper 95 % limit of the standard deviation between `m` mappings (Williams 1962)."""
+    between = max(between, residual)  # less spread than none is no evidence for less than none
+    if between == 0:
+        return 0.0
+    lowest = float(stats.f.ppf(ALPHA, m - 1, (m - 1) * (n - 1))) * residual / between
+    return math.sqrt(max(0.0, (m - 1) * between * (1 - lowest)) / (n * float(stats.chi2.ppf(ALPHA, m - 1))))

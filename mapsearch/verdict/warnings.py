@@ -1,12 +1,11 @@
 """Warnings to read with a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import fsum
 from statistics import median
 
 from mapsearch.core.runs import Run
 from mapsearch.core.trials import Trial
-from mapsearch.core.verdict import Against
 
 LEAST_GRADIENT_SHARE = 0.05
 """Below this share of the gradient, features hardly steer a student."""
@@ -34,17 +33,3 @@ def idle_features(nominee: int, runs: Sequence[Run]) -> list[str]:
     way_out = "`space.share_of: gradient` makes shares mean what they say"
     sent = f"the nominee's features send {median(shares):.1%} of the gradient at the start"
     return [f"{sent}: they were hardly tried; {way_out}"]
-
-
-def not_judged(controls: Mapping[str, int], against: Sequence[Against]) -> list[str]:
-    """A warning that names the controls for which there were too few paired seeds."""
-    missing = sorted(controls.keys() - {row.control for row in against})
-    if not missing:
-        return []
-    names = ", ".join(f"`{name}`" for name in missing)
-    return [f"not judged against {names}: fewer than two finished seeds in common with the nominee"]
-
-
-def failed_nominee(nominee: int) -> str:
-    """The warning that the nominee cannot be judged: the seeds that went well would flatter it."""
-    return f"the nominee (trial {nominee}) failed on some of the fresh seeds; `mapsearch show` lists its runs"

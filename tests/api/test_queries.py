@@ -26,6 +26,6 @@ def test_an_export_loads_its_trial_and_its_runs_only(finished):
     study, trials, runs = queries.read("tiny", finished[1])
     own = [run for run in runs if run.trial == 1]
     assert queries.read_for_export("tiny", finished[1], 1) == (study, [trials[1]], own)
-    recommended = study.facts.verdict.recommended
-    assert queries.read_for_export("tiny", finished[1], None)[1] == [trials[recommended]]
+    exported = study.facts.verdict.exported
+    assert queries.read_for_export("tiny", finished[1], None)[1] == [trials[exported]]
     assert queries.read_for_export("tiny", finished[1], 999)[1:] == ([], [])

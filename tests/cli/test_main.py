@@ -59,7 +59,18 @@ def test_help_ends_with_an_example(do, command):
 
 def test_all_commands_are_there(do):
     assert [command.name for command in cli.COMMANDS] == list(cli.cli.commands)
-    assert COMMANDS == ["check", "export", "init", "layers", "run", "schema", "show", "similarity", "studies"]
+    assert COMMANDS == [
+        "check",
+        "confirm",
+        "export",
+        "init",
+        "layers",
+        "run",
+        "schema",
+        "show",
+        "similarity",
+        "studies",
+    ]
     code, out, _ = do()
     assert code == 0
     assert all(name in out for name in COMMANDS)

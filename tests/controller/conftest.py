@@ -19,10 +19,11 @@ from mapsearch.core.study_file import stored_study
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.store.store import Store
 
-LOGITS = Recipe(output_weight=1.0, temperature=2.0)
+PLAIN = {"none": Recipe(), "outputs": Recipe(output_weight=1.0, temperature=2.0)}
 STUDY = {
     "name": "tiny", "task": "task.py:Clusters",
-    "train": {"steps": 12}, "space": {"loss": ["nmse"], "output_weight": [1.0], "temperature": [2.0]},
+    "train": {"steps": 12},
+    "space": {"loss": ["nmse"], "output_weight": [1.0], "temperature": [2.0], "task_weight": [1.0], "lr": [1.0]},
     "search": {"trials": 12, "batch": 4, "noise_seeds": 2}, "confirm": {"finalists": 1, "seeds": 2},
 }  # fmt: skip
 
@@ -59,7 +60,7 @@ def with_controls(open_context) -> Callable[..., StudyContext]:
         context = open_context(**options)
         for _ in stages.tune(context):
             pass
-        for _ in stages.noise(context, LOGITS):
+        for _ in stages.noise(context, PLAIN):
             pass
         return context
 

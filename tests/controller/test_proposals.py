@@ -99,7 +99,7 @@ def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with
     executor.outcome = explode
     with pytest.raises(StudyFailed, match=r"search: .* \d+ diverged: term"):
         run(context)
-    redo = search.runs_to_redo(context.trials, context.runs, ())
+    redo = search.runs_to_redo(context.trials, context.runs)
     numbers = {t.number for t in proposals(context) if t.recipe.mapping.pairs}
     assert {key[0] for key in redo} == numbers
     assert reopen_failed_runs(context.study) == len(redo)

@@ -14,7 +14,9 @@ def spec(**keys):
         {},
         {"execution": {"devices": ["cuda:0", "cuda:1"], "workers": 9, "threads": 2, "cohort": 1, "cache_bytes": 0}},
         {"search": {"trials": 41}},
-        {"confirm": {"seeds": 16, "finalists": 4}},
+        {"confirm": {"seeds": 16, "finalists": 4, "context_seeds": 3}},
+        {"budget": 61},
+        {"budget": "thorough"},
     ],
 )
 def test_a_study_may_move_and_grow(changes):
@@ -25,9 +27,14 @@ def test_a_study_may_move_and_grow(changes):
     ("changes", "problem"),
     [
         ({"search": {"trials": 39}}, "`search.trials`: 40 -> 39, but it may only grow"),
-        ({"confirm": {"seeds": 5}}, "`confirm.seeds`: 6 -> 5, but it may only grow"),
+        ({"confirm": {"seeds": 13}}, "`confirm.seeds`: 14 -> 13, but it may only grow"),
+        (
+            {"budget": "quick", "search": {"trials": 40}, "confirm": {"finalists": 3}},
+            '`budget`: "standard" -> "quick", but it may only grow',
+        ),
+        ({"budget": 59, "search": {"trials": 40}}, '`budget`: "standard" -> 59, but it may only grow'),
         ({"confirm": {"finalists": 2}}, "`confirm.finalists`: 3 -> 2, but it may only grow"),
-        ({"confirm": {"margin": 0.5}}, "`confirm.margin`: null -> 0.5"),
+        ({"margin": 0.5}, "`margin`: null -> 0.5"),
         ({"search": {"seeds": 2}}, "`search.seeds`: 1 -> 2"),
         ({"train": {"precision": "bfloat16"}}, '`train.precision`: "auto" -> "bfloat16"'),
         ({"options": {"deep": True}}, "`options.deep`: unset -> true"),

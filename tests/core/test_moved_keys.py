@@ -10,10 +10,10 @@ from mapsearch.core.study_file import load_study, stored_study, with_defaults
 BASE = "name: s\ntask: t.py:T\n"
 OLD = (
     "train: {lr: 0.1, device: 'cuda:1', threads: 2, cohort: 4, cache_bytes: 0}\n"
-    "search: {trials: 3, workers: 2}\nspace: {logit_weight: [2]}\n"
+    "search: {trials: 3, workers: 2}\nspace: {logit_weight: [2]}\nconfirm: {margin: 0.5}\n"
 )
 NEW = (
-    "train: {lr: 0.1}\nsearch: {trials: 3}\nspace: {output_weight: [2]}\n"
+    "margin: 0.5\ntrain: {lr: 0.1}\nsearch: {trials: 3}\nspace: {output_weight: [2]}\n"
     "execution: {devices: ['cuda:1'], threads: 2, cohort: 4, cache_bytes: 0, workers: 2}\n"
 )
 

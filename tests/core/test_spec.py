@@ -14,13 +14,14 @@ task: task.py:Digits
 options: {}
 metric: accuracy
 direction: maximize
+budget: standard
 seed: 0
 train: {steps: 300, batch_size: 64, optimizer: adamw, lr: 2.0e-3}
 layers: {teacher: auto, student: auto}
 similarity: {measure: cka, samples: 2048}
 space: {}
 search: {trials: 40, seeds: 1, sampler: tpe, rungs: [0.15, 0.4, 1.0]}
-confirm: {finalists: 3, seeds: 6}
+confirm: {finalists: 3, seeds: 14, context_seeds: 2}
 execution: {devices: auto, workers: auto, threads: 1, cohort: 8}
 """
 
@@ -31,6 +32,25 @@ def parse(text):
 
 def test_every_default_is_the_documented_one():
     assert parse(SMALLEST) == parse(DOCUMENTED)
+
+
+@pytest.mark.parametrize(("budget", "trials"), [("quick", 17), (60, 40), ("thorough", 100), (1, 8)])
+def test_the_budget_decides_the_trials_that_are_not_stated(budget, trials):
+    assert parse(f"{SMALLEST}budget: {budget}").search.trials == trials
+    assert parse(f"{SMALLEST}budget: {budget}\nsearch: {{trials: 3}}").search.trials == 3
+
+
+def test_small_and_large_budgets_decide_more_keys_where_they_are_not_stated():
+    quick, thorough = (parse(f"{SMALLEST}budget: {budget}") for budget in ("quick", "thorough"))
+    assert quick.confirm.finalists == 1
+    assert (thorough.confirm.seeds, thorough.confirm.context_seeds) == (23, 3)
+    assert parse(f"{SMALLEST}budget: quick\nconfirm: {{finalists: 2}}").confirm.finalists == 2
+
+
+@pytest.mark.parametrize("budget", ["quik", "0", "1.5", "-3", "[1]"])
+def test_a_budget_is_a_preset_or_a_number_of_full_runs(budget):
+    with pytest.raises(SpecError, match=r"`budget`: must be quick, standard, thorough or a whole number"):
+        parse(f"{SMALLEST}budget: {budget}")
 
 
 def test_json_gives_the_same_study_back():

@@ -48,7 +48,7 @@ search: {rungs: [0.5, 0.4, 1.0]}
     [
         ("trian: {}", "unknown key `trian`; did you mean `train`?"),
         ("train: {optimiser: sgd}", "unknown key `train.optimiser`; did you mean `optimizer`?"),
-        ("confirm: {zzz: 1}", "unknown key `confirm.zzz`; known here: finalists, seeds, margin"),
+        ("confirm: {zzz: 1}", "unknown key `confirm.zzz`; known here: finalists, seeds, context_seeds"),
         ("train: {optimizer: adam}", "but got 'adam'; did you mean `adamw`?"),
         ("space: {loss: [cosin]}", "but got 'cosin'; did you mean `cosine`?"),
         ("folder: /tmp", "`folder` is not a key of a study file"),

@@ -5,7 +5,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.proposers.assignment import best_assignment
-from mapsearch.proposers.controls import article, mapping_controls, plain_controls
+from mapsearch.proposers.controls import article, mapping_controls
 
 NAMES = {"uniform", "last", "first", "reverse", "random", "all", "similarity", "placebo"}
 GRIDS = [(4, 12), (4, 4), (5, 3), (1, 12), (1, 1), (3, 1), (6, 7)]
@@ -84,14 +84,6 @@ def test_the_assignment_maximises_the_sum_not_each_row():
     everything = [[True, True], [True, True]]
     pairs = best_assignment(values, everything, ("a", "b"), ("x", "y")).pairs
     assert [pair[:2] for pair in pairs] == [("a", "y"), ("b", "x")]
-
-
-def test_plain_controls_are_the_tuned_outputs_with_and_without_them():
-    outputs = Recipe(output_weight=3.0, temperature=2.0)
-    assert plain_controls(outputs) == {"none": Recipe(), "outputs": outputs}
-    assert plain_controls(Recipe()) == {"none": Recipe()}
-    alone = Recipe(task_weight=0.0, output_loss="cosine", output_weight=1.0)
-    assert plain_controls(alone) == {"outputs": alone}
 
 
 def test_the_article_is_eight_to_two():

@@ -20,6 +20,7 @@ POINT = {
     "aggregation": "sum",
     "balance": "frozen",
     "anneal": 1.0,
+    "lr": 1.0,
     "teacher_0": 1,
     "teacher_1": 2,
 }
@@ -49,7 +50,7 @@ def test_asked_trials_are_told_once(url):
     here = sampler(url)
     number, params = here.ask("curve", draw=0, trial=17)
     assert set(params) == {
-        "feature_share", "loss", "projector", "aggregation", "balance", "anneal",
+        "feature_share", "loss", "projector", "aggregation", "balance", "anneal", "lr",
         "lo", "rise", "gamma", "width", "similarity_weight", "max_teachers", "slope",
     }  # fmt: skip
     here.tell(number, 0.7)

@@ -10,7 +10,7 @@ from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.summaries import TrialSummary
-from mapsearch.core.verdict import Against, Noise, Verdict
+from mapsearch.core.verdict import Against, Noise, Question, Verdict
 from mapsearch.report import study as report
 
 MAPPING = LayerMapping((Pair("s.0", "t.1", 1.0),))
@@ -53,10 +53,25 @@ def test_the_sentence_on_noise(noise, when_flat, said):
 
 
 def test_the_verdict_as_a_table(shown):
+    questions = (
+        Question("outputs", "nominee", 7, True, "", "TIES", 0.01, -0.02, 0.04, 0.5, 6),
+        Question("uniform", "nominee", 8, asked=False, why_not="features must beat `none` and `outputs` first"),
+        Question("none", "outputs", 9, True, "", "BEATS", 0.2, 0.1, 0.3, 0.01, 4),
+    )
+    rows = (Against("last", 10, None, 0.03, None, None, None, 2),)
+    text = shown(report.verdict_table(Verdict("so", 3, 7, None, rows, margin=0.05, questions=questions), "accuracy"))
+    assert "gain of the nominee (trial 3), accuracy, + is better, margin 0.05" in text
+    for cell in ("against outputs", "TIES", "+0.0100", "-0.0200 .. +0.0400", "6", "7", "`outputs` against none"):
+        assert cell in text
+    assert "not asked: features must beat" in text
+    assert "context" in text
+
+
+def test_the_verdict_of_an_earlier_version_as_a_table(shown):
     row = Against("uniform", 7, "TIES", 0.01, -0.02, 0.04, 0.5, 6)
     text = shown(report.verdict_table(Verdict("so", 3, 7, None, (row,)), "accuracy"))
-    assert "gain of the nominee (trial 3), accuracy, + is better" in text
-    for cell in ("uniform", "TIES", "+0.0100", "-0.0200 .. +0.0400", "0.500", "6", "7"):
+    assert "+ is better" in text
+    for cell in ("against uniform", "TIES", "+0.0100", "-0.0200 .. +0.0400"):
         assert cell in text
 
 

@@ -19,7 +19,7 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert set(data) == {
         "name", "state", "metric", "direction", "n_trials", "n_runs", "n_complete", "n_expected", "teacher",
-        "verdict", "trials", "cost",
+        "verdict", "trials", "cost", "margin", "budget",
     }  # fmt: skip
     assert (data["name"], data["state"], data["metric"], data["direction"]) == (
         "tiny",
@@ -30,13 +30,17 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     verdict = data["verdict"]
     assert {"sentence", "recommended", "noise", "against"} <= set(verdict)
     assert set(verdict["noise"]) >= {"seed_sd", "mapping_sd", "flat"}
-    for row in verdict["against"]:
+    assert verdict["decision"] in ("use_features", "use_outputs", "use_none", "undecided", "nothing_learned")
+    assert data["margin"] == verdict["margin"] > 0
+    assert data["budget"] == {"planned": 60, "spent": data["cost"]["full_run_equivalents"]}
+    assert [q["control"] for q in verdict["questions"]][:3] == ["none", "outputs", "uniform"]
+    for row in (*verdict["against"], *(q for q in verdict["questions"] if q["asked"])):
         assert set(row) >= {"control", "outcome", "difference", "low", "high", "p_value", "n_seeds"}
-        assert row["outcome"] in ("BEATS", "TIES", "WORSE", "INCONCLUSIVE")
-        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["outcome"] in ("BEATS", "TIES", "WORSE", "INCONCLUSIVE", None)
+        assert row["outcome"] is None or row["low"] <= row["difference"] <= row["high"]
     numbers = [t["number"] for t in data["trials"]]
     assert numbers == list(range(data["n_trials"]))
-    assert verdict["recommended"] in numbers
+    assert verdict["recommended"] in (*numbers, None)
     for row in data["trials"]:
         assert set(row) >= {"number", "proposer", "state", "value", "recipe", "confirmed", "overhead"}
         assert set(row["recipe"]) >= {
@@ -45,7 +49,8 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
         assert all(set(pair) == {"student", "teacher", "weight"} for pair in row["recipe"]["pairs"])
     confirmed = {row["number"]: row["confirmed"] for row in data["trials"]}
     for row in verdict["against"]:
-        gains = [one - other for one, other in zip(confirmed[verdict["nominee"]], confirmed[row["trial"]], strict=True)]
+        pairs = zip(confirmed[verdict["nominee"]][: row["n_seeds"]], confirmed[row["trial"]], strict=True)
+        gains = [one - other for one, other in pairs]
         assert sum(gains) / row["n_seeds"] == pytest.approx(row["difference"], abs=1e-9)
     assert set(data["cost"]) == {"device_seconds", "full_run_equivalents"}
     assert data["cost"]["device_seconds"] > 0

@@ -1,89 +1,17 @@
 from dataclasses import replace
-from itertools import product
 
-import pytest
-from search_samples import LOGITS, SIMILARITY, SPACE, SPEC, mapped
+from search_samples import PLAIN, SIMILARITY, SPACE, SPEC, mapped
 
 from mapsearch import search
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
-from mapsearch.core.outputs import CLASS_SCORES, Outputs
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
 
 
-def test_tune_tries_every_fitting_output_loss_at_every_weight_and_temperature():
-    trials = search.tune_trials(SPEC, CLASS_SCORES)
-    assert trials[0].recipe == Recipe()
-    assert [t.number for t in trials] == list(range(len(trials)))
-    tried = [(t.recipe.output_loss, t.recipe.output_weight, t.recipe.temperature) for t in trials[1:]]
-    assert len(tried) == len(set(tried))
-    assert set(tried) == set(product(("kl", "dkd"), (0.3, 1.0, 3.0), (2.0, 4.0)))
-
-
-@pytest.mark.parametrize(
-    ("outputs", "losses"),
-    [
-        (Outputs("labels"), {"binary_kl"}),
-        (Outputs("values"), {"mse", "huber"}),
-        (Outputs("embedding"), {"cosine", "relational"}),
-        (Outputs("embedding", same_width=False), {"relational"}),
-        (Outputs("none"), set()),
-    ],
-)
-def test_outputs_of_every_kind_are_tuned_by_the_losses_that_fit(outputs, losses):
-    trials = search.tune_trials(SPEC, outputs)
-    assert {t.recipe.output_loss for t in trials if t.recipe.uses_outputs} == losses
-    assert len(trials) == len({t.recipe for t in trials})
-
-
-def test_the_study_names_its_output_losses():
-    spec = SPEC.model_copy(update={"space": SpaceSpec(output_loss=("standardised_kl",))})
-    assert {t.recipe.output_loss for t in search.tune_trials(spec, CLASS_SCORES)[1:]} == {"standardised_kl"}
-
-
-def test_without_a_task_loss_the_teacher_is_the_task():
-    outputs = Outputs("embedding", has_loss=False)
-    trials = search.tune_trials(SPEC, outputs)
-    assert trials
-    assert not any(t.recipe.uses_task for t in trials)
-    base = search.tuned_outputs(trials, "maximize", outputs)
-    controls = search.control_trials(SPEC, SPACE, SIMILARITY, base, first=0)
-    assert not any(t.recipe.uses_task for t in controls)
-    assert "none" not in {t.control for t in controls}
-    assert "outputs" in {t.control for t in controls}
-
-
-def test_features_alone_have_no_control_for_outputs():
-    base = search.tuned_outputs([], "maximize", Outputs("none"))
-    controls = {t.control: t.recipe for t in search.control_trials(SPEC, SPACE, SIMILARITY, base, first=0)}
-    assert "outputs" not in controls
-    assert controls["none"] == Recipe()
-
-
-@pytest.mark.parametrize(("direction", "weight"), [("maximize", 3.0), ("minimize", 0.3)])
-def test_the_best_output_loss_is_frozen(direction, weight):
-    trials = [
-        Trial(0, "tune", Recipe(), state="complete", value=-9.0 if direction == "minimize" else 9.0),
-        Trial(1, "tune", Recipe(output_weight=0.3), state="complete", value=0.1),
-        Trial(2, "tune", Recipe(output_weight=1.0), state="infeasible"),
-        Trial(3, "tune", Recipe(output_loss="dkd", output_weight=3.0), state="complete", value=0.2),
-        Trial(4, "tune", Recipe(output_loss="dkd", output_weight=5.0), state="crashed"),
-    ]
-    assert search.tuned_outputs(trials, direction, CLASS_SCORES).output_weight == weight
-    frozen = Trial(5, "control", Recipe(output_weight=1.5), control="outputs")
-    assert search.tuned_outputs([*trials, frozen], direction, CLASS_SCORES) == frozen.recipe
-
-
-def test_where_no_outputs_could_be_matched_the_first_tried_are_taken():
-    tried = search.tune_trials(SPEC, CLASS_SCORES)
-    assert search.tuned_outputs(tried, "maximize", CLASS_SCORES).output_weight == 0.3
-
-
 def test_controls_carry_the_tuned_outputs_and_the_studys_settings():
-    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=7)
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, PLAIN, first=7)
     by_name = {t.control: t.recipe for t in trials}
     assert [t.number for t in trials] == list(range(7, 7 + len(trials)))
     assert set(by_name) == {
@@ -102,7 +30,7 @@ def test_control_shares_stay_in_the_sampled_range():
     spec = StudySpec(
         name="x", task="x.py:X", space={"feature_share": (0.6, 0.7), "anneal": (0.5,), "loss": ("cosine",)}
     )
-    trials = search.control_trials(spec, SPACE, SIMILARITY, LOGITS, first=0)
+    trials = search.control_trials(spec, SPACE, SIMILARITY, PLAIN, first=0)
     uniform = next(t.recipe for t in trials if t.control == "uniform")
     assert (uniform.feature_share, uniform.anneal, uniform.loss) == (0.6, 0.5, "cosine")
 
@@ -110,7 +38,7 @@ def test_control_shares_stay_in_the_sampled_range():
 def test_a_control_whose_rows_cannot_be_mixed_is_summed():
     wide = replace(SPACE, teacher=(*SPACE.teacher[:3], Layer("t.3", "B", "vector", (16,), 1)))
     spec = StudySpec(name="x", task="x.py:X", space={"aggregation": ("fuse", "sum"), "balance": ("gate",)})
-    by_name = {t.control: t.recipe for t in search.control_trials(spec, wide, SIMILARITY, LOGITS, first=0)}
+    by_name = {t.control: t.recipe for t in search.control_trials(spec, wide, SIMILARITY, PLAIN, first=0)}
     assert {name for name, recipe in by_name.items() if recipe.aggregation == "fuse"} == {
         "uniform", "last", "first", "reverse", "random", "similarity", "placebo",
     }  # fmt: skip
@@ -120,7 +48,7 @@ def test_a_control_whose_rows_cannot_be_mixed_is_summed():
 
 
 def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
-    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=0)
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, PLAIN, first=0)
     by_name = {t.control: t for t in trials}
     nominee = Recipe(by_name["last"].recipe.mapping, "cosine", feature_share=0.3, anneal=0.5, output_weight=3.0)
     matched = search.matched_trials(nominee, trials, SPACE, first=50)
@@ -138,7 +66,7 @@ def test_matched_controls_differ_from_the_nominee_in_the_mapping_alone():
 
 
 def test_a_new_nominee_gets_matched_trials_of_its_own_and_is_judged_against_those():
-    trials = search.control_trials(SPEC, SPACE, SIMILARITY, LOGITS, first=0)
+    trials = search.control_trials(SPEC, SPACE, SIMILARITY, PLAIN, first=0)
     first, second = (replace(mapped("t.2"), output_weight=3.0, feature_share=share) for share in (0.3, 0.7))
     trials.append(Trial(len(trials), "curve", first))
     trials += search.missing_matched_trials(first, trials, SPACE)

@@ -8,8 +8,11 @@ from mapsearch.core.spec import StudySpec
 def test_confirm_seeds_are_seen_by_no_earlier_stage():
     spec = StudySpec(name="x", task="x.py:X", seed=7, search={"seeds": 9, "noise_seeds": 5})
     early = {*search.tune_seeds(spec), *search.search_seeds(spec), *search.noise_seeds(spec)}
-    assert not early & set(search.confirm_seeds(spec))
-    assert len(search.confirm_seeds(spec)) == 6
+    rounds = [seed for seeds in search.shortlist_seeds(spec) for seed in seeds]
+    assert len(rounds) == len({*rounds}) == 4
+    assert not early & {*rounds}
+    assert not {*early, *rounds} & {*search.confirm_seeds(spec, 100)}
+    assert search.confirm_seeds(spec, 6) == search.confirm_seeds(spec, 100)[:6]
     assert set(search.search_seeds(spec)) <= set(search.noise_seeds(spec))
 
 

@@ -40,23 +40,26 @@ def test_noise_is_measured_on_hand_made_mappings():
     assert search.noise_table(trials, [run(1), run(2), run(3), run(5)]) == {1: {0: 0.5}}
 
 
-@pytest.mark.parametrize(("n", "kept"), [(2, 2), (8, 3), (40, 10)])
-def test_the_shortlist_is_the_best_quarter_with_features(n, kept):
+@pytest.mark.parametrize(("n", "kept"), [(2, 2), (8, 3), (20, 5), (40, 8)])
+def test_the_shortlist_is_the_best_quarter_with_features_and_no_more_than_eight(n, kept):
     trials = [trial(i, i / 100) for i in range(n)] + [trial(90, 0.99, LOGITS), trial(91, None)]
     assert [t.number for t in search.shortlist(trials, "maximize")] == list(range(n - 1, n - 1 - kept, -1))
     assert [t.number for t in search.shortlist(trials, "minimize")] == list(range(kept))
 
 
-def test_finalists_are_ranked_at_the_shortlist_rung():
-    trials = [trial(i, 0.1) for i in range(4)] + [trial(4, 0.1, LOGITS)]
-    runs = [
-        run(i, seed, value, rung=search.TUNE)
-        for i, value in ((0, 0.3), (1, 0.9), (2, 0.6), (4, 1.0))
-        for seed in (0, 1)
-    ]
-    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [1, 2]
-    assert [t.number for t in search.finalists(trials, runs, 9, "minimize")] == [0, 2, 1]
-    assert search.finalists(trials, [], 3, "maximize") == []
+def test_a_round_is_won_by_the_best_mean_over_its_runs():
+    trials = [trial(i, 0.1) for i in range(4)]
+    runs = [run(i, seed, value, rung=search.TUNE) for i, value in ((0, 0.3), (1, 0.9), (2, 0.6)) for seed in (500, 501)]
+    runs += [run(3, 0, 1.0, rung=search.TUNE)]
+    keys = {(search.TUNE, 500), (search.TUNE, 501)}
+    assert [t.number for t in search.best_of_round(trials, runs, keys, 2, "maximize")] == [1, 2]
+    assert [t.number for t in search.best_of_round(trials, runs, keys, 9, "minimize")] == [0, 2, 1]
+    assert search.best_of_round(trials, [], keys, 3, "maximize") == []
+
+
+@pytest.mark.parametrize(("n", "finalists", "left"), [(8, 3, 4), (3, 3, 3), (8, 6, 6), (1, 3, 3)])
+def test_half_of_the_shortlist_runs_again_and_no_fewer_than_the_finalists(n, finalists, left):
+    assert search.n_raced(n, finalists) == left
 
 
 def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
@@ -73,11 +76,12 @@ def test_the_incumbent_is_the_best_recipe_whose_settings_are_sampled():
     assert search.incumbent([], "maximize") is None
 
 
-def test_a_recipe_that_failed_on_one_seed_is_no_finalist():
+def test_a_recipe_that_failed_on_one_seed_is_out():
     trials = [trial(1, 0.1), trial(2, 0.1)]
     runs = [run(1, 0, 0.95, rung=search.TUNE), run(1, 1, rung=search.TUNE, state="diverged")]
     runs += [run(2, seed, 0.9, rung=search.TUNE) for seed in (0, 1)]
-    assert [t.number for t in search.finalists(trials, runs, 2, "maximize")] == [2]
+    keys = {(search.TUNE, 0), (search.TUNE, 1)}
+    assert [t.number for t in search.best_of_round(trials, runs, keys, 2, "maximize")] == [2]
 
 
 def test_of_equal_values_a_proposal_goes_before_a_control_and_equal_recipes_count_once():

@@ -36,8 +36,18 @@ def test_noise_of_equal_values_is_flat_and_of_exact_differences_is_not():
         noise = estimate_noise({m: by_seed(columns) for m in range(7)})
         assert (noise.flat, noise.mapping_sd) == (True, 0.0)  # and rounding does not decide
         assert noise.seed_sd == pytest.approx(stdev(columns))
-    assert estimate_noise({m: by_seed([0.5, 0.5]) for m in range(3)}) == Noise(0.0, 0.0, True)
+    assert estimate_noise({m: by_seed([0.5, 0.5]) for m in range(3)}) == Noise(0.0, 0.0, True, 0.0)
     assert not estimate_noise({m: by_seed([m + 0.1, m + 0.7]) for m in range(3)}).flat
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 0.3])
+def test_the_limit_of_the_spread_covers_it_nineteen_times_in_twenty(spread):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(400):
+        effects = rng.normal(0, spread, 5)
+        values = {m: by_seed(effects[m] + rng.normal(0, 0.1, 3)) for m in range(5)}
+        covered.append(estimate_noise(values).mapping_limit >= spread)
+    assert mean(covered) >= 0.93
 
 
 def test_noise_needs_two_mappings_and_two_common_seeds():

@@ -89,7 +89,7 @@ class Regression(Clusters):
 
 
 def test_a_study_that_states_no_metric_takes_that_of_its_outputs_and_goes_on_with_it(write_study, url, results):
-    path = write_study(task="task.py:Regression", **SMALL)
+    path = write_study(task="task.py:Regression", **SMALL | {"train": {"steps": 40}})
     with (path.parent / "task.py").open("a") as task:
         task.write(REGRESSION)
     text = path.read_text()
