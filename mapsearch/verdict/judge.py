@@ -150,8 +150,8 @@ def _context(case: Case, nominee: Values, values: Mapping[int, Values], answered
 
 def _odd_seeds(questions: Sequence[Question]) -> list[str]:
     return [
-        f"seed {q.odd_seed} stands far apart: {q.subject} against `{q.control}` is {q.worst:+.3g} at worst; "
-        "means of few seeds hang on it"
+        f"seed {q.odd_seed} stands far apart from the others in {q.subject} against `{q.control}`: means of few seeds "
+        "hang on it"
         for q in questions
         if q.odd_seed is not None
     ]
