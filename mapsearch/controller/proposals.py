@@ -22,13 +22,15 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     Raises:
         StudyFailed: every proposal failed.
     """
-    with closing(_open_sampler(context)) as sampler:
-        yield from _try_proposals(context, outputs, sampler)
-
-
-def _try_proposals(context: StudyContext, outputs: Recipe, sampler: Sampler) -> Iterator[Update]:
-    spec = context.spec
     trials = {t.number: t for t in context.trials}  # kept: to read them at every ask takes longer with each
+    with closing(_open_sampler(context, list(trials.values()))) as sampler:
+        yield from _try_proposals(context, outputs, sampler, trials)
+
+
+def _try_proposals(
+    context: StudyContext, outputs: Recipe, sampler: Sampler, trials: dict[int, Trial]
+) -> Iterator[Update]:
+    spec = context.spec
     sampler.forget_all_but(t.sampler_number for t in trials.values() if t.sampler_number is not None)
     proposals = [t for t in trials.values() if t.proposer in search.PROPOSALS]
     runner, n_proposed = Runner(context), len(proposals)
@@ -57,10 +59,11 @@ def _keep(trials: dict[int, Trial], updates: Iterator[Update]) -> Iterator[Updat
         yield update
 
 
-def _open_sampler(context: StudyContext) -> Sampler:
+def _open_sampler(context: StudyContext, trials: list[Trial]) -> Sampler:
     spec, study, space = context.spec, context.study, context.space
+    choices = search.with_tuned_rates(spec.space, trials)
     return Sampler(
-        study.url, spec.name, spec.direction, spec.space, len(space.student), len(space.teacher),
+        study.url, spec.name, spec.direction, choices, len(space.student), len(space.teacher),
         spec.search.sampler, spec.seed, study.study().created_at, study.guarded,
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ def tune(context: StudyContext) -> Generator[Update, None, Mapping[str, Recipe]]
     plain = search.tuned(context.trials, context.runs, spec.direction)
     for name, recipe in plain.items():
         yield Message("tune", f"frozen: `{name}` is {recipe}")
-    yield from (Message("tune", edge) for edge in search.edges(spec, plain))
+    yield from (Message("tune", edge) for edge in search.edges(spec, plain, context.trials))
     return plain
 
 
@@ -37,10 +37,16 @@ def _tune(context: StudyContext, tried: list[Trial]) -> Iterator[Update]:
     first = tried[:n_first]
     yield from run_plans(context, first, search.tune_plans(spec, first))
     best = search.tuned_further(spec, context.trials[:n_first])
-    context.study.add_trials(search.rate_trials(spec, best, context.trials))
-    rates = context.trials[n_first:]
+    new = search.rate_trials(spec, best, first)
+    context.study.add_trials([t for t in new if t.number >= len(context.trials)])
+    rates = context.trials[n_first : n_first + len(new)]
     wanted = search.plan(spec, [*best, *rates], search.TUNE, search.tune_seeds(spec), "tune")
     yield from run_plans(context, rates, wanted)
+    beyond = None
+    while beyond is None or beyond:
+        yield from _tune_at_all_seeds(context, context.trials[n_first + len(rates) :])
+        beyond = search.beyond_edges(spec, context.trials, context.runs)
+        context.study.add_trials(beyond)
     if problem := learning_problem(context, search.TUNE, range(len(context.trials))):
         raise StudyFailed(
             f"stage tune: {problem}; raise `train.steps` or `search.rungs`, change `train.lr`, or look at the labels, "
@@ -48,12 +54,18 @@ def _tune(context: StudyContext, tried: list[Trial]) -> Iterator[Update]:
         )
 
 
+def _tune_at_all_seeds(context: StudyContext, trials: list[Trial]) -> Iterator[Update]:
+    spec = context.spec
+    yield from run_plans(context, trials, search.plan(spec, trials, search.TUNE, search.tune_seeds(spec), "tune"))
+
+
 def noise(context: StudyContext, plain: Mapping[str, Recipe]) -> Generator[Update, None, Noise | None]:
     """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
     spec = context.spec
     if not any(t.proposer == "control" for t in context.trials):
         new = search.control_trials(spec, context.space, context.similarity, plain, len(context.trials))
-        params = [to_params(t.recipe, context.space, spec.space) or {} for t in new]
+        space = search.with_tuned_rates(spec.space, new)
+        params = [to_params(t.recipe, context.space, space) or {} for t in new]
         context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
     controls = [t for t in context.trials if t.proposer == "control"]
     noisy = [t for t in controls if t.control in search.NOISE]

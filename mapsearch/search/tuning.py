@@ -8,6 +8,7 @@ from mapsearch.core.budget import is_small
 from mapsearch.core.outputs import USES_TEMPERATURE, Outputs
 from mapsearch.core.recipe import Recipe, ShareOf
 from mapsearch.core.runs import Run, RunPlan
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.trials import Trial
 from mapsearch.search.plans import SEARCH, TUNE, plan, tune_seeds
@@ -15,6 +16,9 @@ from mapsearch.search.promotion import by_seed, gain
 
 PLAIN = ("none", "outputs")
 """The controls without features."""
+
+MOST_EXTENSIONS = 2
+"""How often a control that is best at the last learning rate tried is tuned one further."""
 
 
 def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
@@ -73,6 +77,38 @@ def rate_trials(spec: StudySpec, best: Sequence[Trial], known: Sequence[Trial]) 
     return [Trial(number, "tune", recipe) for number, recipe in enumerate(missing, len(known))]
 
 
+def beyond_edges(spec: StudySpec, trials: Sequence[Trial], runs: Sequence[Run]) -> list[Trial]:
+    """The tuned recipes one learning rate beyond those tried, where the best rate is the largest or the smallest.
+
+    A control that would do better at a rate that nobody tried is the cheapest false win there is.
+    """
+    factors, have = sorted(spec.space.lr), {t.recipe for t in trials}
+    if len(factors) < 2:
+        return []  # the study fixes the rate
+    recipes = []
+    for recipe in tuned(trials, runs, spec.direction).values():
+        tried = rates_tried(recipe, trials)
+        if sum(not factors[0] <= rate <= factors[-1] for rate in tried) >= MOST_EXTENSIONS:
+            continue
+        if recipe.lr_factor == max(tried):
+            recipes.append(replace(recipe, lr_factor=recipe.lr_factor * factors[-1] / factors[-2]))
+        elif recipe.lr_factor == min(tried):
+            recipes.append(replace(recipe, lr_factor=recipe.lr_factor * factors[0] / factors[1]))
+    missing = [recipe for recipe in recipes if recipe not in have]
+    return [Trial(number, "tune", recipe) for number, recipe in enumerate(missing, len(trials))]
+
+
+def rates_tried(recipe: Recipe, trials: Sequence[Trial]) -> set[float]:
+    """The learning rates at which the recipe was tuned."""
+    return {t.recipe.lr_factor for t in trials if replace(t.recipe, lr_factor=recipe.lr_factor) == recipe}
+
+
+def with_tuned_rates(space: SpaceSpec, trials: Sequence[Trial]) -> SpaceSpec:
+    """The space whose learning rates include those of the tuned controls: features may have them too."""
+    rates = {*space.lr, *(t.recipe.lr_factor for t in trials if t.proposer == "control" and t.control in PLAIN)}
+    return space.model_copy(update={"lr": tuple(sorted(rates))})
+
+
 def tuned(trials: Sequence[Trial], runs: Sequence[Run], direction: str) -> dict[str, Recipe]:
     """The best recipe without features by control: `none` and `outputs`, as far as the task has them.
 
@@ -95,12 +131,13 @@ def base_recipe(plain: Mapping[str, Recipe], share_of: ShareOf) -> Recipe:
     return replace(plain.get("outputs") or plain.get("none") or Recipe(task_weight=0.0), share_of=share_of)
 
 
-def edges(spec: StudySpec, plain: Mapping[str, Recipe]) -> list[str]:
+def edges(spec: StudySpec, plain: Mapping[str, Recipe], trials: Sequence[Trial]) -> list[str]:
     """What was tuned to the end of its range, and so may be better beyond."""
     space, found = spec.space, []
     for name, recipe in plain.items():
-        if len(space.lr) > 1 and recipe.lr_factor in (min(space.lr), max(space.lr)):
-            found.append(f"`{name}` is best at the end of `space.lr` ({recipe.lr_factor:g}): widen it")
+        tried = rates_tried(recipe, trials)
+        if len(tried) > 1 and recipe.lr_factor in (min(tried), max(tried)):
+            found.append(f"`{name}` is best at the last learning rate tried (x{recipe.lr_factor:g}): widen `space.lr`")
     weight = plain["outputs"].output_weight if "outputs" in plain and plain["outputs"].uses_task else None
     if weight is not None and weight == max(space.output_weight):
         found.append("the largest weight tried: widen `space.output_weight`")

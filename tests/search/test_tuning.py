@@ -9,6 +9,8 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.trials import Trial
 
+PLAIN_TRIALS = [Trial(0, "tune", PLAIN["none"]), Trial(1, "tune", Recipe())]
+
 
 def with_space(**keys):
     return SPEC.model_copy(update={"space": SpaceSpec(**keys)})
@@ -122,10 +124,10 @@ def test_where_nothing_could_be_tuned_the_first_tried_is_taken():
 
 
 def test_what_is_best_at_the_end_of_its_range_is_told():
-    told = search.edges(SPEC, PLAIN)
-    assert any("`none`" in edge and "`space.lr`" in edge for edge in told)
+    told = search.edges(SPEC, PLAIN, PLAIN_TRIALS)
+    assert any("`none`" in edge and "`space.lr`" in edge for edge in told), told
     assert any("`space.output_weight`" in edge for edge in told)
-    assert search.edges(with_space(lr=(0.3,), output_weight=(3.0, 9.0)), PLAIN) == []
+    assert search.edges(with_space(lr=(0.3,), output_weight=(3.0, 9.0)), PLAIN, PLAIN_TRIALS[:1]) == []
 
 
 def test_a_small_budget_tunes_one_output_loss_on_one_seed():
@@ -135,3 +137,19 @@ def test_a_small_budget_tunes_one_output_loss_on_one_seed():
     assert {p.seed for p in search.tune_plans(small, trials)} == {7}
     ended = [tune(t.number, t.recipe, 0.1) for t in trials]
     assert len(search.tuned_further(small, ended)) == 1
+
+
+def test_a_control_that_is_best_at_the_last_rate_is_tried_beyond_it():
+    trials = [tune(n, Recipe(lr_factor=lr), 0.1) for n, lr in enumerate((0.3, 1.0, 3.0))]
+    trials += [tune(3 + n, Recipe(output_weight=1.0, lr_factor=lr), 0.1) for n, lr in enumerate((0.3, 1.0, 3.0))]
+    runs = [run(n, 0, value, rung=search.TUNE) for n, value in enumerate((0.1, 0.2, 0.9, 0.8, 0.2, 0.1))]
+    new = search.beyond_edges(SPEC, trials, runs)
+    assert [(t.number, t.recipe.lr_factor) for t in new] == [(6, 9.0), (7, pytest.approx(0.09))]
+    middle = [run(n, 0, value, rung=search.TUNE) for n, value in enumerate((0.1, 0.9, 0.2, 0.1, 0.8, 0.1))]
+    assert search.beyond_edges(SPEC, trials, middle) == []
+    assert search.beyond_edges(with_space(lr=(1.0,)), trials, runs) == [], "the study fixes the rate"
+
+
+def test_features_may_have_the_rates_of_the_tuned_controls():
+    controls = [Trial(0, "control", Recipe(lr_factor=9.0), control="none"), Trial(1, "control", LOGITS, control="last")]
+    assert search.with_tuned_rates(SpaceSpec(), controls).lr == (0.3, 1.0, 3.0, 9.0)
