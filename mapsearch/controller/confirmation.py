@@ -49,6 +49,8 @@ def confirm(context: StudyContext, nominee: Trial | None) -> Iterator[Update]:
     if nominee is not None:
         study.add_trials(search.missing_matched_trials(nominee.recipe, context.trials, context.space))
         yield Message("confirm", f"nominee: trial {nominee.number}, {nominee.recipe}")
+    if study.facts().extended_to is not None and not _wanted(context, nominee):
+        yield Message("confirm", "no question is left that more seeds would answer")
     while wanted := _wanted(context, nominee):
         n_seeds = max(wanted.values())
         seeds = search.confirm_seeds(spec, n_seeds)
