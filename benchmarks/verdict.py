@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine_name
 from mapsearch.core.looks import LOOKS
-from mapsearch.verdict.confirmed import resolution
 from mapsearch.verdict.looks import C_TIE, C
 from mapsearch.verdict.questions import NONE, OUTPUTS, UNIFORM, Answers, answer
 
@@ -65,8 +64,7 @@ def follow(full: Mapping[str, Mapping[int, float]], n_max: int) -> tuple[Answers
     """The answers when only what is asked for is run, and how many runs that took."""
     values: dict[str, dict[int, float]] = {name: {} for name in full}
     while True:
-        gap = resolution(dict(enumerate(values.values())))
-        answers = answer(values, SEEDS, 1.0, gap, n_max)
+        answers = answer(values, SEEDS, 1.0, n_max)
         if not answers.wanted:
             return answers, sum(map(len, values.values()))
         for name, n in answers.wanted.items():

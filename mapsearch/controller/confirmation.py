@@ -12,7 +12,7 @@ from mapsearch.core.events import Message
 from mapsearch.core.runs import Run
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise, Verdict
-from mapsearch.verdict.confirmed import confirmed_values, failed_trials, resolution
+from mapsearch.verdict.confirmed import confirmed_values, failed_trials
 from mapsearch.verdict.judge import Case, judge
 from mapsearch.verdict.margin import frozen_margin
 from mapsearch.verdict.questions import answer
@@ -93,7 +93,7 @@ def _wanted(context: StudyContext, nominee: Trial | None) -> Mapping[str, int]:
     named = {name: values.get(trial.number, {}) for name, trial in trials.items()}
     n_max = _n_max(context)
     margin = facts.margin or 0.0
-    return answer(named, search.confirm_seeds(spec, n_max), margin, resolution(values), n_max).wanted
+    return answer(named, search.confirm_seeds(spec, n_max), margin, n_max).wanted
 
 
 def _questioned(context: StudyContext, nominee: Trial | None) -> dict[str, Trial]:
@@ -126,7 +126,7 @@ def give_verdict(context: StudyContext, nominee: Trial | None, noise: Noise | No
         unasked, None if floor is None else sign * floor, noise,
     )  # fmt: skip
     warnings = _warnings(context, nominee, unasked, runs)
-    verdict = judge(case, values, search.confirm_seeds(spec, n_max), resolution(values), warnings)
+    verdict = judge(case, values, search.confirm_seeds(spec, n_max), warnings)
     study.record_facts(replace(facts, verdict=verdict))
     study.set_state("complete")
     return verdict

@@ -1,7 +1,6 @@
 """What the runs of the confirm stage say: values by seed, in the good direction, failures told apart."""
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 from mapsearch.core.runs import FINISHED, Run
 
@@ -27,9 +26,3 @@ def failed_trials(runs: Sequence[Run]) -> set[int]:
     """Trials with a confirm run that ended without a value: one that crashed, was invalid or had too little memory."""
     lost = {*FINISHED} - {"complete", "diverged"}
     return {run.trial for run in runs if run.stage == "confirm" and run.state in lost}
-
-
-def resolution(values: Mapping[int, Mapping[int, float]]) -> float:
-    """The smallest gap between two values: 1/400 for the accuracy on 400 samples; 0 if all are equal."""
-    distinct = sorted({round(value, 12) for row in values.values() for value in row.values()})
-    return min((b - a for a, b in pairwise(distinct)), default=0.0)

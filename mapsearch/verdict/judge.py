@@ -38,19 +38,16 @@ class Case:
     noise: Noise | None = None
 
 
-def judge(
-    case: Case, values: Mapping[int, Values], seeds: Sequence[int], resolution: float, warnings: Sequence[str] = ()
-) -> Verdict:
+def judge(case: Case, values: Mapping[int, Values], seeds: Sequence[int], warnings: Sequence[str] = ()) -> Verdict:
     """The verdict of what was confirmed so far.
 
     Args:
         values: the metric by trial and seed, larger is better, from `confirmed_values`.
         seeds: the fresh seeds in their order.
-        resolution: the smallest gap between two values of the metric.
         warnings: what else to heed.
     """
     named = {name: values.get(trial.number, {}) for name, trial in case.trials.items()}
-    answers = answer(named, seeds, case.margin, resolution, case.n_max)
+    answers = answer(named, seeds, case.margin, case.n_max)
     questions = _questions(case, answers, named, seeds)
     decision, chosen = _decide(case.trials, answers)
     if case.floor is not None and nothing_learned(named, case.floor):

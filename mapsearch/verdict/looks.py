@@ -10,6 +10,7 @@ paths; `benchmarks/verdict.py` computes them anew.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -54,19 +55,25 @@ class Look:
         return float(2 * stats.t.sf(abs(self.mean) / self.spread * math.sqrt(self.n_seeds), self.n_seeds - 1))
 
 
-def look(differences: Sequence[float], margin: float, resolution: float) -> Look:
-    """Judge one question.
+def look(subject: Sequence[float], control: Sequence[float], margin: float) -> Look:
+    """Judge one question by what both got on the same seeds, as many as one of `LOOKS`; larger is better.
+
+    Equal differences of a coarse metric do not mean that there is no noise: the spread is at least what the
+    resolution, as these values show it, can hide. Nothing but these values counts, so that a look stays what it was.
 
     Args:
-        differences: subject minus control by seed, larger is better; as many as one of `LOOKS`.
         margin: differences up to this do not matter.
-        resolution: the smallest gap between two values of the metric: equal differences of a coarse metric do not
-            mean that there is no noise.
     """
-    d, n = np.asarray(differences, float), len(differences)
-    mean, spread = float(d.mean()), max(float(d.std(ddof=1)), resolution / math.sqrt(6))
+    d, n = np.subtract(subject, control), len(subject)
+    mean, spread = float(d.mean()), max(float(d.std(ddof=1)), _resolution((*subject, *control)) / math.sqrt(6))
     outcome = _outcome(mean, spread / math.sqrt(n), n, margin) if d.any() else "TIES"
     return Look(n, mean, spread, outcome)
+
+
+def _resolution(values: Sequence[float]) -> float:
+    """The smallest gap between two values: 1/400 for the accuracy on 400 samples; 0 if all are equal."""
+    distinct = sorted({round(value, 12) for value in values})
+    return min((b - a for a, b in pairwise(distinct)), default=0.0)
 
 
 def _outcome(mean: float, error: float, n: int, margin: float) -> Outcome:

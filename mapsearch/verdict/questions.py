@@ -44,7 +44,7 @@ class Answers:
         return max((look.n_seeds for look in self.looks.values()), default=0)
 
 
-def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, resolution: float, n_max: int) -> Answers:
+def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_max: int) -> Answers:
     """Ask the questions, look by look, as far as the values reach.
 
     Args:
@@ -52,7 +52,6 @@ def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, re
             not been run yet is empty.
         seeds: the fresh seeds in the order in which they are used.
         margin: differences up to this do not matter.
-        resolution: the smallest gap between two values of the metric.
         n_max: the largest number of seeds.
     """
     looks: dict[Pairing, Look] = {}
@@ -65,7 +64,7 @@ def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, re
                 return Answers(looks, missing)
             for pairing in waiting:
                 one, other = (values[trial] for trial in pairing)
-                looks[pairing] = look([one[s] - other[s] for s in seeds[:n]], margin, resolution)
+                looks[pairing] = look([one[s] for s in seeds[:n]], [other[s] for s in seeds[:n]], margin)
             judged.update(waiting)
         still = _open(values, looks)
         if not still or all(is_futile(looks[pairing], n_max, margin) for pairing in still):

@@ -1,7 +1,7 @@
 import pytest
 
 from mapsearch.core.runs import Run
-from mapsearch.verdict.confirmed import confirmed_values, failed_trials, resolution
+from mapsearch.verdict.confirmed import confirmed_values, failed_trials
 
 
 def run(trial, seed, value, state="complete", stage="confirm"):
@@ -24,8 +24,3 @@ def test_a_run_that_diverged_counts_with_the_worst_value_seen():
 @pytest.mark.parametrize("state", ["crashed", "oom", "invalid"])
 def test_a_trial_with_another_failure_cannot_be_judged(state):
     assert failed_trials([run(0, 0, 0.5), run(1, 0, None, state)]) == {1}
-
-
-def test_resolution_is_the_smallest_gap():
-    assert resolution({0: {0: 0.5, 1: 0.7}, 1: {0: 0.55}}) == pytest.approx(0.05)
-    assert resolution({0: {0: 0.5, 1: 0.5}}) == 0.0

@@ -27,7 +27,7 @@ def values(n=14, **levels):
 
 def verdict(found, names=tuple(TRIALS), margin=0.01, **case):
     trials = {name: TRIALS[name] for name in names}
-    return judge(Case("study", trials, margin, "as stated", 14, **case), found, SEEDS, resolution=0.0)
+    return judge(Case("study", trials, margin, "as stated", 14, **case), found, SEEDS)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapsearch.core.looks import LOOKS, next_look
-from mapsearch.verdict.looks import C_TIE, C, chance_to_decide, is_futile, look, seeds_to_settle
+from mapsearch.verdict import looks
+from mapsearch.verdict.looks import C_TIE, C, chance_to_decide, is_futile, seeds_to_settle
 
 WOBBLE = [0.011, -0.008, 0.003, -0.012, 0.007, -0.001]
 """Seed noise with a standard deviation of about 0.009."""
+
+
+def look(differences, margin=0.0, base=None):
+    """A look at these differences to a control, whose values are far finer than they unless they are given."""
+    control = base or [0.3 + 1e-9 * i for i in range(len(differences))]
+    return looks.look([d + c for d, c in zip(differences, control, strict=True)], control, margin)
 
 
 def around(level, effect=1.0):
@@ -30,31 +37,31 @@ def around(level, effect=1.0):
     ],
 )
 def test_outcomes(differences, margin, outcome):
-    now = look(differences, margin, resolution=0.0)
+    now = look(differences, margin)
     assert now.outcome == outcome
     assert now.low <= now.mean <= now.high
     assert now.mean == pytest.approx(sum(differences) / len(differences))
 
 
 def test_a_tie_is_said_before_a_win_that_does_not_matter():
-    assert look(around(0.001, 0.01), margin=0.01, resolution=0.0).outcome == "TIES"
-    assert look(around(0.001, 0.01), margin=0.0, resolution=0.0).outcome == "BEATS"
+    assert look(around(0.001, 0.01), margin=0.01).outcome == "TIES"
+    assert look(around(0.001, 0.01), margin=0.0).outcome == "BEATS"
 
 
 def test_twelve_points_on_400_samples_are_a_win_at_the_first_look():
     differences = [n / 400 for n in (50, 40, 45, 47)]
-    assert look(differences, margin=0.006, resolution=1 / 400).outcome == "BEATS"
+    assert look(differences, margin=0.006, base=[0.5, 0.52, 0.515, 0.5025]).outcome == "BEATS"
 
 
 def test_equal_differences_of_a_coarse_metric_are_not_taken_for_no_noise():
-    assert look([1 / 400] * 4, margin=0.0, resolution=1 / 400).outcome == "INCONCLUSIVE"
-    assert look([1 / 400] * 4, margin=0.0, resolution=0.0).outcome == "BEATS"
+    assert look([1 / 400] * 4, base=[0.5, 0.5025, 0.51, 0.515]).outcome == "INCONCLUSIVE"
+    assert look([1 / 400] * 4).outcome == "BEATS"
 
 
 def test_the_p_value_is_that_of_a_paired_t_test():
     from scipy import stats
 
-    assert look(around(0.01), 0.0, 0.0).p_value == pytest.approx(stats.ttest_1samp(around(0.01), 0.0).pvalue)
+    assert look(around(0.01)).p_value == pytest.approx(stats.ttest_1samp(around(0.01), 0.0).pvalue)
 
 
 @given(st.integers(1, 300))
@@ -83,31 +90,31 @@ def test_constants_are_quantiles_of_null_paths():
 def test_a_difference_of_zero_seldom_wins_at_any_of_five_looks():
     rng, n_paths = np.random.default_rng(1), 4000
     paths = rng.standard_normal((n_paths, 14))
-    wins = [any(look(d[:n], 0.0, 0.0).outcome in ("BEATS", "WORSE") for n in LOOKS if n <= 14) for d in paths]
+    wins = [any(look(d[:n]).outcome in ("BEATS", "WORSE") for n in LOOKS if n <= 14) for d in paths]
     assert np.mean(wins) <= 0.05
 
 
 def test_intervals_cover_whenever_one_stops():
     rng, covered = np.random.default_rng(2), []
     for d in rng.standard_normal((3000, 14)) + 0.7:
-        looks = [look(d[:n], 0.0, 0.0) for n in LOOKS if n <= 14]
+        looks = [look(d[:n]) for n in LOOKS if n <= 14]
         last = next((now for now in looks if now.outcome == "BEATS"), looks[-1])
         covered.append(last.low <= 0.7 <= last.high)
     assert np.mean(covered) >= 0.95
 
 
 def test_a_question_without_a_chance_is_given_up_and_one_with_a_chance_is_not():
-    assert is_futile(look(around(0.001, 10), 0.0, 0.0), n_max=8, margin=0.001)
-    assert not is_futile(look(around(0.01), 0.0, 0.0), n_max=14, margin=0.001)
-    assert not is_futile(look(around(0.001, 10)[:4], 0.0, 0.0), n_max=4 + 2, margin=0.001), "too early to give up"
+    assert is_futile(look(around(0.001, 10)), n_max=8, margin=0.001)
+    assert not is_futile(look(around(0.01)), n_max=14, margin=0.001)
+    assert not is_futile(look(around(0.001, 10)[:4]), n_max=4 + 2, margin=0.001), "too early to give up"
 
 
 def test_the_chance_to_decide_is_one_where_nothing_varies():
-    assert chance_to_decide(look([0.1] * 6, 0.0, 0.0), 14, 0.0) == 1.0
+    assert chance_to_decide(look([0.1] * 6), 14, 0.0) == 1.0
 
 
 @pytest.mark.parametrize("differences", [around(0.004), around(0.0, 3), around(0.002, 5)])
 def test_seeds_to_settle_is_a_look_beyond_those_allowed(differences):
-    now = look(differences, margin=0.004, resolution=0.0)
+    now = look(differences, margin=0.004)
     assert seeds_to_settle(now, 0.004, n_max=14) in LOOKS
     assert seeds_to_settle(now, 0.004, n_max=14) > 14

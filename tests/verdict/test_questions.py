@@ -18,17 +18,17 @@ def world(seed=0, n=30, noise=0.01, **levels):
     }
 
 
-def followed(full, margin=0.005, n_max=14, resolution=0.0):
+def followed(full, margin=0.005, n_max=14):
     """The answers when only what is wanted is run, and how many runs each trial got."""
     values = {name: {} for name in full}
-    while (answers := answer(values, SEEDS, margin, resolution, n_max)).wanted:
+    while (answers := answer(values, SEEDS, margin, n_max)).wanted:
         for name, n in answers.wanted.items():
             values[name] = {seed: full[name][seed] for seed in SEEDS[:n]}
     return answers, {name: len(row) for name, row in values.items()}
 
 
 def test_the_first_look_runs_the_nominee_and_the_controls_without_features():
-    answers = answer({"nominee": {}, "none": {}, "outputs": {}, "uniform": {}}, SEEDS, 0.01, 0.0, 14)
+    answers = answer({"nominee": {}, "none": {}, "outputs": {}, "uniform": {}}, SEEDS, 0.01, 14)
     assert answers.wanted == {"nominee": 4, "none": 4, "outputs": 4}
     assert not answers.looks
 
@@ -90,7 +90,7 @@ def test_to_extend_a_study_is_as_if_it_had_been_asked_for_at_once(seed, gain):
     full = world(seed, nominee=0.5 + gain, none=0.3, outputs=0.5, uniform=0.5)
     values = {name: {} for name in full}
     for n_max in (6, 14, 30):
-        while (answers := answer(values, SEEDS, 0.003, 0.0, n_max)).wanted:
+        while (answers := answer(values, SEEDS, 0.003, n_max)).wanted:
             for name, n in answers.wanted.items():
                 values[name] |= {s: full[name][s] for s in SEEDS[:n]}
     at_once, _ = followed(full, margin=0.003, n_max=30)

@@ -166,7 +166,7 @@ def test_equivalent_layers_never_beat_uniform(planted, seed):
 def test_of_twenty_null_studies_at_most_one_beats_a_feature_control(planted):
     false = []
     for seed in range(20):
-        verdict, _ = planted("nnnn", 100 + seed, steps=20, trials=3)
+        verdict, _ = planted("nnnn", 100 + seed, steps=40, trials=3)
         beaten = [a.control for a in verdict.against if a.outcome == "BEATS"]
         beaten = [name for name in beaten if name not in ("none", "outputs")]
         false += [(seed, beaten)] if beaten else []
