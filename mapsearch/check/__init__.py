@@ -3,7 +3,7 @@
 Looked at on one real training batch; what is wrong is reported, all at once, and never raised.
 """
 
-from mapsearch.check.floor import measure_floor
+from mapsearch.check.baseline import measure_baseline
 from mapsearch.check.preflight import check, raise_for_errors
 
-__all__ = ["check", "measure_floor", "raise_for_errors"]
+__all__ = ["check", "measure_baseline", "raise_for_errors"]

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.data import Subset
 
+from mapsearch.check.baseline import constant_rows
 from mapsearch.check.finding_log import FindingLog
-from mapsearch.check.floor import constant_rows
 from mapsearch.core.findings import Level
 from mapsearch.core.metrics import metric_problem
 from mapsearch.core.spec import StudySpec

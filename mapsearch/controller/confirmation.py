@@ -120,10 +120,10 @@ def give_verdict(context: StudyContext, nominee: Trial | None, noise: Noise | No
     trials, unasked = _judgeable(context, nominee, failed, runs)
     facts, n_max = study.facts(), _n_max(context)
     sign = 1.0 if spec.direction == "maximize" else -1.0
-    floor = facts.floor.get("test")
+    baseline = facts.baseline.get("test")
     case = Case(
         spec.name, trials, facts.margin or 0.0, facts.margin_reason, n_max, _context_trials(context, nominee),
-        unasked, None if floor is None else sign * floor, noise,
+        unasked, None if baseline is None else sign * baseline, noise,
     )  # fmt: skip
     warnings = _warnings(context, nominee, unasked, runs)
     verdict = judge(case, values, search.confirm_seeds(spec, n_max), warnings)

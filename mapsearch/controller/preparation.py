@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from mapsearch import __version__, search
-from mapsearch.check import check, measure_floor, raise_for_errors
+from mapsearch.check import check, measure_baseline, raise_for_errors
 from mapsearch.controller.context import Update
 from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.default_metric import with_default_metric
@@ -57,8 +57,8 @@ def prepare(
         environment = {**_environment(checked.device), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
         teacher = storable(report.teacher_metrics)
-        floor = measure_floor(checked, spec)
-        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws, floor=floor)
+        baseline = measure_baseline(checked, spec)
+        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws, baseline=baseline)
         study.record_facts(facts)
     yield from _resume(study, digest)
     if inline:

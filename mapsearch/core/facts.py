@@ -22,7 +22,7 @@ class StudyFacts:
     layers of both networks; `outputs` how the task's outputs are read; `redraws` whether
     each seed draws its own training samples; `finalists` the trial numbers that the
     confirm stage chose, best first, and `finalists_chosen_from` out of how many trials how many were asked for;
-    `floor` is the metric of the untrained student or a constant guess, whichever is better, by split; `extended_to`
+    `baseline` is the metric of the untrained student or a constant guess, whichever is better, by split; `extended_to`
     the fresh seeds that `mapsearch confirm` asked for; `margin` the difference that does not matter, frozen before
     anything was confirmed, and `margin_reason` where it comes from.
     """
@@ -36,7 +36,7 @@ class StudyFacts:
     finalists: tuple[int, ...] | None = None
     finalists_chosen_from: tuple[int, int] | None = None
     verdict: Verdict | None = None
-    floor: Mapping[Split, float] = field(default_factory=dict)
+    baseline: Mapping[Split, float] = field(default_factory=dict)
     extended_to: int | None = None
     margin: float | None = None
     margin_reason: str = ""
@@ -58,7 +58,7 @@ class StudyFacts:
             "finalists": None if self.finalists is None else list(self.finalists),
             "finalists_chosen_from": self.finalists_chosen_from and list(self.finalists_chosen_from),
             "verdict": self.verdict and self.verdict.to_json(),
-            "floor": dict(self.floor),
+            "baseline": dict(self.baseline),
             "extended_to": self.extended_to,
             "margin": self.margin,
             "margin_reason": self.margin_reason or None,
@@ -79,7 +79,7 @@ class StudyFacts:
             finalists=tuple(data["finalists"]) if "finalists" in data else None,
             finalists_chosen_from=(chosen_from[0], chosen_from[1]) if chosen_from else None,
             verdict=Verdict.from_json(data["verdict"]) if "verdict" in data else None,
-            floor=data.get("floor", {}),
+            baseline=data.get("baseline", {}),
             extended_to=data.get("extended_to"),
             margin=data.get("margin"),
             margin_reason=data.get("margin_reason", ""),

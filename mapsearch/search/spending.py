@@ -4,22 +4,12 @@ from collections.abc import Sequence
 
 from mapsearch.core.budget import full_runs
 from mapsearch.core.forecast import StageForecast
-from mapsearch.core.looks import LOOKS, next_look
+from mapsearch.core.looks import LOOKS, VISIBLE_GAIN, next_look
 from mapsearch.core.runs import FINISHED, Run
 from mapsearch.core.spec import StudySpec
 
 N_ASKED = 3
 """Trials that every look runs, at most: the nominee, `none` and `outputs`; `uniform` replaces an answered one."""
-
-
-VISIBLE_GAIN = {
-    4: 4.3, 6: 1.88, 8: 1.48, 11: 1.18, 14: 1.03, 18: 0.90, 23: 0.79, 30: 0.69, 39: 0.61, 50: 0.54, 64: 0.49, 80: 0.44,
-    100: 0.40,
-}  # fmt: skip
-"""Gain that looks at up to so many seeds call a win with 80 %, in standard deviations of a paired difference.
-
-Before any run this is about one seed's standard deviation (two recipes that correlate by a half).
-"""
 
 
 def budget_sentence(spec: StudySpec, planned: Sequence[StageForecast]) -> str:

@@ -6,9 +6,10 @@ from statistics import fmean
 
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Against, Decision, Noise, Question, Verdict
+from mapsearch.verdict.confirmed import Values, paired
 from mapsearch.verdict.learning import nothing_learned
 from mapsearch.verdict.looks import seeds_to_settle
-from mapsearch.verdict.questions import NONE, OUTPUTS, OUTPUTS_NONE, UNIFORM, Answers, Pairing, Values, answer
+from mapsearch.verdict.questions import NONE, OUTPUTS, OUTPUTS_NONE, UNIFORM, Answers, Pairing, answer
 from mapsearch.verdict.spread import odd_seed
 from mapsearch.verdict.wording import verdict_sentence
 
@@ -23,7 +24,7 @@ class Case:
         context: the trials of the other controls, by name, and of `uniform`, whose question may not be asked.
         unasked: why a question is not asked, by the name of its control.
         margin: differences up to this do not matter; `margin_reason` says where it comes from.
-        floor: the metric of the untrained student or a constant guess, the better, in the good direction.
+        baseline: the metric of the untrained student or a constant guess, the better, in the good direction.
         n_max: the largest number of fresh seeds.
     """
 
@@ -34,7 +35,7 @@ class Case:
     n_max: int
     context: Mapping[str, Trial] = field(default_factory=dict)
     unasked: Mapping[str, str] = field(default_factory=dict)
-    floor: float | None = None
+    baseline: float | None = None
     noise: Noise | None = None
 
 
@@ -50,7 +51,7 @@ def judge(case: Case, values: Mapping[int, Values], seeds: Sequence[int], warnin
     answers = answer(named, seeds, case.margin, case.n_max)
     questions = _questions(case, answers, named, seeds)
     decision, chosen = _decide(case.trials, answers)
-    if case.floor is not None and nothing_learned(named, case.floor):
+    if case.baseline is not None and nothing_learned(named, case.baseline):
         decision, chosen = "nothing_learned", ""
     recommended = case.trials[chosen].number if chosen else None
     answered = _answered(questions)
@@ -101,7 +102,9 @@ def _question(
     look = answers.looks.get(pairing)
     if look is None:
         return Question(control, subject, trial, asked=False, why_not=_why_not(case, pairing, answers))
-    differences = {seed: values[subject][seed] - values[control][seed] for seed in seeds[: look.n_seeds]}
+    used = seeds[: look.n_seeds]
+    pairs = zip(*paired(values[subject], values[control], used), strict=True)
+    differences = dict(zip(used, (one - other for one, other in pairs), strict=True))
     is_open = look.outcome == "INCONCLUSIVE"
     return Question(
         control, subject, trial, outcome=look.outcome, difference=_tidy(look.mean), low=_tidy(look.low),
@@ -138,10 +141,9 @@ def _context(case: Case, nominee: Values, values: Mapping[int, Values], answered
         if any(row.control == control for row in answered):
             continue
         other = values.get(trial.number, {})
-        differences = [nominee[seed] - other[seed] for seed in nominee.keys() & other.keys()]
-        if differences:
-            mean = _tidy(fmean(differences))
-            rows.append(Against(control, trial.number, None, mean, None, None, None, len(differences)))
+        if seeds := sorted(nominee.keys() & other.keys()):
+            one, two = map(fmean, paired(nominee, other, seeds))
+            rows.append(Against(control, trial.number, None, _tidy(one - two), None, None, None, len(seeds)))
     return rows
 
 

@@ -4,7 +4,7 @@ Looks are at declared numbers of fresh seeds. Half-widths are `C[n]` standard er
 zero is ever called a win by look n with probability `0.025 (1 - 3.5 / n)` a side (repeated confidence intervals,
 Jennison and Turnbull 1989, with an error spending function after Lan and DeMets 1983 that never runs out). Ties take
 intervals at 0.05 a side (`C_TIE`; two one-sided tests, Schuirmann 1987). The constants are quantiles of simulated null
-paths; `benchmarks/verdict.py` computes them anew.
+paths; `benchmarks/verdict.py` holds them against others.
 """
 
 import math

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 
 from mapsearch.core.looks import LOOKS
 from mapsearch.core.verdict import Outcome
+from mapsearch.verdict.confirmed import Values, paired
 from mapsearch.verdict.looks import Look, is_futile, look
-
-Values = Mapping[int, float]
-"""The metric of one trial by seed, in the good direction: larger is better."""
 
 Pairing = tuple[str, str]
 """Subject and control of a question."""
@@ -63,8 +61,8 @@ def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_
             if missing:
                 return Answers(looks, missing)
             for pairing in waiting:
-                one, other = (values[trial] for trial in pairing)
-                looks[pairing] = look([one[s] for s in seeds[:n]], [other[s] for s in seeds[:n]], margin)
+                subject, control = pairing
+                looks[pairing] = look(*paired(values[subject], values[control], seeds[:n]), margin)
             judged.update(waiting)
         still = _open(values, looks)
         if not still or all(is_futile(looks[pairing], n_max, margin) for pairing in still):

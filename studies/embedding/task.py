@@ -62,7 +62,7 @@ class Embeddings(mapsearch.Task):
         os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported; everything here is in folders
         archive = Path(data_dir or Path(__file__).parents[1] / "minilm" / "data") / ARCHIVE
         self.model_dir = Path(model_dir) if model_dir else packaged_model()
-        demand(self.model_dir, archive)
+        raise_if_missing(self.model_dir, archive)
         self.n_sentences, self.start = sentences, student
         self.samples = tokenised(self.model_dir, *read(archive))
         self.embeddings = self._pretrained().embeddings.requires_grad_(False)
@@ -130,7 +130,7 @@ def packaged_model() -> Path:
     return Path(spec.origin).parent / "model" if spec and spec.origin else Path(PACKAGE) / "model"
 
 
-def demand(model_dir: Path, archive: Path) -> None:
+def raise_if_missing(model_dir: Path, archive: Path) -> None:
     """Say all that is missing at once, each with the command that brings it."""
     problems = [
         f"{package} is not installed: `pip install {name}`"

@@ -56,7 +56,7 @@ class Movies(mapsearch.Task):
         self.sentences, self.teacher_sentences = sentences, teacher_sentences
         self.model_dir = Path(model_dir) if model_dir else packaged_model()
         tokens = self.cache_dir / "tokens.pt"
-        demand(self.model_dir, None if tokens.exists() else self.archive)
+        raise_if_missing(self.model_dir, None if tokens.exists() else self.archive)
         if not tokens.exists():
             torch.save(tokenise(self.model_dir, *read(self.archive)), tokens)
         self.columns = torch.load(tokens, weights_only=True)
@@ -107,7 +107,7 @@ def packaged_model() -> Path:
     return Path(spec.origin).parent / "model" if spec and spec.origin else Path(PACKAGE) / "model"
 
 
-def demand(model_dir: Path, archive: Path | None) -> None:
+def raise_if_missing(model_dir: Path, archive: Path | None) -> None:
     """Say all that is missing at once, each with the command that brings it."""
     problems = []
     if find_spec("transformers") is None:

@@ -3,9 +3,8 @@ import pytest
 from search_samples import SPEC, run
 
 from mapsearch import search
-from mapsearch.core.looks import LOOKS
+from mapsearch.core.looks import LOOKS, VISIBLE_GAIN
 from mapsearch.core.search_spec import ConfirmSpec
-from mapsearch.search.spending import VISIBLE_GAIN
 from mapsearch.verdict.looks import C
 
 

@@ -4,6 +4,7 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Verdict
+from mapsearch.verdict.confirmed import DIVERGED
 from mapsearch.verdict.judge import Case, judge
 
 SEEDS = list(range(14))
@@ -67,7 +68,7 @@ def test_features_that_win_with_an_open_mapping_say_so():
 
 
 def test_where_nothing_learned_nothing_is_recommended():
-    found = verdict(values(nominee=0.3, none=0.3, outputs=0.3, uniform=0.3), margin=0.02, floor=0.3)
+    found = verdict(values(nominee=0.3, none=0.3, outputs=0.3, uniform=0.3), margin=0.02, baseline=0.3)
     assert (found.decision, found.recommended) == ("nothing_learned", None)
     assert "nothing learned" in found.sentence
     assert "`train.lr`" in found.sentence
@@ -97,6 +98,16 @@ def test_a_seed_far_apart_is_named():
     found = values(nominee=0.9, none=0.3, outputs=0.7, uniform=0.8)
     found[3][2] = 0.1
     assert any("seed 2 stands far apart" in warning for warning in verdict(found).warnings)
+
+
+def test_a_diverged_run_widens_the_interval_and_is_named():
+    found = values(nominee=0.9, none=0.3, outputs=0.7, uniform=0.8) | values(n=2, last=0.85)
+    steady = verdict(found, context={"last": LAST})
+    found[3][1] = found[4][1] = DIVERGED
+    shaken = verdict(found, context={"last": LAST})
+    assert shaken.questions[1].high - shaken.questions[1].low > steady.questions[1].high - steady.questions[1].low
+    assert any("seed 1 stands far apart" in warning for warning in shaken.warnings)
+    assert all(abs(row.difference) < 1 for row in shaken.against)
 
 
 def test_a_verdict_is_the_same_after_json():

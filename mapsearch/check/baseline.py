@@ -1,6 +1,5 @@
 """What a student that learned nothing would get: the metric of an untrained one, and of a constant guess."""
 
-from collections.abc import Iterator
 from math import isfinite, nan
 from typing import Any
 
@@ -12,13 +11,14 @@ from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.evaluation import Evaluator, Measurement, evaluation_batch_size
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.nested import batch_size, in_float32, with_rows
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.seen import Seen
 from mapsearch.tasks.teacher_answers import comparable, decided
 
 
-def measure_floor(loaded: LoadedTask, spec: StudySpec) -> dict[Split, float]:
+def measure_baseline(loaded: LoadedTask, spec: StudySpec) -> dict[Split, float]:
     """The better of both on the validation and on the test data; a split where neither can be measured is left out."""
     better = max if spec.direction == "maximize" else min
     student, evaluator = loaded.new_student(spec.seed), Evaluator(loaded, spec.train)
@@ -26,7 +26,7 @@ def measure_floor(loaded: LoadedTask, spec: StudySpec) -> dict[Split, float]:
     for split in ("valid", "test"):
         data = loaded.split(split)
         (untrained,) = evaluator.measure([student], data)
-        values = [untrained.get(spec.metric, nan), *_constant_guess(loaded, spec, data)]
+        values = [untrained.get(spec.metric, nan), _constant_guess(loaded, spec, data)]
         if finite := [value for value in values if isfinite(value)]:
             found[split] = better(finite)
     return found
@@ -38,10 +38,10 @@ def constant_rows(rows: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _constant_guess(loaded: LoadedTask, spec: StudySpec, data: Any) -> Iterator[float]:
+def _constant_guess(loaded: LoadedTask, spec: StudySpec, data: Any) -> float:
     """The study's metric of the mean of the teacher's outputs, over batches of shuffled samples.
 
-    Nothing where the task's metrics refuse outputs that no network gave.
+    NaN where the task's metrics refuse outputs that no network gave.
     """
     forward, measurement = forward_in(spec.train.precision, loaded), Measurement(loaded)
     try:
@@ -50,6 +50,8 @@ def _constant_guess(loaded: LoadedTask, spec: StudySpec, data: Any) -> Iterator[
             outputs = comparable(loaded, output)
             answer = None if outputs is None else decided(loaded, outputs)
             measurement.add(Seen(loaded, with_rows(output, batch_size(batch), constant_rows), batch, output, answer))
-        yield measurement.metrics().get(spec.metric, nan)
-    except Exception:
-        return
+        return measurement.metrics().get(spec.metric, nan)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        return nan
