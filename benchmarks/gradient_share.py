@@ -9,7 +9,6 @@ features too; the table is of the test data and the other half. Differences carr
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import replace
@@ -24,6 +23,7 @@ import torch
 from scipy.stats import t as student_t
 
 from benchmarks.machine import machine_name
+from benchmarks.recording import record
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
@@ -153,10 +153,7 @@ def main() -> None:
     text = "\n\n".join(parts)
     print(text)
     if asked.record:
-        asked.record.mkdir(parents=True, exist_ok=True)
-        path = asked.record / f"gradient-share-{date}"
-        path.with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
-        path.with_suffix(".json").write_text(json.dumps({"command": head, "rows": found}, indent=1), encoding="utf-8")
+        record(asked.record, f"gradient-share-{date}", text, {"command": head, "rows": found})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ all recipes from another distribution; a study is extended five times wherever a
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import sqrt
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine_name
+from benchmarks.recording import record
 from mapsearch.core.looks import LOOKS
 from mapsearch.verdict.looks import C_TIE, C
 from mapsearch.verdict.questions import NONE, OUTPUTS, UNIFORM, Answers, answer
@@ -73,7 +73,7 @@ def follow(full: Mapping[str, Mapping[int, float]], n_max: int) -> tuple[Answers
 
 def row(world: str, step: str, gain: float, n_studies: int) -> dict[str, Any]:
     """Rates over so many studies of one kind."""
-    rng = np.random.default_rng([hash_of(world), hash_of(step), round(10 * gain)])
+    rng = np.random.default_rng([seed_of(world), seed_of(step), round(10 * gain)])
     outcomes, extended, runs, covered, false_ties = [], [], [], [], []
     for _ in range(n_studies):
         full = study(rng, WORLDS[world], gain, STEPS[step])
@@ -102,7 +102,7 @@ def _beats(answers: Answers) -> bool:
     return any(answers.outcome(question) == "BEATS" for question in (OUTPUTS, UNIFORM))
 
 
-def hash_of(text: str) -> int:
+def seed_of(text: str) -> int:
     """A number that is the same on every machine."""
     return int.from_bytes(text.encode(), "big") % (2**31)
 
@@ -161,11 +161,7 @@ def main() -> None:
     text = "\n\n".join(parts)
     print(text)
     if asked.record:
-        asked.record.mkdir(parents=True, exist_ok=True)
-        path = asked.record / f"verdict-{date}"
-        path.with_suffix(".md").write_text(f"{text}\n", encoding="utf-8")
-        data = {"command": head, "rows": rows, "null_paths": paths}
-        path.with_suffix(".json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+        record(asked.record, f"verdict-{date}", text, {"command": head, "rows": rows, "null_paths": paths})
 
 
 if __name__ == "__main__":

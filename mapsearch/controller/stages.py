@@ -19,44 +19,39 @@ from mapsearch.verdict.noise import estimate_noise
 
 def tune(context: StudyContext) -> Generator[Update, None, Mapping[str, Recipe]]:
     """The controls without features, tuned and frozen for the rest of the study: learning rate, losses, weights."""
-    spec = context.spec
-    if not context.trials:
-        context.study.add_trials(search.tune_trials(spec, context.outputs))
-    first = [t for t in context.trials if t.proposer == "tune"]
-    if first and not any(t.proposer == "control" for t in context.trials):  # none where features alone teach
-        yield from _tune(context, first)
-    plain = search.tuned(context.trials, context.runs, spec.direction)
+    if not any(t.proposer == "control" for t in context.trials):
+        yield from _tune(context)
+    plain = search.tuned(context.trials, context.runs, context.spec.direction)
     for name, recipe in plain.items():
         yield Message("tune", f"frozen: `{name}` is {recipe}")
-    yield from (Message("tune", edge) for edge in search.edges(spec, plain, context.trials))
+    yield from (Message("tune", edge) for edge in search.edges(context.spec, plain, context.trials))
     return plain
 
 
-def _tune(context: StudyContext, tried: list[Trial]) -> Iterator[Update]:
-    spec, n_first = context.spec, len(search.tune_trials(context.spec, context.outputs))
-    first = tried[:n_first]
+def _tune(context: StudyContext) -> Iterator[Update]:
+    """Every recipe without features in short runs, the best of them at every learning rate, and beyond the last."""
+    spec, recipes = context.spec, search.tune_recipes(context.spec, context.outputs)
+    if not recipes:
+        return  # features alone teach
+    context.study.add_trials(search.missing_trials(recipes, context.trials))
+    first = [t for t in context.trials if t.recipe in recipes]
     yield from run_plans(context, first, search.tune_plans(spec, first))
-    best = search.tuned_further(spec, context.trials[:n_first])
-    new = search.rate_trials(spec, best, first)
-    context.study.add_trials([t for t in new if t.number >= len(context.trials)])
-    rates = context.trials[n_first : n_first + len(new)]
-    wanted = search.plan(spec, [*best, *rates], search.TUNE, search.tune_seeds(spec), "tune")
-    yield from run_plans(context, rates, wanted)
-    beyond = None
-    while beyond is None or beyond:
-        yield from _tune_at_all_seeds(context, context.trials[n_first + len(rates) :])
-        beyond = search.beyond_edges(spec, context.trials, context.runs)
-        context.study.add_trials(beyond)
+    numbers = {t.number for t in first}
+    best = search.tuned_further(spec, [t for t in context.trials if t.number in numbers])
+    more = search.missing_trials(search.at_every_rate(spec, best), context.trials)
+    while True:
+        context.study.add_trials(more)
+        further = [t for t in context.trials if t.number not in numbers]
+        wanted = search.plan(spec, [*best, *further], search.TUNE, search.tune_seeds(spec), "tune")
+        yield from run_plans(context, further, wanted)
+        more = search.missing_trials(search.beyond_edges(spec, context.trials, context.runs), context.trials)
+        if not more:
+            break
     if problem := learning_problem(context, search.TUNE, range(len(context.trials))):
         raise StudyFailed(
             f"stage tune: {problem}; raise `train.steps` or `search.rungs`, change `train.lr`, or look at the labels, "
             "and give the study a new `name`"
         )
-
-
-def _tune_at_all_seeds(context: StudyContext, trials: list[Trial]) -> Iterator[Update]:
-    spec = context.spec
-    yield from run_plans(context, trials, search.plan(spec, trials, search.TUNE, search.tune_seeds(spec), "tune"))
 
 
 def noise(context: StudyContext, plain: Mapping[str, Recipe]) -> Generator[Update, None, Noise | None]:

@@ -39,23 +39,24 @@ from mapsearch.search.redo import PROPOSALS, runs_to_redo, trials_to_redo
 from mapsearch.search.spending import budget_sentence, n_seeds_affordable, spent
 from mapsearch.search.tuning import (
     PLAIN,
+    at_every_rate,
     base_recipe,
     beyond_edges,
     edges,
-    rate_trials,
+    missing_trials,
     tune_plans,
-    tune_trials,
+    tune_recipes,
     tuned,
     tuned_further,
     with_tuned_rates,
 )
 
 __all__ = [
-    "FULL", "NOISE", "PLAIN", "PROPOSALS", "SEARCH", "TUNE", "base_recipe", "best_of_round",
+    "FULL", "NOISE", "PLAIN", "PROPOSALS", "SEARCH", "TUNE", "at_every_rate", "base_recipe", "best_of_round",
     "beyond_edges", "budget_sentence", "by_seed", "cohorts", "confirm_seeds", "control_trials", "edges",
-    "forecast_stages", "incumbent", "is_free", "matched_to", "matched_trials", "missing_matched_trials", "n_raced",
-    "n_seeds_affordable", "n_shortlisted", "n_to_ask", "noise_seeds", "noise_table", "outcome", "plan",
-    "proposal_plans", "rate_trials", "runs_to_redo", "same_mapping", "search_seeds", "shortlist", "shortlist_seeds",
-    "spent", "trials_to_redo", "tune_plans", "tune_seeds", "tune_trials", "tuned", "tuned_further",
-    "verdict_controls", "with_tuned_rates",
+    "forecast_stages", "incumbent", "is_free", "matched_to", "matched_trials", "missing_matched_trials",
+    "missing_trials", "n_raced", "n_seeds_affordable", "n_shortlisted", "n_to_ask", "noise_seeds", "noise_table",
+    "outcome", "plan", "proposal_plans", "runs_to_redo", "same_mapping", "search_seeds", "shortlist",
+    "shortlist_seeds", "spent", "trials_to_redo", "tune_plans", "tune_recipes", "tune_seeds", "tuned",
+    "tuned_further", "verdict_controls", "with_tuned_rates",
 ]  # fmt: skip

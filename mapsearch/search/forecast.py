@@ -7,7 +7,7 @@ from mapsearch.proposers.controls import MAPPING_CONTROLS
 from mapsearch.search.plans import FULL, SEARCH, TUNE, noise_seeds, search_seeds, tune_seeds
 from mapsearch.search.promotion import NOISE, n_raced, n_shortlisted
 from mapsearch.search.spending import n_seeds_affordable
-from mapsearch.search.tuning import PLAIN, n_tuned, tune_plans, tune_trials
+from mapsearch.search.tuning import PLAIN, missing_trials, n_tuned, tune_plans, tune_recipes
 
 N_QUESTIONED = 4
 """Trials that questions are about: the nominee, `none`, `outputs` and `uniform`."""
@@ -19,7 +19,7 @@ def forecast_stages(spec: StudySpec, outputs: Outputs = CLASS_SCORES) -> tuple[S
     n_controls, n_mapped = len(PLAIN) + 1 + len(MAPPING_CONTROLS), len(MAPPING_CONTROLS) + 1  # `article` is the one
     first = n_shortlisted(spec.search.trials + n_mapped)
     n_raced_on = n_raced(first, spec.confirm.finalists)
-    tuned = tune_plans(spec, tune_trials(spec, outputs))
+    tuned = tune_plans(spec, missing_trials(tune_recipes(spec, outputs), []))
     n_matched = len({plan.trial for plan in tuned if plan.recipe.uses_outputs})
     n_new = len(spec.space.lr) - (n_matched <= n_tuned(spec))  # so few have all run at one rate already
     n_tuned_on = min(n_tuned(spec), n_matched) * n_new

@@ -21,7 +21,7 @@ MOST_EXTENSIONS = 2
 """How often a control that is best at the last learning rate tried is tuned one further."""
 
 
-def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
+def tune_recipes(spec: StudySpec, outputs: Outputs) -> list[Recipe]:
     """The first round: the task alone at every learning rate, and every output loss that is asked for or fits.
 
     Each output loss with every task weight, at every weight, and where it has one at every temperature. Without the
@@ -42,7 +42,14 @@ def tune_trials(spec: StudySpec, outputs: Outputs) -> list[Trial]:
         for weight in space.output_weight[: None if task_weight else 1]
         for temperature in (space.temperature if loss in USES_TEMPERATURE else (1.0,))
     ]  # fmt: skip
-    return [Trial(number, "tune", recipe) for number, recipe in enumerate([*alone, *matched])]
+    return [*alone, *matched]
+
+
+def missing_trials(recipes: Sequence[Recipe], trials: Sequence[Trial]) -> list[Trial]:
+    """Trials of the tune stage for those of the recipes that the study does not have."""
+    have = {t.recipe for t in trials}
+    missing = [recipe for recipe in dict.fromkeys(recipes) if recipe not in have]
+    return [Trial(number, "tune", recipe) for number, recipe in enumerate(missing, len(trials))]
 
 
 def tune_plans(spec: StudySpec, trials: Sequence[Trial]) -> list[RunPlan]:
@@ -69,23 +76,19 @@ def tuned_further(spec: StudySpec, trials: Sequence[Trial]) -> list[Trial]:
     return sorted(found, key=lambda t: (-gain(t, spec.direction), t.number))[: n_tuned(spec)]
 
 
-def rate_trials(spec: StudySpec, best: Sequence[Trial], known: Sequence[Trial]) -> list[Trial]:
-    """The second round: the best recipes at every other learning rate, as far as the study does not have them."""
-    have = {t.recipe for t in known}
-    recipes = [replace(t.recipe, lr_factor=lr) for t in best for lr in spec.space.lr]
-    missing = [recipe for recipe in dict.fromkeys(recipes) if recipe not in have]
-    return [Trial(number, "tune", recipe) for number, recipe in enumerate(missing, len(known))]
+def at_every_rate(spec: StudySpec, best: Sequence[Trial]) -> list[Recipe]:
+    """The second round: the best recipes at every learning rate."""
+    return [replace(t.recipe, lr_factor=lr) for t in best for lr in spec.space.lr]
 
 
-def beyond_edges(spec: StudySpec, trials: Sequence[Trial], runs: Sequence[Run]) -> list[Trial]:
+def beyond_edges(spec: StudySpec, trials: Sequence[Trial], runs: Sequence[Run]) -> list[Recipe]:
     """The tuned recipes one learning rate beyond those tried, where the best rate is the largest or the smallest.
 
     A control that would do better at a rate that nobody tried is the cheapest false win there is.
     """
-    factors, have = sorted(spec.space.lr), {t.recipe for t in trials}
+    factors, recipes = sorted(spec.space.lr), list[Recipe]()
     if len(factors) < 2:
         return []  # the study fixes the rate
-    recipes = []
     for recipe in tuned(trials, runs, spec.direction).values():
         tried = rates_tried(recipe, trials)
         if sum(not factors[0] <= rate <= factors[-1] for rate in tried) >= MOST_EXTENSIONS:
@@ -94,8 +97,7 @@ def beyond_edges(spec: StudySpec, trials: Sequence[Trial], runs: Sequence[Run]) 
             recipes.append(replace(recipe, lr_factor=recipe.lr_factor * factors[-1] / factors[-2]))
         elif recipe.lr_factor == min(tried):
             recipes.append(replace(recipe, lr_factor=recipe.lr_factor * factors[0] / factors[1]))
-    missing = [recipe for recipe in recipes if recipe not in have]
-    return [Trial(number, "tune", recipe) for number, recipe in enumerate(missing, len(trials))]
+    return recipes
 
 
 def rates_tried(recipe: Recipe, trials: Sequence[Trial]) -> set[float]:

@@ -12,6 +12,10 @@ from mapsearch.core.trials import Trial
 PLAIN_TRIALS = [Trial(0, "tune", PLAIN["none"]), Trial(1, "tune", Recipe())]
 
 
+def tuned_first(spec, outputs):
+    return search.missing_trials(search.tune_recipes(spec, outputs), [])
+
+
 def with_space(**keys):
     return SPEC.model_copy(update={"space": SpaceSpec(**keys)})
 
@@ -21,7 +25,7 @@ def tune(number, recipe, value=None):
 
 
 def test_the_first_round_tries_rates_of_the_task_alone_and_every_fitting_output_loss():
-    trials = search.tune_trials(SPEC, CLASS_SCORES)
+    trials = tuned_first(SPEC, CLASS_SCORES)
     assert [t.recipe for t in trials[:3]] == [Recipe(lr_factor=lr) for lr in (0.3, 1.0, 3.0)]
     assert [t.number for t in trials] == list(range(len(trials)))
     tried = [
@@ -44,18 +48,18 @@ def test_the_first_round_tries_rates_of_the_task_alone_and_every_fitting_output_
     ],
 )
 def test_outputs_of_every_kind_are_tuned_by_the_losses_that_fit(outputs, losses):
-    trials = search.tune_trials(SPEC, outputs)
+    trials = tuned_first(SPEC, outputs)
     assert {t.recipe.output_loss for t in trials if t.recipe.uses_outputs} == losses
     assert len(trials) == len({t.recipe for t in trials})
 
 
 def test_the_study_names_its_output_losses():
-    trials = search.tune_trials(with_space(output_loss=("standardised_kl",)), CLASS_SCORES)
+    trials = tuned_first(with_space(output_loss=("standardised_kl",)), CLASS_SCORES)
     assert {t.recipe.output_loss for t in trials if t.recipe.uses_outputs} == {"standardised_kl"}
 
 
 def test_without_a_task_loss_the_teacher_is_the_task():
-    trials = search.tune_trials(SPEC, Outputs("embedding", has_loss=False))
+    trials = tuned_first(SPEC, Outputs("embedding", has_loss=False))
     assert trials
     assert not any(t.recipe.uses_task for t in trials)
     plain = search.tuned(trials, [], "maximize")
@@ -75,7 +79,7 @@ def test_features_alone_have_no_plain_control():
 
 
 def test_everything_runs_short_once_and_the_task_alone_longer_on_all_seeds():
-    trials = search.tune_trials(SPEC, CLASS_SCORES)
+    trials = tuned_first(SPEC, CLASS_SCORES)
     plans = search.tune_plans(SPEC, trials)
     short = [p for p in plans if p.rung == search.SEARCH]
     assert [p.trial for p in short] == [t.number for t in trials[3:]]
@@ -84,7 +88,7 @@ def test_everything_runs_short_once_and_the_task_alone_longer_on_all_seeds():
 
 
 def test_where_little_is_tried_all_of_it_is_tuned_further():
-    trials = search.tune_trials(with_space(output_loss=("mse",), output_weight=(1.0,)), CLASS_SCORES)
+    trials = tuned_first(with_space(output_loss=("mse",), output_weight=(1.0,)), CLASS_SCORES)
     assert {p.rung for p in search.tune_plans(SPEC, trials)} == {search.TUNE}
 
 
@@ -97,12 +101,12 @@ def test_the_best_two_with_outputs_are_tried_at_every_other_rate(direction, best
     ]  # fmt: skip
     further = search.tuned_further(SPEC.model_copy(update={"direction": direction}), trials)
     assert [t.number for t in further] == best
-    rates = search.rate_trials(SPEC, further, trials)
+    rates = search.missing_trials(search.at_every_rate(SPEC, further), trials)
     assert [t.number for t in rates] == [5, 6, 7, 8]
     assert {(t.recipe.output_weight, t.recipe.lr_factor) for t in rates} == {
         (trials[n].recipe.output_weight, lr) for n in best for lr in (0.3, 3.0)
     }
-    assert search.rate_trials(SPEC, further, [*trials, *rates]) == []
+    assert search.missing_trials(search.at_every_rate(SPEC, further), [*trials, *rates]) == []
 
 
 def test_the_best_at_the_longer_rung_are_frozen():
@@ -119,7 +123,7 @@ def test_the_best_at_the_longer_rung_are_frozen():
 
 
 def test_where_nothing_could_be_tuned_the_first_tried_is_taken():
-    tried = search.tune_trials(SPEC, CLASS_SCORES)
+    tried = tuned_first(SPEC, CLASS_SCORES)
     assert search.tuned(tried, [], "maximize")["outputs"].output_weight == 0.3
 
 
@@ -132,7 +136,7 @@ def test_what_is_best_at_the_end_of_its_range_is_told():
 
 def test_a_small_budget_tunes_one_output_loss_on_one_seed():
     small = SPEC.model_copy(update={"budget": "quick"})
-    trials = search.tune_trials(small, CLASS_SCORES)
+    trials = tuned_first(small, CLASS_SCORES)
     assert {t.recipe.output_loss for t in trials} == {"kl"}
     assert {p.seed for p in search.tune_plans(small, trials)} == {7}
     ended = [tune(t.number, t.recipe, 0.1) for t in trials]
@@ -144,7 +148,7 @@ def test_a_control_that_is_best_at_the_last_rate_is_tried_beyond_it():
     trials += [tune(3 + n, Recipe(output_weight=1.0, lr_factor=lr), 0.1) for n, lr in enumerate((0.3, 1.0, 3.0))]
     runs = [run(n, 0, value, rung=search.TUNE) for n, value in enumerate((0.1, 0.2, 0.9, 0.8, 0.2, 0.1))]
     new = search.beyond_edges(SPEC, trials, runs)
-    assert [(t.number, t.recipe.lr_factor) for t in new] == [(6, 9.0), (7, pytest.approx(0.09))]
+    assert [recipe.lr_factor for recipe in new] == [9.0, pytest.approx(0.09)]
     middle = [run(n, 0, value, rung=search.TUNE) for n, value in enumerate((0.1, 0.9, 0.2, 0.1, 0.8, 0.1))]
     assert search.beyond_edges(SPEC, trials, middle) == []
     assert search.beyond_edges(with_space(lr=(1.0,)), trials, runs) == [], "the study fixes the rate"
