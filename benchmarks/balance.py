@@ -7,7 +7,6 @@ weighted. Differences carry a 95 % t interval over seeds; of so many comparisons
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import replace
@@ -22,6 +21,7 @@ import torch
 from scipy.stats import t as student_t
 
 from benchmarks.machine import machine_name
+from benchmarks.recording import record
 from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
@@ -152,12 +152,8 @@ def main() -> None:
     )
     print(text)
     if asked.record:
-        asked.record.mkdir(parents=True, exist_ok=True)
-        name = f"balance-{date}-lr{asked.lr:g}"
-        (asked.record / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
-        (asked.record / f"{name}.json").write_text(
-            json.dumps({"command": head, "pairs": [p[:2] for p in PAIRS], "rows": rows}, indent=1), encoding="utf-8"
-        )
+        numbers = {"command": head, "pairs": [p[:2] for p in PAIRS], "rows": rows}
+        record(asked.record, f"balance-{date}-lr{asked.lr:g}", text, numbers)
 
 
 if __name__ == "__main__":
