@@ -145,17 +145,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000, help="simulated studies of each kind")
     parser.add_argument("--record", type=Path, help="folder for verdict-<date>.md and .json")
+    parser.add_argument("--quick", action="store_true", help="a smoke test: 20 studies of each kind")
     asked = parser.parse_args()
+    n_studies = 20 if asked.quick else asked.studies
     date = f"{datetime.now(UTC):%Y-%m-%d}"
     rows = [
-        row(world, step, gain, asked.studies)
+        row(world, step, gain, n_studies)
         for world in WORLDS
         for step in STEPS
         for gain in (0.0, 0.5, 1.0, 2.0)
         if step == "a fine metric" or world == "normal"
     ]
-    paths = null_paths(100 * asked.studies)
-    command = f"python -m benchmarks.verdict --studies {asked.studies}"
+    paths = null_paths(100 * n_studies)
+    command = f"python -m benchmarks.verdict --studies {n_studies}"
     head = f"`{command}`, {date}, {machine_name()}. `{NONE[1]}` is beaten by 8 in all studies; at most {N_MAX} seeds."
     parts = ["# The verdict, simulated", head, "## Against `outputs`", table(rows), "## Null paths", table(paths)]
     text = "\n\n".join(parts)

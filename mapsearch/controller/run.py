@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mapsearch.controller import stages
-from mapsearch.controller.confirmation import confirm, freeze_margin, give_verdict
+from mapsearch.controller.confirmation import confirm, freeze_margin
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.ending import recorded_end
 from mapsearch.controller.interrupt import Interrupt
+from mapsearch.controller.judgement import give_verdict
 from mapsearch.controller.preparation import prepare
 from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.default_metric import with_default_metric
