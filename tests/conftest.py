@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from hypothesis import settings
 
-pytest_plugins = ["study_fixtures", "postgresql_fixtures"]
+pytest_plugins = ["study_fixtures", "service_fixtures", "postgresql_fixtures"]
 
 settings.register_profile("same-everywhere", deadline=None, derandomize=True, database=None)
 settings.load_profile("same-everywhere")

@@ -14,6 +14,7 @@ EVERYTHING: list[dict[str, Any]] = [
     *({"task": task, "aggregation": "mix"} for task in ("images", "tags")),
     {"task": "images", "features_until": 0.4},
     {"task": "patches"},
+    {"task": "twice"},
     {"task": "tags", "pairs": False},
     {"task": "tags", "feature_share": 1.0},
     {"task": "bert"},

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,28 +23,51 @@ def postgresql_url(postgresql_server: str) -> str:
     return make_url(postgresql_server).set(database=database).render_as_string(hide_password=False)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A private server, reached by a Unix socket in its own folder only."""
+
+    folder: Path
+    user: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://mapsearch@/postgres?host={self.folder}"
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [str(_programs() / program), "-D", str(self.folder / "data"), *arguments]
+        subprocess.run(command, user=self.user, cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -h '' -c fsync=off"
+        self.run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-m", "immediate", "stop")
+
+
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[str]:
-    """The URL of a private server, reached by a Unix socket in its own folder only."""
+def postgresql_server(postgresql: Server) -> str:
+    return postgresql.url
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """The server itself, which a test may stop if it starts it again."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    programs = _programs()
+    _programs()
     user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
     # pytest's own folders can be read by their owner only, and are too long for a socket's path.
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     if user:
         shutil.chown(folder, user)
-    data = str(folder / "data")
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", data, *arguments]
-        subprocess.run(command, user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-    run("initdb", "--username=mapsearch", "--auth=trust", "--no-sync")
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -h '' -c fsync=off", "start")
+    server = Server(folder, user)
+    server.run("initdb", "--username=mapsearch", "--auth=trust", "--no-sync")
+    server.start()
     try:
-        yield f"postgresql+psycopg://mapsearch@/postgres?host={folder}"
+        yield server
     finally:
-        run("pg_ctl", "-m", "immediate", "stop")
+        server.stop()
         shutil.rmtree(folder)
 
 

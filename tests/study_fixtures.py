@@ -20,6 +20,7 @@ from mapsearch.core.runs import Run
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.study_file import load_study
 from mapsearch.core.trials import Trial
+from mapsearch.search import EQUAL_TIME
 from mapsearch.store.store import Store
 
 TASK = '''
@@ -67,8 +68,10 @@ def points(n, seed):
 
 
 class Clusters(mapsearch.Task):
+    teacher_depth, student_depth = 4, 2
+
     def teacher(self):
-        teacher, (x, y) = Net(16, 4), points(256, 9).tensors
+        teacher, (x, y) = Net(16, self.teacher_depth), points(256, 9).tensors
         optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
         for _ in range(40):
             optimizer.zero_grad()
@@ -77,7 +80,7 @@ class Clusters(mapsearch.Task):
         return teacher
 
     def student(self):
-        return Net(8, 2)
+        return Net(8, self.student_depth)
 
     def train_data(self):
         return points(128, 1)
@@ -87,6 +90,12 @@ class Clusters(mapsearch.Task):
 
     def test_data(self):
         return points(256, 3)
+
+
+class Deeper(Clusters):
+    """The same with deeper networks."""
+
+    teacher_depth, student_depth = 6, 3
 
 
 class Crashing(Clusters):
@@ -181,7 +190,11 @@ def results() -> Callable[..., Results]:
             trials, runs = store.trials("tiny"), store.runs("tiny")
         if not reproducible:
             return trials, runs
-        return [_without_sampler_number(trial) for trial in trials], [_reproducible(run) for run in runs]
+        kept = {trial.number for trial in trials if trial.control != EQUAL_TIME}  # how long that trains, clocks decide
+        return (
+            [_without_sampler_number(trial) for trial in trials if trial.number in kept],
+            [_reproducible(run) for run in runs if run.trial in kept],
+        )
 
     return read
 
@@ -226,7 +239,7 @@ def is_worker() -> Callable[[int], bool]:
 def eventually() -> Callable[..., None]:
     """`eventually(what)` waits until `what()` is true: for other processes, where there is nothing to wait on."""
 
-    def wait(what: Callable[[], object], seconds: float = 60.0) -> None:
+    def wait(what: Callable[[], object], seconds: float = 240.0) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, "it never came true"

@@ -8,7 +8,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "mapsearch"
 DOCS = TESTS.parent / "docs"
 
-BEYOND_A_ROOM = {"whole_studies", "frameworks", "benchmarks", "cuda", "standin_device"}
+BEYOND_A_ROOM = {"whole_studies", "cluster", "frameworks", "benchmarks", "browser", "cuda", "standin_device", "docs"}
 """Folders for what no single module does; their files are named after the behaviour."""
 OF_THE_HOUSE = {"rooms", "layout"}
 """What is tested of the package as a whole."""

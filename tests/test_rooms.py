@@ -24,7 +24,7 @@ MAY_IMPORT = {name: {x for row in FLOORS[i + 1 :] for x in row} for i, names in 
 KEPT_IN = {
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
-    "optuna": ("proposers/sampler.py",),
+    "optuna": ("proposers/optuna_record.py", "proposers/importances.py"),
 }
 NOT_IN_CORE = {"torch", "numpy", "scipy", "sqlalchemy", "optuna"}
 

@@ -9,6 +9,8 @@ MEANING = {
     "cohort modes": "Milliseconds per student and step, K students on one batch of 64, task loss alone, float32.",
     "similarity": "Similarity of all layers over forward passes of both networks alone; medians, wall time.",
     "throughput": "Seconds per trial (wall) and ratios of trials per hour, as in the throughput benchmark.",
+    "replays": "Seconds per trial (wall) of a cohort whose steps are replayed as CUDA graphs (cached), of the same "
+    "launched from Python (launched), of the plain loop and of the students alone (limit); ratios of trials per hour.",
 }
 
 

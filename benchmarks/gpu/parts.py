@@ -115,12 +115,24 @@ def trials(device: str, quick: bool) -> Rows:
         yield from throughput.table(device, k, steps, repeats, n_rows)
 
 
+def replays(device: str, quick: bool) -> Rows:
+    """Cohorts whose steps are recorded once and replayed, beside the same launched from Python, and the plain loop."""
+    sizes = ((2, 5, 1, 1),) if quick else ((32, 50, 1, 2), (8, 50, 1, 2))
+    for k, steps, repeats, n_rows in sizes:
+        for teacher, recipe, n_pairs in throughput.ROWS[:n_rows]:
+            images = throughput.Images(throughput.TEACHERS[teacher])
+            make = partial(throughput.setting, images, device, steps, k, n_pairs)
+            costs = throughput.measure(throughput.ready(make, ("plain", "launched", "cached", "limit")), repeats)
+            yield {"teacher": teacher, "recipe": recipe, "K": k, "steps": steps, **throughput.ratios(costs)}
+
+
 PARTS: dict[str, Callable[[str, bool], Rows]] = {
     "tests": tests,
     "memory": memory,
     "cohort modes": modes,
     "similarity": similarity,
     "throughput": trials,
+    "replays": replays,
 }
 
 if __name__ == "__main__":

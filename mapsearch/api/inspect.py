@@ -10,6 +10,7 @@ from mapsearch.check.study_layers import study_layers
 from mapsearch.controller.forecast import with_forecast
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.core.findings import CheckReport
+from mapsearch.core.folders import cache_folder
 from mapsearch.core.layers import Layer
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
@@ -17,7 +18,7 @@ from mapsearch.features.kinds import require_known_layers
 from mapsearch.features.layers import choose_layers
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.loading import cache_folder, load_task
+from mapsearch.tasks.loading import load_task
 from mapsearch.tasks.training_batches import train_batches
 
 

@@ -1,9 +1,8 @@
-"""Checks of the samples: overlap of the data sets, values, labels, padding without a mask."""
+"""Checks of the samples: overlap of the data sets, values, labels."""
 
 from itertools import combinations
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mapsearch.check.finding_log import FindingLog
@@ -12,15 +11,9 @@ from mapsearch.check.streams import check_stream
 from mapsearch.core.findings import Level
 from mapsearch.core.outputs import OutputKind
 from mapsearch.core.similarity import ENOUGH_SAMPLES
-from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.tasks.default_losses import UNLABELLED
-from mapsearch.tasks.labels import integer_labels
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.nested import batch_size
-from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.padding import padding_share
-from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.streams import Stream
 from mapsearch.tasks.task import Task
 
@@ -45,7 +38,7 @@ def check_data(log: FindingLog, loaded: LoadedTask, spec: StudySpec) -> None:
     if isinstance(loaded.train, Stream):
         with log.guard("data", "reading the stream of `train_data()`"):
             check_stream(log, loaded, loaded.train)
-    scores = class_scores(loaded, spec)
+    scores = class_scores(loaded, spec) if "outputs" in log.measured else None
     with log.guard("data", "reading the samples"):
         data = {"train_data": loaded.train, "valid_data": loaded.valid, "test_data": loaded.test}
         seen = {name: read_samples(loaded, samples, scores) for name, samples in data.items()}
@@ -120,50 +113,3 @@ def _report_labels(log: FindingLog, seen: SamplesRead) -> None:
     level: Level = "warning" if seen.n_unlabelled == seen.n_labels else "ok"
     share = f"{seen.n_unlabelled / seen.n_labels:.1%} of the training labels"
     log.add(level, "data.unlabelled", f"{share} are {UNLABELLED} (unlabelled)")
-
-
-def check_padding(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> None:
-    """Whether the mask fits the token layers and the outputs, or is missing where there is padding."""
-    mask, n = loaded.task.mask(batch), batch_size(batch)
-    positions = {
-        f"the tokens of `{x.path}`": x.positions for x in (*space.student, *space.teacher) if x.kind == "tokens"
-    }
-    with torch.no_grad():
-        outputs = matched_outputs(loaded.task, forward_in(spec.train.precision, loaded)(loaded.teacher, batch))
-    if outputs is not None and outputs.ndim == 3:
-        positions["the outputs"] = tuple(outputs.shape[1:-1])
-    if not positions and mask is None:
-        return
-    if mask is None:
-        share = max(padding_share(batch), _unlabelled_ends(loaded, batch))
-        problem = f"{share:.0%} of the positions look like padding, which the loss should leave out"
-        where = "give `attention_mask` in a dict batch, or define `Task.mask(batch)` (bool `[B, L]`)"
-        if share:
-            log.add("error", "padding.unmasked", f"{problem}; {where}")
-        else:
-            log.add("ok", "padding.none", "no padding found")
-        return
-    positions = positions or {"the positions": tuple(mask.shape[1:])}
-    differing = {what: shape for what, shape in positions.items() if tuple(mask.shape) != (n, *shape)}
-    if mask.dtype != torch.bool or differing:
-        what, shape = next(iter((differing or positions).items()))
-        wanted, given = f"bool {[n, *shape]} as {what}", f"{mask.dtype} {list(mask.shape)}"
-        log.add("error", "padding.mask_shape", f"`mask(batch)` must be {wanted}, but got {given}")
-    else:
-        log.add("ok", "padding.masked", f"{float((~mask).float().mean()):.0%} of the positions are padding: masked")
-
-
-def _unlabelled_ends(loaded: LoadedTask, batch: Any) -> float:
-    """The share of positions that end a sequence of labels `[B, L]` with -100, to different lengths.
-
-    None where labels are missing in between too: these are masked tokens to predict, not padding.
-    """
-    labels = integer_labels(loaded.task, batch)
-    if labels is None or labels.ndim != 2:
-        return 0.0
-    ends = (labels == UNLABELLED).flip(1).long().cumprod(1).flip(1)  # [B, L]
-    if bool(((labels == UNLABELLED) & (ends == 0)).any()):
-        return 0.0
-    lengths = ends.sum(1)  # [B]
-    lengths = lengths[lengths < labels.shape[1]]  # a wholly unlabelled sequence is not padding
-    return float(lengths.sum() / labels.numel()) if len(lengths) and lengths.min() < lengths.max() else 0.0

@@ -135,7 +135,7 @@ def _summary(space: RecipeSpace, legal: list[list[bool]], loss: FeatureLossName,
     traits = LOSS_TRAITS[loss]
     aligned = pairs if traits.aligned else []  # other losses compare layers of any two grids
     n_resampled = sum(s.kind == t.kind == "map" and s.positions != t.positions for s, t in aligned)
-    n_laid_out = sum({s.kind, t.kind} == {"tokens", "map"} for s, t in aligned)
+    n_laid_out = sum("tokens" in (s.kind, t.kind) and s.shape[:-1] != t.shape[:-1] for s, t in aligned)
     summary = f"{loss}: {len(pairs)} of {len(space.student) * len(space.teacher)} pairs can be matched"
     summary += f", {n_resampled} of maps resampled to the smaller grid" if n_resampled else ""
     summary += f", {n_laid_out} of patch tokens laid out as maps" if n_laid_out else ""

@@ -12,6 +12,7 @@ from mapsearch.check.steps import open_steps
 from mapsearch.core.errors import TaskError
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.masks import mask_for
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
@@ -47,7 +48,7 @@ def check_gradients(
     if "task" in gradients and not gradients["task"].student > 0:
         problem = "term `task` sends no gradient to the student on this batch: is all of it unlabelled?"
         log.add("warning", "gradients.no_task_gradient", problem)
-    if untaught:
+    if untaught and all(finding.code != "gradients.untaught" for finding in log.findings):  # each loss says the same
         names = ", ".join(f"`{name}`" for name in untaught[:3]) + (" ..." if len(untaught) > 3 else "")
         problem = f"no term of the loss reaches {len(untaught)} trainable parameters of the student: {names}"
         way_out = "teach them in `loss(output, batch)`, freeze them, or leave them out"
@@ -88,7 +89,12 @@ def check_itself(log: FindingLog, loaded: LoadedTask, spec: StudySpec, layers: t
         _write_itself(
             log, name, {pair: value for pair, value in values.items() if not abs(value) <= SELF_TEST_TOLERANCE}
         )
-    same = _similarity([[to_rows(found[x.path], x.kind, RowRule(), mask).rows for x in layers] for found in passes])
+    row_rule, masks = RowRule(), [mask_for(mask, layer.path) for layer in layers]
+    rows = [
+        [to_rows(found[layer.path], layer.kind, row_rule, own).rows for layer, own in zip(layers, masks, strict=True)]
+        for found in passes
+    ]
+    same = _similarity(rows)
     constant = [p for p, value in zip(paths, same.diag().tolist(), strict=True) if abs(value - 1) > SELF_TEST_TOLERANCE]
     if constant:
         rule = f"similarity of `{constant[0]}` with itself must be 1"

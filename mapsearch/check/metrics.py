@@ -63,12 +63,13 @@ def check_metrics(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
 
 
 def _compare(log: FindingLog, name: str, teacher: float, student: float, sign: float) -> None:
+    way_out = "check weights, preprocessing and `direction`, train it for longer, or state a `metric` that shows it"
     both = f"`{name}` of {teacher:.4g} for the teacher and {student:.4g} for the untrained student"
     if sign * teacher < sign * student:
-        problem = f"must be better than the student, but got {both}; check weights and preprocessing"
+        problem = f"must be better than the student, but got {both}; {way_out}"
         log.add("error", "teacher.worse_than_student", problem)
     elif teacher == student:
-        problem = f"no better than the untrained student: {both}; check weights and preprocessing"
+        problem = f"no better than the untrained student: {both}; {way_out}"
         log.add("warning", "teacher.as_good_as_student", problem)
 
 

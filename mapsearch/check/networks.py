@@ -11,6 +11,7 @@ from mapsearch.core.findings import Level
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.weights import weight_problems
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.nested import batch_size
 from mapsearch.tasks.output_kinds import decide_outputs
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in, uses_bfloat16
@@ -100,7 +101,12 @@ def check_outputs(log: FindingLog, loaded: LoadedTask, spec: StudySpec, student:
     if s is None or t is None:
         return
     kind, shapes = loaded.task.output_form.kind, f"student {list(s.shape)}, teacher {list(t.shape)}"
-    if s.shape[:-1] != t.shape[:-1] or (kind in ("labels", "values") and s.shape != t.shape):
+    n = batch_size(batch)
+    if n not in (len(s), len(t)):
+        problem = f"must have one row per sample, but got {shapes} for a batch whose first tensor has {n} rows"
+        way_out = "let `collate` put a tensor `[B, ...]` first, such as the `labels` of a batch of graphs"
+        log.add("error", "outputs.batch_axis", f"{problem}; {way_out}, and move the batch to the outputs' first axis")
+    elif s.shape[:-1] != t.shape[:-1] or (kind in ("labels", "values") and s.shape != t.shape):
         problem = f"must have one shape, but got {shapes}; select what both share in `outputs(output)`"
         log.add("error", "outputs.shape", problem)
     elif kind == "classes":

@@ -4,13 +4,16 @@ from typing import Any
 
 from torch import nn
 
+from mapsearch.check.copied_layers import check_copied
 from mapsearch.check.cost import forecast
-from mapsearch.check.data import check_data, check_padding
+from mapsearch.check.data import check_data
 from mapsearch.check.finding_log import FindingLog
+from mapsearch.check.labels import check_items, check_unlabelled_values
 from mapsearch.check.layers import check_layers, check_mixtures, check_pairs
 from mapsearch.check.learning import check_gradients, check_itself
 from mapsearch.check.metrics import check_batching, check_guessing, check_metrics
 from mapsearch.check.networks import check_outputs, check_student, check_teacher, read_outputs
+from mapsearch.check.padding import check_padding
 from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.errors import CheckFailed
 from mapsearch.core.findings import CheckReport
@@ -18,7 +21,9 @@ from mapsearch.core.metric_direction import direction_notice
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.features.kinds import require_known_layers
+from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.output_evidence import N_SAMPLES
 from mapsearch.tasks.training_batches import train_batches
 
 
@@ -30,17 +35,21 @@ def check(loaded: LoadedTask, spec: StudySpec) -> CheckReport:
     log = FindingLog()
     log.measured["redraws"] = loaded.redraws
     with log.guard("outputs", "reading the outputs of both networks"):
+        batch = next(ordered_batches(loaded, loaded.train, N_SAMPLES, N_SAMPLES))
+        check_items(log, loaded.task, batch)
         read_outputs(log, loaded, spec)
+        check_unlabelled_values(log, loaded.task, batch)
         spec = _with_metric(log, loaded, spec)
     check_data(log, loaded, spec)
     student = check_student(log, loaded, spec)
     with log.guard("teacher", "looking at its weights"):
         check_teacher(log, loaded, spec)
-    check_metrics(log, loaded, spec, student)
-    with log.guard("teacher", "measuring it at another batch size"):
-        check_batching(log, loaded, spec)
-    with log.guard("teacher", "comparing it with guessing"):
-        check_guessing(log, loaded, spec)
+    if "outputs" in log.measured:  # outputs that nobody can read cannot be measured either
+        check_metrics(log, loaded, spec, student)
+        with log.guard("teacher", "measuring it at another batch size"):
+            check_batching(log, loaded, spec)
+        with log.guard("teacher", "comparing it with guessing"):
+            check_guessing(log, loaded, spec)
     space = None
     with log.guard("data", "reading a training batch"):
         batch = next(train_batches(loaded, spec.train.batch_size, spec.seed, 1))
@@ -86,6 +95,8 @@ def _check_together(
     if not log.has_errors("outputs"):
         with log.guard("padding", "`mask(batch)`"):
             check_padding(log, loaded, spec, space, batch)
+    with log.guard("layers", "comparing the weights of both networks"):
+        check_copied(log, loaded, student, space)
     with log.guard("self-test", "the teacher against itself"):
         check_itself(log, loaded, spec, space.teacher)
     if log.has_errors("teacher", "layers", "outputs"):

@@ -4,21 +4,22 @@ from pathlib import Path
 
 import click
 
-from mapsearch.cli.options import EXAMPLE, json_option, read_study, storage_option, study_argument
+from mapsearch.cli.options import EXAMPLE, json_option, read_study, settings_option, storage_option, study_argument
 from mapsearch.cli.output import print_json, print_line, print_next, print_table
 from mapsearch.core.errors import CheckFailed
 
 
 @click.command(epilog=EXAMPLE + "mapsearch check my-study/study.yaml")
 @study_argument
+@settings_option
 @storage_option
 @json_option
-def check(study: Path, storage: str, as_json: bool) -> None:
+def check(study: Path, settings: tuple[str, ...], storage: str, as_json: bool) -> None:
     """Check on a real batch that everything that should learn can learn, and forecast the cost.
 
     The table holds what is well and what to heed; errors follow on stderr. With --json all findings are on stdout.
     """
-    spec = read_study(study)
+    spec = read_study(study, settings)
     from mapsearch.api.inspect import check_of
 
     report = check_of(spec, storage)
@@ -36,4 +37,4 @@ def check(study: Path, storage: str, as_json: bool) -> None:
     if report.forecast:
         print_line(report.forecast)
     raise_for_errors(report)
-    print_next(f"mapsearch run {study}")
+    print_next([f"mapsearch run {study}"])

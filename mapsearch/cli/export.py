@@ -7,7 +7,7 @@ import click
 
 from mapsearch.cli.options import EXAMPLE, storage_option
 from mapsearch.cli.output import print_line
-from mapsearch.exports.capability import TargetName
+from mapsearch.exports.names import TargetName
 
 WRITTEN = "-"
 """The value of `--verify` when no file is named: the file that is written now."""
@@ -18,7 +18,6 @@ WRITTEN = "-"
 @click.option("--to", "target", required=True, help=f"Target: {', '.join(get_args(TargetName))}.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
 @click.option("--trial", type=int, help="Trial number; default: the recommended one, or the one that FILE names.")
-@click.option("--schema", help="Version of the target's format, if it has several.")
 @click.option(
     "--lossy", is_flag=True, help="Write even what the target can express only in part, and list what is lost."
 )
@@ -35,7 +34,6 @@ def export(
     target: str,
     output: Path | None,
     trial: int | None,
-    schema: str | None,
     lossy: bool,
     verify: str | None,
     storage: str,
@@ -44,13 +42,11 @@ def export(
     from mapsearch.api import exports
 
     if verify not in (None, WRITTEN):
-        if output or schema or lossy:
-            raise click.ClickException(f"--verify {verify} writes nothing; leave out -o, --schema and --lossy")
+        if output or lossy:
+            raise click.ClickException(f"--verify {verify} writes nothing; leave out -o and --lossy")
         print_line(exports.verify_export(name, target, Path(verify), trial=trial, storage=storage))
         return
     if output is None:
         raise click.ClickException("give one FILE only: -o FILE writes a file, --verify FILE compares an existing one")
     checked = verify is not None
-    print_line(
-        exports.export(name, target, output, trial=trial, verify=checked, lossy=lossy, schema=schema, storage=storage)
-    )
+    print_line(exports.export(name, target, output, trial=trial, verify=checked, lossy=lossy, storage=storage))

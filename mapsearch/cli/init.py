@@ -17,4 +17,4 @@ def init(folder: Path, template: str) -> None:
 
     for path in copy_template(template, folder):
         print_line(str(path))
-    print_next(f"mapsearch run {folder / 'study.yaml'}")
+    print_next([f"mapsearch run {folder / 'study.yaml'}"])

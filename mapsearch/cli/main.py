@@ -8,19 +8,33 @@ import click
 
 from mapsearch import __version__
 from mapsearch.cli.check import check
+from mapsearch.cli.clean import clean
+from mapsearch.cli.compare import compare
 from mapsearch.cli.confirm import confirm
+from mapsearch.cli.copy import copy
+from mapsearch.cli.db import db
+from mapsearch.cli.delete import delete
 from mapsearch.cli.export import export
 from mapsearch.cli.init import init
 from mapsearch.cli.layers import layers
+from mapsearch.cli.note import note
 from mapsearch.cli.output import print_line
+from mapsearch.cli.port import port
+from mapsearch.cli.rename import rename
+from mapsearch.cli.report import report
 from mapsearch.cli.run import run
 from mapsearch.cli.schema import schema
+from mapsearch.cli.serve import serve
 from mapsearch.cli.show import show
 from mapsearch.cli.similarity import similarity
 from mapsearch.cli.studies import studies
+from mapsearch.cli.train import train
 from mapsearch.core.errors import MapsearchError, StudyFailed, did_you_mean
 
-COMMANDS = (init, layers, check, similarity, run, confirm, studies, show, export, schema)
+COMMANDS = (
+    init, layers, check, similarity, run, port, confirm, studies, show, compare, report, train, export, serve,
+    rename, copy, note, delete, clean, db, schema,
+)  # fmt: skip
 """In the order in which a study needs them."""
 
 
@@ -40,6 +54,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SystemExit as left:
+            if isinstance(left.__context__, BrokenPipeError):  # nobody reads on, as in `mapsearch show NAME | head -1`
+                raise left.__context__ from None
             message = f"the study's own code ended the process: sys.exit({left.code!r}); remove that call"
             raise StudyFailed(message) from left
 

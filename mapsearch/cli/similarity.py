@@ -52,7 +52,7 @@ def similarity(
 
         _show_comparison(compare_similarities(before, result), plot, as_json)
     if is_study and not as_json and not as_csv:
-        print_next(f"mapsearch run {source}")
+        print_next([f"mapsearch run {source}"])
 
 
 def _show(similarity: Similarity, plot: Path | None, as_json: bool, as_csv: bool) -> None:

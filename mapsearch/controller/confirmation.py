@@ -9,6 +9,7 @@ from mapsearch.controller.failures import raise_if_nothing_came_through
 from mapsearch.controller.stage_runs import run_plans
 from mapsearch.core.budget import full_runs
 from mapsearch.core.events import Message
+from mapsearch.core.runs import RunKey, RunPlan
 from mapsearch.core.trials import Trial
 from mapsearch.verdict.confirmed import confirmed_values, failed_trials
 from mapsearch.verdict.margin import frozen_margin
@@ -40,8 +41,10 @@ def confirm(context: StudyContext, nominee: Trial | None) -> Iterator[Update]:
         StudyFailed: no run of the stage came through.
     """
     spec, study = context.spec, context.study
+    yield from _try_again(context, _crashed(context, nominee))
     if nominee is not None:
         study.add_trials(search.missing_matched_trials(nominee.recipe, context.trials, context.space))
+        _add_equal_time(context, nominee)
         yield Message("confirm", f"nominee: trial {nominee.number}, {nominee.recipe}")
     if study.facts().extended_to is not None and not _wanted(context, nominee):
         yield Message("confirm", "no question is left that more seeds would answer")
@@ -55,16 +58,35 @@ def confirm(context: StudyContext, nominee: Trial | None) -> Iterator[Update]:
     raise_if_nothing_came_through([run for run in context.runs if run.stage == "confirm"])
 
 
+def _add_equal_time(context: StudyContext, nominee: Trial) -> None:
+    """The control that gets the nominee's training time; how long that is, is decided before its first fresh seed."""
+    study, trials, facts = context.study, context.trials, context.study.facts()
+    has_begun = any(run.stage == "confirm" and run.trial == nominee.number for run in context.runs)
+    if has_begun or facts.equal_time_of(nominee.number):
+        return
+    overheads = search.fit_overheads(trials, context.runs)
+    new = search.equal_time(nominee, trials, overheads, context.spec.train.steps)
+    if new is not None:
+        row, trial = new
+        study.add_trials([trial])
+        study.record_facts(replace(facts, equal_time=(*facts.equal_time, row)))
+
+
 def _add_context(context: StudyContext, nominee: Trial | None) -> Iterator[Update]:
-    """The other controls on few seeds, if the budget pays for them."""
-    spec, trials = context.spec, list(context_trials(context, nominee).values())
-    seeds, budget = search.confirm_seeds(spec, spec.confirm.context_seeds), full_runs(context.spec.budget)
-    have = {(run.trial, run.seed) for run in context.runs if run.stage == "confirm"}
-    n_missing = sum((trial.number, seed) not in have for trial in trials for seed in seeds)
-    if n_missing and search.spent(spec, context.runs) + n_missing > budget:
-        yield Message("confirm", f"controls that no question is about are left out: a `budget` of {budget} is spent")
-    else:
-        yield from _train(context, trials, seeds)
+    """The other controls on few seeds, the telling ones first, as far as the budget pays for them."""
+    spec, budget, have = context.spec, full_runs(context.spec.budget), {run.key for run in context.runs}
+    seeds, spent = search.confirm_seeds(spec, spec.confirm.context_seeds), search.spent(spec, context.runs)
+    paid, left_out = list[Trial](), list[str]()
+    for name, trial in search.telling_first(context_trials(context, nominee)).items():
+        n_steps = sum(plan.n_steps for plan in _plans(context, [trial], seeds) if plan.key not in have)
+        if n_steps and spent + n_steps / spec.train.steps > budget:
+            left_out.append(f"`{name}`")
+        else:
+            spent += n_steps / spec.train.steps
+            paid.append(trial)
+    if left_out:
+        yield Message("confirm", f"a `budget` of {budget} does not pay for the controls {', '.join(left_out)}")
+    yield from _train(context, paid, seeds)
 
 
 def most_seeds(context: StudyContext) -> int:
@@ -75,8 +97,32 @@ def most_seeds(context: StudyContext) -> int:
 
 def _train(context: StudyContext, trials: list[Trial], seeds: list[int]) -> Iterator[Update]:
     matched = [trial for trial in trials if trial.proposer == "matched"]
-    plans = search.plan(context.spec, trials, search.FULL, seeds, "confirm", split="test")
+    plans = _plans(context, trials, seeds)
     yield from run_plans(context, matched, plans, may_fail=True)
+    keys = {plan.key for plan in plans}
+    if again := [key for key in search.crashed(context.runs) if key in keys]:
+        yield from _try_again(context, again)
+        yield from run_plans(context, matched, plans, may_fail=True)
+
+
+def _crashed(context: StudyContext, nominee: Trial | None) -> list[RunKey]:
+    """The crashed runs of those that are judged or context now; an earlier nominee's stay as they are."""
+    trials = (*questioned(context, nominee).values(), *context_trials(context, nominee).values())
+    numbers = {trial.number for trial in trials}
+    return [key for key in search.crashed(context.runs) if key[0] in numbers]
+
+
+def _try_again(context: StudyContext, keys: list[RunKey]) -> Iterator[Update]:
+    """Let runs that crashed wait once more: what a recipe is worth is not what a full disk says of it."""
+    if keys:
+        yield Message("confirm", f"{len(keys)} runs crashed or had too little memory, and are tried once more")
+        context.study.reopen_runs(keys, search.trials_to_redo(context.trials, context.runs, keys))
+
+
+def _plans(context: StudyContext, trials: list[Trial], seeds: list[int]) -> list[RunPlan]:
+    longer = {row.trial: row.n_steps for row in context.study.facts().equal_time}
+    plans = search.plan(context.spec, trials, search.FULL, seeds, "confirm", split="test")
+    return [replace(plan, n_steps=longer.get(plan.trial, plan.n_steps)) for plan in plans]
 
 
 def _wanted(context: StudyContext, nominee: Trial | None) -> Mapping[str, int]:
@@ -86,7 +132,7 @@ def _wanted(context: StudyContext, nominee: Trial | None) -> Mapping[str, int]:
     trials = {n: t for n, t in questioned(context, nominee).items() if t.number not in failed}
     named = {name: values.get(trial.number, {}) for name, trial in trials.items()}
     n_max = most_seeds(context)
-    return answer(named, search.confirm_seeds(spec, n_max), facts.margin or 0.0, n_max).wanted
+    return answer(named, search.confirm_seeds(spec, n_max), facts.margin or 0.0, n_max, facts.error_share).wanted
 
 
 def questioned(context: StudyContext, nominee: Trial | None) -> dict[str, Trial]:
@@ -103,4 +149,6 @@ def context_trials(context: StudyContext, nominee: Trial | None) -> dict[str, Tr
     if nominee is None:
         return {}
     numbers, _ = search.verdict_controls(context.trials, nominee)
+    if row := context.study.facts().equal_time_of(nominee.number):
+        numbers[search.EQUAL_TIME] = row.trial
     return {name: context.trials[n] for name, n in numbers.items() if name not in search.PLAIN}

@@ -1,9 +1,9 @@
 """When a study has failed, and why: the causes of its failed runs, equal ones grouped."""
 
-import re
 from collections.abc import Sequence
 
 from mapsearch.core.errors import StudyFailed
+from mapsearch.core.failures import kind_of_error
 from mapsearch.core.runs import Run
 
 N_CAUSES = 3
@@ -38,7 +38,7 @@ def causes(runs: Sequence[Run]) -> str:
     groups: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         error = run.result.error if run.result else ""
-        groups.setdefault((run.state, re.sub(r"[\d.]+", "", error)), []).append(error)
+        groups.setdefault((run.state, kind_of_error(error)), []).append(error)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
     told = [f"{len(errors)} {state}: {errors[0]}" for (state, _), errors in ordered[:N_CAUSES]]
     n_left = sum(len(errors) for _, errors in ordered[N_CAUSES:])

@@ -7,7 +7,9 @@ from typing import Self
 
 
 class Interrupt:
-    """While it is open, SIGINT and SIGTERM are remembered; the second one raises where it strikes.
+    """While it is open, SIGINT, SIGTERM and SIGUSR1 are remembered; the second one raises where it strikes.
+
+    SIGUSR1 is what queues such as Slurm's are asked to send before they take a machine away.
 
     Outside the main thread, where Python delivers no signals, it does nothing.
     """
@@ -18,7 +20,7 @@ class Interrupt:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
                 self._before[number] = signal.signal(number, self._remember)
         return self
 
@@ -27,6 +29,11 @@ class Interrupt:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal.signal` itself gave back
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal has come since it was opened."""
+        return self._asked
 
     def raise_if_asked(self) -> None:
         """Raise KeyboardInterrupt if a signal has come since it was opened."""

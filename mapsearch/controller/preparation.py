@@ -1,13 +1,10 @@
 """The first two stages of a study: its task is loaded and checked, its networks are compared."""
 
-import platform
 from collections.abc import Generator, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
-from mapsearch import __version__, search
+from mapsearch import search
 from mapsearch.check import check, measure_baseline, raise_for_errors
 from mapsearch.controller.context import Update
 from mapsearch.controller.forecast import with_forecast
@@ -20,8 +17,10 @@ from mapsearch.core.metrics import storable
 from mapsearch.core.similarity import Similarity
 from mapsearch.core.spec import StudySpec
 from mapsearch.report.similarity import similarity_sentence
+from mapsearch.report.standing import stage_text
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
+from mapsearch.tasks.devices import environment
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import load_task, task_digest
 from mapsearch.tasks.memory import free_unused_memory
@@ -46,6 +45,7 @@ def prepare(
     if not study.facts().is_checked:
         study.set_state("checking")
         yield Message("load", f"data and networks of {spec.task}")  # some tasks train their teacher here, for minutes
+        yield Message("check", stage_text("check"))
         checked = load_task(task, spec.execution)
         report = yield from _check(checked, spec)
         if "metric" not in spec.model_fields_set:
@@ -54,11 +54,13 @@ def prepare(
             yield Message("check", f"{default}: the study file states no metric, so it follows the outputs")
             study.update_spec(spec.to_json(), folder=str(spec.folder), study_file="")
         similarity = yield from _compare(checked, spec, report)
-        environment = {**_environment(checked.device), "task_sha256": digest}
+        machine = {**environment(checked.device), "optuna": version("optuna"), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
         teacher = storable(report.teacher_metrics)
         baseline = measure_baseline(checked, spec)
-        facts = StudyFacts(environment, teacher, layers, similarity, report.outputs, report.redraws, baseline=baseline)
+        facts = StudyFacts(
+            machine, teacher, layers, similarity, report.outputs, report.redraws, report.copied, baseline=baseline
+        )
         study.record_facts(facts)
     yield from _resume(study, digest)
     if inline:
@@ -99,13 +101,7 @@ def _check(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, Check
 
 
 def _compare(loaded: LoadedTask, spec: StudySpec, report: CheckReport) -> Generator[Update, None, Similarity]:
+    yield Message("compare", stage_text("compare"))
     similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
     yield Message("compare", similarity_sentence(similarity))
     return similarity
-
-
-def _environment(where: torch.device) -> dict[str, str]:
-    """What a later reader needs to know about this machine."""
-    device = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.processor()
-    versions = {"mapsearch": __version__, "torch": torch.__version__, "optuna": version("optuna")}
-    return {"python": platform.python_version(), "system": platform.platform(), "device": device, **versions}

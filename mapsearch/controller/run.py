@@ -5,21 +5,27 @@ distilled, runs are stored; the best is confirmed and judged. Every stage first 
 database already holds and does the rest, so that the same command resumes after any end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from mapsearch.controller import stages
 from mapsearch.controller.confirmation import confirm, freeze_margin
-from mapsearch.controller.context import StudyContext, Update
+from mapsearch.controller.context import OnEvent, StudyContext, Update, verdict_of
 from mapsearch.controller.ending import recorded_end
 from mapsearch.controller.interrupt import Interrupt
 from mapsearch.controller.judgement import give_verdict
+from mapsearch.controller.nomination import admit
+from mapsearch.controller.outage import Outages
+from mapsearch.controller.porting import expected_old, read_old, run_again, shortened_search, take_over
 from mapsearch.controller.preparation import prepare
 from mapsearch.controller.proposals import try_proposals
+from mapsearch.core.cluster import RayCluster
 from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.events import Message
+from mapsearch.core.folders import cache_folder, spool_file
+from mapsearch.core.port import OldStudy
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.studies import DEFAULT_STORAGE
@@ -27,36 +33,43 @@ from mapsearch.core.verdict import Verdict
 from mapsearch.executors.base import Executor, Setup
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.local import LocalExecutor
+from mapsearch.executors.ray_cluster import RayExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.executors.session import Session
-from mapsearch.proposers.sampler import create_tables
+from mapsearch.proposers.optuna_record import create_tables
+from mapsearch.report.standing import stage_text
 from mapsearch.search import base_recipe
 from mapsearch.store.handle import StudyHandle
+from mapsearch.store.spool import Spool
 from mapsearch.store.store import LEASE_SECONDS, Store
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.loading import cache_folder
 from mapsearch.tasks.user_code import no_exit
 
 
 def run_study(
-    spec: StudySpec, storage: str = DEFAULT_STORAGE, *, inline: bool = False, n_seeds: int | None = None
+    spec: StudySpec,
+    storage: str = DEFAULT_STORAGE,
+    *,
+    inline: bool = False,
+    cluster: RayCluster | None = None,
+    n_seeds: int | None = None,
+    on_event: OnEvent | None = None,
 ) -> Verdict:
     """Run a study to its verdict, or resume it where it stopped.
 
     Args:
         storage: SQLAlchemy URL of the study database.
         inline: train in this process, without workers.
+        cluster: the Ray cluster to train on; None trains on this machine.
         n_seeds: fresh seeds, in all, up to which open questions are followed, whatever file and budget say.
+        on_event: called with everything that happens, in this process: messages, progress, trials, how far the study
+            is, the verdict; `mapsearch.open_logger` gives ready ones.
 
     Raises:
         MapsearchError: the study cannot be run as it is set up (exit code 2), or failed (exit code 1).
         KeyboardInterrupt: Ctrl-C, or `Store.request_stop`; everything finished is saved, and the same call resumes.
     """
-    verdict = None
-    for update in run(spec, storage, inline=inline, n_seeds=n_seeds):
-        verdict = update if isinstance(update, Verdict) else verdict
-    assert verdict is not None
-    return verdict
+    return verdict_of(run(spec, storage, inline=inline, cluster=cluster, n_seeds=n_seeds), on_event)
 
 
 def run(
@@ -65,37 +78,84 @@ def run(
     study_file: str = "",
     *,
     inline: bool = False,
+    cluster: RayCluster | None = None,
     n_seeds: int | None = None,
+    old_study: str | None = None,
+    is_stored: bool = False,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Iterator[Update]:
     """`run_study` as an iterator of what happens.
 
     Args:
         study_file: the text of the study file, kept with the study.
+        old_study: the name of one in the same database whose findings this one begins with, as far as they hold.
+        is_stored: the study is one of the database; one that was renamed or deleted meanwhile is not made again.
         lease_seconds: how long others wait before they take over from a process whose death they cannot see.
     """
-    cache_dir = cache_folder(storage, spec.name)
     with Store.open(storage, create_more=create_tables) as store:
-        store.create_study(spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file)
+        old = None if old_study is None else read_old(store, old_study, spec.name)
+        if not is_stored:
+            store.create_study(
+                spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file, port_of=old_study
+            )
         with store.control(spec.name, lease_seconds=lease_seconds) as study:
-            known = study.facts()
-            spec = with_default_metric(spec, known.outputs) if known.is_checked else spec
-            study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)
-            with recorded_end(study), no_exit("the study"):
-                loaded = yield from prepare(study, spec, cache_dir, inline=inline)
-                spec = with_default_metric(spec, study.facts().outputs)
-                if study.study().state != "complete":  # it stays so if nothing is missing
-                    study.set_state("running")
-                if n_seeds is not None:
-                    study.record_facts(replace(study.facts(), extended_to=n_seeds))
-                with _open_context(study, spec, cache_dir, loaded) as context:
-                    yield from _stages(context)
+            spec, old = take_spec(study, spec, study_file), old or expected_old(store, study)
+            yield from conduct(study, spec, storage, inline=inline, cluster=cluster, n_seeds=n_seeds, old=old)
+
+
+def take_spec(study: StudyHandle, spec: StudySpec, study_file: str) -> StudySpec:
+    """Let the study be what its file says now, and give that with the metric that follows its outputs.
+
+    Raises:
+        StudyChanged: it would become another study.
+    """
+    known = study.facts()
+    spec = with_default_metric(spec, known.outputs) if known.is_checked else spec
+    study.update_spec(spec.to_json(), folder=str(spec.folder), study_file=study_file)
+    return spec
+
+
+def conduct(
+    study: StudyHandle,
+    spec: StudySpec,
+    storage: str,
+    *,
+    inline: bool = False,
+    cluster: RayCluster | None = None,
+    n_seeds: int | None = None,
+    old: OldStudy | None = None,
+) -> Iterator[Update]:
+    """The loop of a study that this process controls, from wherever it stands to its verdict."""
+    cache_dir = cache_folder(storage, spec.name)
+    spool = Spool(spool_file(storage, study.id))
+    outages = Outages(study, spool, spec.execution.database_seconds)
+    with recorded_end(study), no_exit("the study"):
+        yield from outages.write_kept()
+        loaded = yield from outages.outlast(lambda: _begin(study, spec, cache_dir, old, n_seeds, inline=inline))
+        spec = with_default_metric(spec, study.facts().outputs)
+        with _open_context(study, spec, cache_dir, loaded, cluster, spool) as context:
+            yield from outages.outlast(lambda: _stages(context), context.keep_all)
+
+
+def _begin(
+    study: StudyHandle, spec: StudySpec, cache_dir: Path, old: OldStudy | None, n_seeds: int | None, *, inline: bool
+) -> Generator[Update, None, LoadedTask | None]:
+    loaded = yield from prepare(study, spec, cache_dir, inline=inline)
+    spec = with_default_metric(spec, study.facts().outputs)
+    if study.study().state != "complete":  # it stays so if nothing is missing
+        study.set_state("running")
+    if old is not None:
+        yield from take_over(study, spec, old)
+    if n_seeds is not None:
+        study.record_facts(replace(study.facts(), extended_to=n_seeds))
+    return loaded
 
 
 @contextmanager
 def _open_context(
-    study: StudyHandle, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None
-) -> Iterator[StudyContext]:
+    study: StudyHandle, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None, cluster: RayCluster | None,
+    spool: Spool,
+) -> Iterator[StudyContext]:  # fmt: skip
     facts = study.facts()
     assert facts.similarity is not None, "already checked and compared"
     space = RecipeSpace(facts.layers["student"], facts.layers["teacher"])
@@ -106,22 +166,30 @@ def _open_context(
     else:
         device = spec.execution.first_device
         setup = Setup(spec.task_reference(cache_dir), spec.train, spec.execution, device, space, facts.outputs)
-        executor = LocalExecutor(setup)
+        executor = LocalExecutor(setup) if cluster is None else RayExecutor(setup, cluster)
     scheduler = Scheduler(executor, spec.execution)
     with Interrupt() as interrupt, closing(scheduler):
-        yield StudyContext(study, spec, space, facts.similarity, facts.outputs, scheduler, interrupt)
+        yield StudyContext(study, spec, space, facts.similarity, facts.outputs, scheduler, interrupt, spool)
 
 
-def _stages(context: StudyContext) -> Iterator[Update]:
+def _stages(context: StudyContext) -> Generator[Update, None, None]:
+    yield Message("tune", stage_text("tune"))
     plain = yield from stages.tune(context)
+    yield Message("noise", stage_text("noise"))
     noise = yield from stages.noise(context, plain)
     if noise is not None and noise.blind:
         yield Message("search", "skipped: all runs of the first rung end with the same value, nothing to learn from")
     elif noise is not None and noise.flat and context.spec.search.when_flat == "stop":
         yield Message("search", "skipped: `search.when_flat: stop` is set and mappings do not differ beyond seed noise")
     else:
-        yield from try_proposals(context, base_recipe(plain, context.spec.space.share_of))
+        yield Message("search", stage_text("search"))
+        base = base_recipe(plain, context.spec.space.share_of)
+        yield from run_again(context, base)
+        yield from try_proposals(shortened_search(context), base)
+    yield Message("shortlist", stage_text("shortlist"))
     nominee = yield from stages.shortlist(context)
+    yield Message("confirm", stage_text("confirm"))
     yield from freeze_margin(context)
+    nominee = yield from admit(context, nominee)
     yield from confirm(context, nominee)
     yield give_verdict(context, nominee, noise)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_nothing_came_through
+from mapsearch.controller.standing import StandingCount
+from mapsearch.core.errors import DatabaseFailed
 from mapsearch.core.events import Event, Message, RunsLost, RunsStarted
-from mapsearch.core.metrics import judged_by
 from mapsearch.core.runs import FINISHED, Run, RunKey, RunPlan, RunResult
 from mapsearch.core.trials import Trial
 
@@ -21,6 +22,7 @@ class Runner:
     def __init__(self, context: StudyContext) -> None:
         self._context = context
         self._known = {run.key: run for run in context.runs}
+        self._standing = StandingCount(context)
         self._plans: dict[RunKey, RunPlan] = {}
         self._open: dict[int, tuple[Trial, list[RunPlan]]] = {}
 
@@ -32,7 +34,7 @@ class Runner:
     @property
     def is_done(self) -> bool:
         """Whether every run has ended."""
-        return self._context.scheduler.is_done
+        return self._context.scheduler.is_done_with(self._plans)
 
     @property
     def ended(self) -> list[Run]:
@@ -51,7 +53,9 @@ class Runner:
         context.study.plan_runs(list(plans.values()))
         self._plans |= plans
         attempts = {key: self._known[key].attempt if key in self._known else 0 for key in plans}
-        missing = [replace(plan, attempt=attempts[key] + 1) for key, plan in plans.items() if not self._has_ended(key)]
+        held = context.scheduler.held  # before the database was away
+        wanting = {key: plan for key, plan in plans.items() if key not in held and not self._has_ended(key)}
+        missing = [replace(plan, attempt=attempts[key] + 1) for key, plan in wanting.items()]
         if missing:
             context.study.set_state("running")
         size = context.spec.execution.cohort
@@ -66,10 +70,16 @@ class Runner:
 
         Raises:
             StudyFailed: the study cannot go on.
+            DatabaseFailed: the database failed; what the workers reported is kept.
             KeyboardInterrupt: the study is to stop.
         """
-        for event in self._context.scheduler.events():
-            yield from self._record(event)
+        events = self._context.scheduler.events()
+        for event in events:
+            try:
+                yield from self._record(event)
+            except DatabaseFailed:
+                self._context.keep(event, *events)
+                raise
         self._context.raise_if_stopped()
 
     def _record(self, event: Event) -> Iterator[Update]:
@@ -77,7 +87,7 @@ class Runner:
         if isinstance(event, RunsStarted):
             study.start_runs(event.plans, event.worker)
         elif isinstance(event, RunResult):
-            yield from self._finish(judged_by(event, self._context.spec.metric))
+            yield from self._finish(*self._context.judged(event))
         elif isinstance(event, RunsLost):
             runs = ", ".join(f"trial {plan.trial} seed {plan.seed}" for plan in event.plans)
             study.add_event("lost", f"{runs}: {event.error}")
@@ -85,13 +95,15 @@ class Runner:
         else:
             yield event
 
-    def _finish(self, result: RunResult) -> Iterator[Update]:
-        value = result.metrics[self._context.spec.metric] if result.state == "complete" else None
+    def _finish(self, result: RunResult, value: float | None) -> Iterator[Update]:
         self._context.study.finish_run(result, value)
+        if result.key not in self._plans:
+            return  # begun before the database was away, in steps that are not taken again
         self._known[result.key] = self._plans[result.key].ended(result, value)
         if result.error:
             yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
         yield from self._close_if_ended(result.key[0])
+        yield self._standing.after(self._known[result.key])
 
     def _close_if_ended(self, number: int) -> Iterator[Update]:
         trial, wanted = self._open.get(number, (None, []))
@@ -99,7 +111,9 @@ class Runner:
             del self._open[number]
             state, value = search.outcome(trial, [self._known[plan.key] for plan in wanted], wanted)
             self._context.study.finish_trial(number, state, value)
-            yield replace(trial, state=state, value=value)
+            closed = replace(trial, state=state, value=value)
+            self._standing.trial_closed(closed)
+            yield closed
 
     def _has_ended(self, key: RunKey) -> bool:
         return key in self._known and self._known[key].state in FINISHED

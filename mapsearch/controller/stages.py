@@ -12,7 +12,6 @@ from mapsearch.core.events import Message
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Noise
-from mapsearch.proposers.encoding import to_params
 from mapsearch.report.study import noise_sentence
 from mapsearch.verdict.noise import estimate_noise
 
@@ -58,10 +57,10 @@ def noise(context: StudyContext, plain: Mapping[str, Recipe]) -> Generator[Updat
     """All controls once, the hand-made mappings on several seeds: do mappings differ beyond seed noise?"""
     spec = context.spec
     if not any(t.proposer == "control" for t in context.trials):
-        new = search.control_trials(spec, context.space, context.similarity, plain, len(context.trials))
-        space = search.with_tuned_rates(spec.space, new)
-        params = [to_params(t.recipe, context.space, space) or {} for t in new]
-        context.study.add_trials([replace(t, params=p) for t, p in zip(new, params, strict=True)])
+        mappings, coinciding = search.hand_made(spec, context.space, context.similarity, context.study.facts().copied)
+        yield from (Message("noise", f"control `{a}` is left out: it is `{b}` here") for a, b in coinciding.items())
+        new = search.control_trials(spec, context.space, mappings, plain, len(context.trials))
+        context.study.add_trials(new)
     controls = [t for t in context.trials if t.proposer == "control"]
     noisy = [t for t in controls if t.control in search.NOISE]
     wanted = search.plan(spec, controls, search.SEARCH, search.search_seeds(spec), "search")

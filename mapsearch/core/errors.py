@@ -10,13 +10,20 @@ MapsearchError            exit code 2
 |- StoreError             the database
 |  |- NoDatabase          there is none yet
 |  |- DatabaseFailed      exit code 1: it failed or vanished while it was in use
+|  |  |- DatabaseAway     out of reach, locked, full or read-only: it may come back
+|  |  |- DatabaseCorrupt  its pages are damaged: no waiting helps
+|  |  |- DatabaseReplaced its file was deleted or replaced
 |  |  `- DatabaseChanged  somebody wrote to the file while it was read: reading it again helps
 |  |- StudyNotFound
+|  |- StartWithdrawn       the service was to start the study, and no longer is
 |  |- StudyChanged        a different study file under the name of an existing study
 |  `- StudyBusy           another process controls the study
 |- ExportError            the target, the trial or the output file
 |  |- FrameworkMissing     the framework that runs the file is not installed
 |  `- WrongExport          the file was run and does not give the trial's loss
+|- TrainingNotFound       a final training of the service, or one of its files
+|- TrainingBusy           such a training, which runs or has ended
+|- TrainingFailed         exit code 1: a final training could not be finished, or not be written
 `- StudyFailed            exit code 1: the study itself failed
 """
 
@@ -82,12 +89,35 @@ class DatabaseFailed(StoreError):
     exit_code = 1
 
 
+class DatabaseAway(DatabaseFailed):
+    """The study database cannot be used now, and may come back: it is out of reach, locked, full or read-only."""
+
+    WAY_OUT = "; once it can be used, run the command again"
+
+    @property
+    def what(self) -> str:
+        """What is wrong, without what to do about it."""
+        return self.problems[0].removesuffix(self.WAY_OUT)
+
+
+class DatabaseCorrupt(DatabaseFailed):
+    """The study database is damaged, and waiting does not mend it."""
+
+
+class DatabaseReplaced(DatabaseFailed):
+    """The file of the study database was deleted or replaced while it was in use."""
+
+
 class DatabaseChanged(DatabaseFailed):
     """Somebody wrote to the file of the study database while it was read."""
 
 
 class StudyNotFound(StoreError):
     """No study of that name."""
+
+
+class StartWithdrawn(StoreError):
+    """Nobody asks any longer for the study to be started."""
 
 
 class StudyChanged(StoreError):
@@ -112,6 +142,20 @@ class WrongExport(ExportError):
 
 class StudyFailed(MapsearchError):
     """The study was set up correctly and still could not be finished."""
+
+    exit_code = 1
+
+
+class TrainingNotFound(MapsearchError):
+    """The service has no final training of that id, or that has no file of that name."""
+
+
+class TrainingBusy(MapsearchError):
+    """The service's final training runs, or has ended, and cannot be changed so."""
+
+
+class TrainingFailed(MapsearchError):
+    """The training of the final student could not be finished, or its files not be written."""
 
     exit_code = 1
 

@@ -1,8 +1,10 @@
 """What happens while a study runs: events of the workers, and messages for whoever watches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mapsearch.core.runs import Cohort, RunKey, RunResult
+from mapsearch.core.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,17 @@ class RunsLost:
 
 @dataclass(frozen=True)
 class Progress:
-    """An attempt of a run is under way: `step` of `n_steps` done, `loss` at that step."""
+    """An attempt of a run is under way: `step` of `n_steps` done, `loss` at that step.
+
+    `terms` are the weighted terms whose sum is the loss, by name; a final training tells them.
+    """
 
     key: RunKey
     attempt: int
     step: int
     n_steps: int
     loss: float
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,22 @@ class Message:
 
     stage: str
     text: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a study is, told whenever one of its runs has ended.
+
+    `n_done` of at most `n_runs` runs have ended; they took `spent` of at most `planned` full-run equivalents. `best`
+    is the best proposal so far and `outputs` the control it has to beat, both by their values at the first rung.
+    """
+
+    n_done: int
+    n_runs: int
+    spent: float
+    planned: float
+    best: Trial | None = None
+    outputs: Trial | None = None
 
 
 Event = RunsStarted | Progress | RunResult | RunsLost | Message

@@ -43,6 +43,12 @@ class Execution(Section):
     )
     stall_seconds: float = Field(1800, gt=0, description="seconds without progress after which a worker is stopped")
 
+    database_seconds: float = Field(
+        3600,
+        ge=0,
+        description="seconds that a study waits for its database while it is away; its students go on meanwhile",
+    )
+
     @property
     def first_device(self) -> str:
         """The device of whatever runs in one process only, such as `check`; `auto` prefers a GPU."""

@@ -37,7 +37,8 @@ class CheckReport:
 
     Metrics are those of the validation data, the student's before any training. `seconds` holds
     `teacher_pass` and `student_step` of one batch, `step` of one optimizer step with its part of the teacher pass,
-    and `evaluation` of a student over the validation data; `redraws` whether each seed draws its own training samples.
+    and `evaluation` of a student over the validation data; `redraws` whether each seed draws its own training samples,
+    `copied` the teacher layer whose weights a student layer starts from, by the student's.
     """
 
     findings: tuple[Finding, ...]
@@ -45,6 +46,7 @@ class CheckReport:
     teacher: tuple[Layer, ...] = ()
     outputs: Outputs = CLASS_SCORES
     redraws: bool = False
+    copied: dict[str, str] = field(default_factory=dict)
     teacher_metrics: dict[str, float] = field(default_factory=dict)
     student_metrics: dict[str, float] = field(default_factory=dict)
     n_student_parameters: int = 0

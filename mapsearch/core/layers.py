@@ -12,7 +12,10 @@ class Layer:
     """A module as seen on one real batch of `B` samples.
 
     `shape` leaves out the batch axis: `[D]` of a vector, `[L, D]` of tokens, `[C, H, W]` (or
-    `[C, L]`, `[C, D, H, W]`) of a map. `problem` says why the layer cannot be mapped, or is empty.
+    `[C, L]`, `[C, D, H, W]`) of a map. `problem` says why the layer cannot be mapped, or is empty. `patches` are the
+    height and width of the grid that the last tokens of a network on images form; None of all other layers.
+    `sequence` tells the tokens of an encoder from those of a decoder, by the mask that they have; empty where there is
+    one sequence only.
     """
 
     path: str
@@ -21,6 +24,8 @@ class Layer:
     shape: tuple[int, ...]
     calls: int
     problem: str = ""
+    patches: tuple[int, int] | None = None
+    sequence: str = ""
 
     @property
     def width(self) -> int:
@@ -41,12 +46,15 @@ class Layer:
             "shape": list(self.shape),
             "calls": self.calls,
             "problem": self.problem,
+            "patches": self.patches,
+            "sequence": self.sequence,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Layer":
         """The layer that `to_json` wrote."""
-        return cls(**{**data, "shape": tuple(data["shape"])})
+        patches = data.get("patches")
+        return cls(**{**data, "shape": tuple(data["shape"]), "patches": tuple(patches) if patches else None})
 
 
 def fused_layer(layers: Sequence[Layer]) -> Layer:

@@ -20,13 +20,16 @@ class LossTraits:
     """What a feature loss requires of its features.
 
     `min_samples` is the smallest batch from which anything can be learned. `min_scale` bounds the scale
-    that a pair's loss is divided by: a pair whose features are nearly equal at the start must not be blown
-    up. It is lower for losses that are small between any two features.
+    that a pair's loss is divided by: a pair whose features are nearly equal at the start, such as a layer
+    and its copy, would be blown up as soon as it moves, and outweigh all others. It is about a twentieth to a
+    tenth of the loss between unrelated features, and smaller where that depends on their shape. It is times the
+    teacher's variance where the loss is `in_teacher_units`.
     """
 
     compares: Compared
     min_samples: int = 1
-    min_scale: float = 1e-3
+    min_scale: float = 0.1
+    in_teacher_units: bool = False
     learns_variance: bool = False
 
     @property
@@ -42,13 +45,13 @@ class LossTraits:
 
 LOSS_TRAITS: dict[FeatureLossName, LossTraits] = {
     "nmse": LossTraits("channels"),
-    "mse": LossTraits("channels", min_scale=1e-8),  # in the teacher's own unit
+    "mse": LossTraits("channels", in_teacher_units=True),
     "cosine": LossTraits("channels"),
     "vid": LossTraits("channels", learns_variance=True),
-    "attention": LossTraits("positions"),
-    "nst": LossTraits("positions", min_scale=1e-5),  # about 1 / channels
+    "attention": LossTraits("positions", min_scale=5e-3),
+    "nst": LossTraits("positions", min_scale=1e-4),  # about 1 / channels
     "attention_relation": LossTraits("tokens"),
-    "gram": LossTraits("samples", min_samples=2),
+    "gram": LossTraits("samples", min_samples=2, min_scale=1e-3),
     # two samples have one distance, which is the mean one; the scale of these three is about 1 / channels
     "relational_distance": LossTraits("samples", min_samples=3, min_scale=1e-5),
     "relational_angle": LossTraits("samples", min_samples=3, min_scale=1e-5),

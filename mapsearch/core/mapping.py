@@ -11,6 +11,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from mapsearch.core.errors import MappingError
+from mapsearch.core.text import printable
+from mapsearch.display.frames import frame
+from mapsearch.display.html import line, table
+from mapsearch.display.pictures import draw_matrix
+
+MOST_NAMED = 4
+"""Teacher layers of a row that its text names one by one."""
+
+LEAST_TOLD = 0.005
+"""Weights, as parts of the whole, that differ by less are told as equal."""
 
 
 class Pair(NamedTuple):
@@ -114,9 +124,34 @@ class LayerMapping:
             raise MappingError(*problems)
         return cls(tuple(Pair(**pair) for pair in pairs))
 
+    def _repr_html_(self) -> str:
+        if not self.pairs:
+            return line("no features")
+        pairs = self.normalised().pairs
+        rows = [(printable(p.student), printable(p.teacher), f"{100 * p.weight:.0f} %") for p in pairs]
+        return table(("student", "teacher", "weight"), rows)
+
+    def plot(self, axes: Any = None) -> Any:
+        """The weights, in parts of the whole, as a picture of student and teacher layers; gives its axes.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        students, teachers = self.student_layers, self.teacher_layers
+        weights = self.normalised().matrix(students, teachers)
+        return draw_matrix(weights, students, teachers, "weights, student <- teacher", axes)
+
+    def to_frame(self) -> Any:
+        """A data frame with a row for each pair: `student`, `teacher`, `weight`.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return frame(self.to_json())
+
     def __str__(self) -> str:
-        """`blocks.0 <- layers.1 + 0.25 layers.2 | blocks.1 <- layers.5`, weights relative to the row's largest."""
-        return " | ".join(f"{s} <- {_row(self.pairs, s)}" for s in self.student_layers) or "no features"
+        """`blocks.0 <- layers.1 (57 %) + layers.2 (14 %) | blocks.1 <- layers.5 (29 %)`; equal weights are not told."""
+        return " | ".join(f"{s} <- {_row(self.normalised().pairs, s)}" for s in self.student_layers) or "no features"
 
 
 def _weight_problems(pairs: Sequence[Pair]) -> list[str]:
@@ -138,10 +173,10 @@ def _duplicates(pairs: Sequence[Pair]) -> list[str]:
 
 def _row(pairs: Sequence[Pair], student: str) -> str:
     row = [p for p in pairs if p.student == student]
-    largest = max(p.weight for p in row)
-    if len(row) > 4:
+    if len(row) > MOST_NAMED:
         return f"{len(row)} layers {row[0].teacher} .. {row[-1].teacher}"
-    return " + ".join(p.teacher if p.weight == largest else f"{p.weight / largest:.2g} {p.teacher}" for p in row)
+    alike = max(p.weight for p in pairs) - min(p.weight for p in pairs) < LEAST_TOLD
+    return " + ".join(p.teacher if alike else f"{p.teacher} ({100 * p.weight:.0f} %)" for p in row)
 
 
 @lru_cache(maxsize=4096)  # a study has few layers and many mappings

@@ -14,7 +14,10 @@ LARGEST_VALUE = 1e100
 def metric_problem(metrics: Mapping[str, float], name: str) -> str:
     """Why the metric of that name cannot be compared; empty when it can."""
     if name not in metrics:
-        hint = did_you_mean(name, list(metrics)) or f"; it measures {', '.join(sorted(metrics)) or 'nothing'}"
+        known = (
+            f"; it measures {', '.join(sorted(metrics)) or 'nothing'}; others are for `Task.metric_objects()` to define"
+        )
+        hint = did_you_mean(name, list(metrics)) or known
         return f"`metric: {name}` is not measured by the task{hint}"
     value = metrics[name]
     if math.isnan(value):

@@ -16,6 +16,12 @@ MOVED = {
 }
 """Old place -> new place."""
 
+RETIRED = {"space.width": "depth curves spread in units of T/S"}
+"""Keys that decide nothing any more, and why."""
+
+RENAMED_VALUES = {("search.sampler", "tpe"): "model"}
+"""(key, value of an earlier version) -> what stands for it now."""
+
 
 @dataclass(frozen=True)
 class MovedKeys:
@@ -24,19 +30,20 @@ class MovedKeys:
     Attributes:
         moves: old place -> new place of the keys that were found in their old place.
         problems: keys given in both places with different values.
+        outdated: keys and values of earlier versions, each with what it means now.
     """
 
     data: dict[str, Any]
     moves: dict[str, str]
     problems: tuple[str, ...]
+    outdated: tuple[str, ...]
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """One message that names the new places, if any key has moved."""
-        if not self.moves:
-            return ()
+        """One message that names the new places, if any key has moved, and one for each that is out of date."""
         changes = ", ".join(f"`{old}` is now `{new}`" for old, new in self.moves.items())
-        return (f"keys have moved: {changes}; the old places still work",)
+        moved = (f"keys have moved: {changes}; the old places still work",) if self.moves else ()
+        return (*moved, *self.outdated)
 
 
 def with_moved_keys(data: dict[str, Any]) -> MovedKeys:
@@ -57,7 +64,23 @@ def with_moved_keys(data: dict[str, Any]) -> MovedKeys:
             result[new_section[0]] = {new_key: value, **target}
         else:
             result = {new_key: value, **result}
-    return MovedKeys(result, moves, tuple(problems))
+    return MovedKeys(result, moves, tuple(problems), tuple(_outdated(result)))
+
+
+def _outdated(data: dict[str, Any]) -> list[str]:
+    """Takes what is out of date out of `data`, and gives a message for each."""
+    messages = []
+    for place, reason in RETIRED.items():
+        section, key = place.split(".")
+        if isinstance(data.get(section), dict) and key in data[section]:
+            del data[section][key]
+            messages.append(f"`{place}` is no longer used: {reason}; remove it")
+    for (place, old), new in RENAMED_VALUES.items():
+        section, key = place.split(".")
+        if isinstance(data.get(section), dict) and data[section].get(key) == old:
+            data[section][key] = new
+            messages.append(f"`{place}: {old}` is now `{new}`")
+    return messages
 
 
 def _as_list(value: Any) -> Any:

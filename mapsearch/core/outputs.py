@@ -40,7 +40,11 @@ class Outputs:
     """How a task's outputs are read: decided once, on real batches, and kept with the study.
 
     Attributes:
-        class_axis: the axis of `Task.outputs(output)` on which the classes are; counts for classes only.
+        class_axis: the axis of `Task.outputs(output)` on which the classes are, or the values of each pixel of images.
+        from_decoder: whether they are those of a decoder, whose tokens are others than those that an encoder read.
+        ignored: the label that the model takes for none, beside -100.
+        windows: kernel and stride of each convolution that makes tokens of the samples of a sound.
+        per_token: whether each token has one value or one yes or no, `[B, L]` without an axis of their own.
         next_token: labels `[B, L]` are the inputs, and the output at a position is held against the label at the next.
         mean, sd: of each of the teacher's values on training samples, by which both networks' values are standardised.
         same_width: whether student and teacher output as many numbers; embeddings may differ.
@@ -50,6 +54,10 @@ class Outputs:
 
     kind: OutputKind = "classes"
     class_axis: int = -1
+    from_decoder: bool = False
+    ignored: int | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+    per_token: bool = False
     next_token: bool = False
     mean: tuple[float, ...] = ()
     sd: tuple[float, ...] = ()
@@ -60,12 +68,16 @@ class Outputs:
     @property
     def form(self) -> str:
         """What is done to both networks' outputs before the output loss; empty where nothing is."""
-        if self.kind == "classes" and self.class_axis != -1:
-            return f"classes are on axis {self.class_axis} of the network's output; the loss takes them on the last one"
+        parts: list[str] = [] if self.kind == "classes" else [self.kind]
+        if self.class_axis != -1:
+            moved = "of the network's output; the loss takes them on the last one"
+            parts = [f"{self.kind} are on axis {self.class_axis} {moved}"]
+        if self.per_token:
+            parts = [f"{self.kind}, one for each token; the loss takes them on an axis of one behind the tokens"]
         if self.sd:
             mean, sd = (", ".join(f"{x:.6g}" for x in numbers) for numbers in (self.mean, self.sd))
-            return f"values; the loss takes (output - mean) / sd of both networks, with mean {mean} and sd {sd}"
-        return "" if self.kind == "classes" else self.kind
+            parts.append(f"the loss takes (output - mean) / sd of both networks, with mean {mean} and sd {sd}")
+        return "; ".join(parts)
 
     @property
     def losses(self) -> tuple[OutputLossName, ...]:
@@ -89,7 +101,8 @@ class Outputs:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Outputs":
         """The outputs that `to_json` wrote."""
-        return cls(**{**data, "mean": tuple(data["mean"]), "sd": tuple(data["sd"])})
+        windows = tuple((int(kernel), int(stride)) for kernel, stride in data.get("windows", ()))
+        return cls(**{**data, "mean": tuple(data["mean"]), "sd": tuple(data["sd"]), "windows": windows})
 
 
 CLASS_SCORES = Outputs()

@@ -27,8 +27,19 @@ def projector_arguments(
         arguments["projection"] = projector
     if not traits.aligned:
         arguments["aligned"] = False
-    if traits.aligned and set(kinds) == {"tokens", "map"}:
-        arguments["grid"] = patch_grid(student, teacher) if kinds[0] == "tokens" else patch_grid(teacher, student)
+    if traits.aligned:
+        arguments |= _grids(student, teacher)
     if traits.learns_variance:
         arguments["learns_variance"] = True
     return arguments
+
+
+def _grids(student: Layer, teacher: Layer) -> dict[str, Any]:
+    """The grids on which patch tokens are laid out, beside a map or beside other patches."""
+    if (student.kind, teacher.kind) == ("tokens", "map"):
+        return {"student_grid": patch_grid(student, teacher)}
+    if (student.kind, teacher.kind) == ("map", "tokens"):
+        return {"teacher_grid": patch_grid(teacher, student)}
+    if student.kind == "tokens" and student.positions != teacher.positions:
+        return {"student_grid": student.patches, "teacher_grid": teacher.patches}
+    return {}

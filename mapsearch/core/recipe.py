@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from mapsearch.core.errors import MappingError, did_you_mean
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.terms import FeatureTerm, pair_terms, row_terms
+from mapsearch.display.html import table
 
 FeatureLossName = Literal[
     "nmse",
@@ -157,17 +158,39 @@ class Recipe:
         fields = {key: value for key, value in data.items() if key != "pairs"}
         return cls(mapping=LayerMapping.from_json(data.get("pairs", ())), **fields)
 
-    def __str__(self) -> str:
-        """One line for tables."""
-        outputs = f"outputs {self.output_loss} {self.output_weight:g}, temperature {self.temperature:g}"
+    @property
+    def feature_text(self) -> str:
+        """What the features do: mapping, loss and share; empty where there are none."""
         kind = self.loss if self.aggregation == "sum" else f"{self.loss}, {self.aggregation}"
         of = " of the gradient" if self.share_of == "gradient" else ""
-        features = f"{self.mapping} ({kind}, share {self.feature_share:.2g}{of})" if self.mapping.pairs else ""
-        task = "no task loss" if not self.uses_task and self.uses_outputs else ""
+        return f"{self.mapping} ({kind}, share {self.feature_share:.2g}{of})" if self.mapping.pairs else ""
+
+    @property
+    def target_text(self) -> str:
+        """What else teaches: the teacher's outputs, the task."""
+        if not self.uses_outputs:
+            return "" if self.mapping.pairs else "task only"
+        outputs = f"outputs {self.output_loss} {self.output_weight:g}, temperature {self.temperature:g}"
+        return outputs if self.uses_task else f"{outputs}, no task loss"
+
+    @property
+    def settings_text(self) -> str:
+        """The learning rate and the balance, where they are not the study's own."""
         rate = f"lr x{self.lr_factor:g}" if self.lr_factor != 1 else ""
-        terms = [part for part in (features, outputs if self.uses_outputs else "", task) if part] or ["task only"]
-        summary = ", ".join([*terms, *([rate] if rate else [])])
-        return summary if self.balance == "frozen" else f"{summary}, balance {self.balance}"
+        return ", ".join(part for part in (rate, f"balance {self.balance}" * (self.balance != "frozen")) if part)
+
+    def _repr_html_(self) -> str:
+        """The mapping, and every setting that is not its default."""
+        plain = Recipe(self.mapping, feature_share=self.feature_share)
+        fields = [name for name in self.__dataclass_fields__ if name != "mapping"]
+        changed = [name for name in fields if getattr(self, name) != getattr(plain, name)]
+        shown = ["feature_share", *(name for name in changed if name != "feature_share")]
+        settings = table(("setting", "value"), [(name, str(getattr(self, name))) for name in shown])
+        return f"{self.mapping._repr_html_()}{settings}"
+
+    def __str__(self) -> str:
+        """One line for tables."""
+        return ", ".join(part for part in (self.feature_text, self.target_text, self.settings_text) if part)
 
 
 _RANGES = (
@@ -179,12 +202,16 @@ _RANGES = (
     ("features_until", "0 < features_until <= 1", math.ulp(0.0), 1.0),
     ("lr_factor", "0 < lr_factor", math.ulp(0.0), math.inf),
 )
-_CHOICES = {
+NAMED_SETTINGS: dict[str, tuple[str, ...]] = {
     "loss": get_args(FeatureLossName),
     "projector": get_args(ProjectorName),
     "aggregation": get_args(AggregationName),
-    "output_loss": get_args(OutputLossName),
     "balance": get_args(BalanceName),
+}
+"""Settings of the features that are chosen by name, and every name."""
+_CHOICES = {
+    **NAMED_SETTINGS,
+    "output_loss": get_args(OutputLossName),
     "share_of": get_args(ShareOf),
 }
 

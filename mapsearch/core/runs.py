@@ -70,6 +70,7 @@ class RunResult:
     `norms` and `mixed_weights` are per pair, in the order of the recipe's pairs: what each teacher
     feature was divided by before it was mixed (empty where pairs are summed), and the learned `W`
     averaged over the steps (empty where nothing is learned).
+    `term_curve` holds (step, values), some of the steps of `curve`: the weighted terms of the loss, named in `terms`.
     `first_loss` is the total loss of the first batch, which an export must reproduce.
     """
 
@@ -86,6 +87,8 @@ class RunResult:
     error: str = ""
     notes: tuple[str, ...] = ()
     attempt: int = 1
+    terms: tuple[str, ...] = ()
+    term_curve: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
 
 Cohort = tuple[RunPlan, ...]

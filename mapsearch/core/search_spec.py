@@ -6,6 +6,8 @@ from pydantic import Field, field_validator
 
 from mapsearch.core.section import Section, Share
 
+SamplerName = Literal["model", "random"]
+
 
 class SearchSpec(Section):
     """How much is tried before anything is confirmed."""
@@ -14,7 +16,9 @@ class SearchSpec(Section):
         40, ge=1, description="number of recipes to propose, besides the controls; unset, the budget decides"
     )
     seeds: int = Field(1, ge=1, description="runs of each proposal at the first rung")
-    sampler: Literal["tpe", "random"] = Field("tpe", description="what proposes recipes")
+    sampler: SamplerName = Field(
+        "model", description="what proposes recipes: a model of what mappings are worth, or chance (docs/search.md)"
+    )
     rungs: tuple[Share, Share, Share] = Field(
         (0.15, 0.4, 1.0), description="fractions of train.steps: search, tune and shortlist, confirm"
     )

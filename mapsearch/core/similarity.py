@@ -5,6 +5,11 @@ from math import hypot
 from statistics import fmean, pstdev
 from typing import Any, Literal
 
+from mapsearch.core.text import printable
+from mapsearch.display.frames import frame
+from mapsearch.display.html import matrix
+from mapsearch.display.pictures import draw_matrix
+
 MeasureName = Literal["cka", "rbf_cka", "distance_correlation", "rsa", "mutual_knn", "procrustes", "svcca"]
 EstimatorName = Literal["debiased", "biased"]
 Block = int | Literal["auto", "all"]
@@ -75,6 +80,34 @@ class Similarity:
             informative = deviation > 1e-12 and self._is_informative(s)
             rows.append([(value - mean) / deviation if informative else 0.0 for value in row])
         return rows
+
+    def _repr_html_(self) -> str:
+        """The values, in colours fixed from 0 to 1."""
+        rows, columns = (tuple(map(printable, names)) for names in (self.student_layers, self.teacher_layers))
+        flat = "; cannot rank layers here" if self.is_flat else ""
+        return matrix(self.values, rows, columns, f"{self._title}{flat}")
+
+    def plot(self, axes: Any = None) -> Any:
+        """The values as a picture in colours fixed from 0 to 1; gives its axes. `plot_similarity` draws all there is.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        return draw_matrix(self.values, self.student_layers, self.teacher_layers, self._title, axes)
+
+    def to_frame(self) -> Any:
+        """A data frame `[S, T]`: a row for each student layer, a column for each teacher layer.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        rows = [dict(zip(self.teacher_layers, row, strict=True)) for row in self.values]
+        return frame(rows, self.student_layers, "student")
+
+    @property
+    def _title(self) -> str:
+        told = f"noise floor {self.noise_floor:.2g}, {self.n_samples} samples"
+        return f"{self.measure}, student rows, teacher columns;\n{told}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal similarity back."""

@@ -63,16 +63,20 @@ def pair_problem(student: Layer, teacher: Layer, loss: FeatureLossName, projecto
     """Why the pair cannot be matched, or the empty string.
 
     Losses between samples take any two layers. All others need the same positions: vectors meet
-    vectors, tokens meet tokens of the same length (the same tokens), maps meet maps with as many spatial
-    axes (both are resampled to the smaller grid), and maps meet the patch tokens of a vision transformer.
+    vectors, tokens meet tokens of the same length and sequence (the same tokens), maps meet maps with as many spatial
+    axes (both are resampled to the smaller grid), and the patch tokens of a vision transformer meet maps and
+    the patches of another one, whatever class and register tokens each has before them.
     """
     for layer in (student, teacher):
         if layer.problem:
             return layer.problem
     traits = LOSS_TRAITS[loss]
     shapes = f"student {student.kind} {list(student.shape)}, teacher {teacher.kind} {list(teacher.shape)}"
-    if student.kind == teacher.kind == "tokens" and student.positions != teacher.positions:
+    are_patches = student.patches and teacher.patches and traits.compares != "tokens"
+    if student.kind == teacher.kind == "tokens" and student.positions != teacher.positions and not are_patches:
         return f"the sequence lengths differ ({shapes}); only the same tokens can be matched"
+    if student.sequence != teacher.sequence and not are_patches:
+        return f"they are of two sequences, with a mask each ({shapes}); only the same tokens can be matched"
     if traits.aligned and (why := _position_problem(student, teacher, shapes)):
         return why
     if traits.compares == "tokens" and not student.kind == teacher.kind == "tokens":
@@ -106,18 +110,22 @@ def _position_problem(student: Layer, teacher: Layer, shapes: str) -> str:
 
 
 def patch_grid(tokens: Layer, grid: Layer) -> tuple[int, int] | None:
+    """Height and width of the patches beside a map, or None if the tokens form no grid of its proportions."""
+    return patches_of(tokens.positions[0], *grid.positions)
+
+
+def patches_of(n_tokens: int, height: int, width: int) -> tuple[int, int] | None:
     """Height and width of the patches among a vision transformer's tokens, or None if they form no grid.
 
-    The grid has the proportions of the map and is as large as the tokens allow; the tokens before it are
+    The grid has the given proportions and is as large as the tokens allow; the tokens before it are
     class and register tokens: beside a 7 x 7 map, 197 tokens are one and 14 x 14 patches, 201 are five
     and 14 x 14. More than `MOST_LEADING` of them, or half as many as patches, are not believed.
     """
-    height, width = grid.positions
     unit = math.gcd(height, width)
     height, width = height // unit, width // unit
-    scale = math.isqrt(tokens.positions[0] // (height * width))
+    scale = math.isqrt(n_tokens // (height * width))
     n_patches = scale * scale * height * width
-    n_leading = tokens.positions[0] - n_patches
+    n_leading = n_tokens - n_patches
     if n_leading > MOST_LEADING or 2 * n_leading >= n_patches:
         return None
     return scale * height, scale * width
@@ -132,7 +140,8 @@ def fuse_problem(teachers: Sequence[Layer]) -> str:
     for layer in teachers[1:]:
         first = teachers[0]
         same_axes = len(layer.positions) == len(first.positions)
-        same_places = same_axes and (layer.kind == "map" or layer.positions == first.positions)
+        same_tokens = (layer.positions, layer.sequence) == (first.positions, first.sequence)
+        same_places = same_axes and (layer.kind == "map" or same_tokens)
         if (layer.kind, layer.width) != (first.kind, first.width) or not same_places:
             shapes = ", ".join(f"`{x.path}` {x.kind} {list(x.shape)}" for x in (first, layer))
             return (

@@ -56,15 +56,19 @@ class SpaceSpec(Section):
         description="factors of train.lr to choose from: the controls are tuned over them, and every recipe with "
         "features has its own",
     )
-    width: Range = Field(
-        (0.3, 3.0),
-        description="range of the spread of teacher layers around a depth curve (standard deviation, in layers)",
-    )
     similarity_weight: Range = Field((-2.0, 2.0), description="range of the signed strength of the similarity prior")
-    max_teachers: int = Field(3, ge=1, description="maximum number of teacher layers per student layer")
-    free: Fraction = Field(0.2, description="share of the proposals without a depth curve")
+    max_teachers: int | None = Field(
+        None,
+        ge=1,
+        description="maximum number of teacher layers that a depth curve gives a student layer; unset: half more than "
+        "T/S, and at least three",
+    )
+    free: Fraction | None = Field(
+        None,
+        description="share of the drawn mappings without a depth curve; unset: 1.5/S, and at most a half",
+    )
 
-    @field_validator("feature_share", "width", "similarity_weight")
+    @field_validator("feature_share", "similarity_weight")
     @classmethod
     def _rises(cls, value: Range) -> Range:
         if value[0] > value[1]:
@@ -76,11 +80,4 @@ class SpaceSpec(Section):
     def _is_share(cls, value: Range) -> Range:
         if not 0 < value[0] <= value[1] <= 1:
             raise ValueError(f"must satisfy 0 < low <= high <= 1, but got {list(value)}")
-        return value
-
-    @field_validator("width")
-    @classmethod
-    def _is_positive(cls, value: Range) -> Range:
-        if value[0] <= 0:
-            raise ValueError(f"must satisfy low > 0, but got {list(value)}")
         return value

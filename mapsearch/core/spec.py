@@ -16,6 +16,7 @@ from mapsearch.core.search_spec import ConfirmSpec, SearchSpec
 from mapsearch.core.section import Section, one_of
 from mapsearch.core.similarity_spec import SimilaritySpec
 from mapsearch.core.space_spec import SpaceSpec
+from mapsearch.core.studies import LONGEST_NAME, STUDY_NAME
 from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.text import shortened
 from mapsearch.core.train_spec import TrainSpec
@@ -30,9 +31,7 @@ class StudySpec(Section):
     `folder`, where the file lies, and `notices`, what its author should know, are not keys of the file.
     """
 
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="name of the study in its database"
-    )
+    name: str = Field(pattern=STUDY_NAME, max_length=LONGEST_NAME, description="name of the study in its database")
     task: str = Field(description="task.py:Class relative to this file, or package.module:Class")
     options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the task")
     metric: str = Field(

@@ -9,6 +9,10 @@ DEFAULT_STORAGE = "sqlite:///mapsearch.db"
 """The study database when nothing else is said: a file in the working folder."""
 
 
+STUDY_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+LONGEST_NAME = 100
+"""Characters of a study's name."""
+
 StudyState = Literal["queued", "checking", "running", "stopped", "complete", "failed"]
 
 UNDER_WAY: tuple[StudyState, ...] = ("checking", "running")
@@ -17,9 +21,10 @@ UNDER_WAY: tuple[StudyState, ...] = ("checking", "running")
 
 @dataclass(frozen=True)
 class Study:
-    """One study of the database; `spec` is the study file with its defaults written out.
+    """One study of the database; `spec` is the study file with its defaults written out, `study_file` its own text.
 
-    `n_expected` is the number of runs that the whole study will take, at most; None before its check.
+    `note` is what people wrote about it. `n_expected` is the number of runs that the whole study will take, at
+    most; None before its check. `port_of` names the study that it is to begin with, if any.
     """
 
     name: str
@@ -33,3 +38,20 @@ class Study:
     n_runs: int
     n_complete: int
     n_expected: int | None = None
+    study_file: str = ""
+    note: str = ""
+    port_of: str | None = None
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A study that somebody asked the service to start: `folder` is where its task lies.
+
+    `seeds` is None where the study is run, else the fresh seeds that a finished one is to be followed to. `epoch`
+    counts the processes that have held the study so far: a greater one says that somebody has held it since.
+    """
+
+    name: str
+    folder: str
+    seeds: int | None
+    epoch: int

@@ -1,16 +1,18 @@
 """The text of a study file -> a `StudySpec`, or every problem of it in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from mapsearch.core.errors import SpecError, did_you_mean
 from mapsearch.core.metric_direction import direction_notice
 from mapsearch.core.moved_keys import with_moved_keys
+from mapsearch.core.settings import with_settings
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.text import MAX_SHOWN, shortened
 from mapsearch.core.yaml_text import MAX_BYTES, decode, parse_yaml
@@ -53,25 +55,44 @@ def with_defaults(data: dict[str, Any]) -> dict[str, Any]:
         return data
 
 
-def load_study(path: Path | str) -> StudySpec:
+def load_study(path: Path | str, settings: Sequence[str] = ()) -> StudySpec:
     """The study of a file.
+
+    Args:
+        settings: keys set beside the file, such as `train.lr=2.0e-3`; they replace its own.
 
     Raises:
         SpecError: the file cannot be read, or breaks the schema; all problems at once.
     """
     path = Path(path)
+    return parse_study(read_text(path), path, settings)
+
+
+def read_text(path: Path) -> str:
+    """The text of a study file.
+
+    Raises:
+        SpecError: it cannot be read, or is no text of reasonable size.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or error
-        raise SpecError(f"{path}: the study file cannot be read: {reason}; `mapsearch init DIR` writes one") from None
+        reason, way_out = error.strerror or error, _near(path) or "; `mapsearch init DIR` writes one"
+        raise SpecError(f"{path}: the study file cannot be read: {reason}{way_out}") from None
     with _problems_of(path):
-        text = decode(content)
-    return parse_study(text, path)
+        return decode(content)
 
 
-def parse_study(text: str, path: Path) -> StudySpec:
+def _near(path: Path) -> str:
+    """`; did you mean ...?` for the study files of a folder that was named in their place, or those beside a path."""
+    files = sorted(map(str, (path if path.is_dir() else path.parent).glob("*.y*ml")))
+    if path.is_dir() and len(files) == 1:
+        return f"; did you mean `{files[0]}`?"
+    return did_you_mean(str(path), files)
+
+
+def parse_study(text: str, path: Path, settings: Sequence[str] = ()) -> StudySpec:
     """The study that `text` describes; `path` is its file, for messages and for the task's folder.
 
     Raises:
@@ -83,6 +104,7 @@ def parse_study(text: str, path: Path) -> StudySpec:
             raise SpecError("the study file is empty; `mapsearch init DIR` writes one to begin with")
         if not isinstance(data, dict):
             raise SpecError(f"a study file must be a mapping of keys to values, but got {type(data).__name__}")
+        data = with_settings(data, settings)
         problems += [f"`{key}` is not a key of a study file; remove it" for key in data if key in NOT_IN_FILE]
         moved = with_moved_keys(data)
         problems += moved.problems
@@ -94,6 +116,18 @@ def parse_study(text: str, path: Path) -> StudySpec:
             raise SpecError(*problems)
     notice = direction_notice(study.metric, study.direction, stated="direction" in data) if "metric" in data else ""
     return study.model_copy(update={"notices": (*moved.notices, *([notice] if notice else []))})
+
+
+def study_text(text: str, settings: Sequence[str]) -> str:
+    """The text of a study file with the settings put in, as it is kept with the study; as it is where there are none.
+
+    Raises:
+        SpecError: a setting cannot be read.
+    """
+    if not settings:
+        return text
+    data, _ = parse_yaml(text)
+    return yaml.safe_dump(with_settings(data, settings), sort_keys=False, allow_unicode=True)
 
 
 @contextmanager
@@ -123,7 +157,10 @@ def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
         known = _keys_at(location[:-1])
         return f"unknown key `{path}`{did_you_mean(location[-1], known) or '; known here: ' + ', '.join(known)}"
     if error["type"] == "missing":
-        return f"`{path}` is missing"
+        if not isinstance(error["loc"][-1], int):
+            return f"`{path}` is missing"
+        place, number = ".".join(location[:-1]), error["loc"][-1] + 1  # of a list that is too short
+        return f"`{place}`: must have an entry {number} too, but got {shortened(error['input'])}"
     if error["type"] == "model_type":
         return f"`{path}`: must be a section of keys and values, but got {shortened(error['input'])}"
     message = error["msg"].removeprefix("Value error, ")

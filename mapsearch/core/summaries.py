@@ -1,8 +1,13 @@
 """What lists show of studies and runs: enough for a line, and nothing that is slow to load."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
+from mapsearch.core.failures import FailureGroup
+from mapsearch.core.overheads import Overheads
+from mapsearch.core.port import Port
 from mapsearch.core.runs import RunKey, RunState, Stage
 from mapsearch.core.studies import StudyState
 from mapsearch.core.trials import Proposer, TrialState
@@ -11,7 +16,10 @@ from mapsearch.core.verdict import Verdict
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A study in a list. `n_expected` is the most runs it will take; `sentence` its verdict's, None before it."""
+    """A study in a list. `n_expected` is the most runs it will take; `sentence` its verdict's, None before it.
+
+    `note` is what people wrote about it.
+    """
 
     name: str
     state: StudyState
@@ -22,6 +30,7 @@ class StudySummary:
     n_complete: int
     n_expected: int | None
     sentence: str | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,12 @@ class StudyCost:
 class TrialSummary:
     """A trial and what its runs came to.
 
-    `recipe` is `Recipe.to_json()`. `confirmed` are the values on the seeds of the confirm stage, by seed. `overhead`
-    is its training time over that of the control `outputs`: the median over runs of equal rung and seed, None if
-    there are none. `warnings` says what went wrong in its runs or must be known of them, each text once.
-    `mixed_weights` is what `mix` has learned, pair by pair: the mean over its longest runs, empty if nothing.
+    `recipe` is `Recipe.to_json()`. `confirmed` are the values on the seeds of the confirm stage, `confirmed_seeds`, in
+    their order, and `confirmed_metrics` those of every metric, None where one is not finite. `overhead_measured` is
+    its training time over that of the control `outputs`: the median over runs of equal rung and seed, None if there are
+    none. `overhead` is the same smoothed over recipes (`Overheads`), once that is known and where it has features.
+    `warnings` says what went wrong in its runs or must be known of them, each text once. `mixed_weights` is what `mix`
+    has learned, pair by pair: the mean over its longest runs, empty if nothing.
     """
 
     number: int
@@ -87,8 +98,20 @@ class TrialSummary:
     params: dict[str, Any]
     confirmed: tuple[float, ...] = ()
     overhead: float | None = None
+    overhead_measured: float | None = None
     warnings: tuple[str, ...] = ()
     mixed_weights: tuple[float, ...] = ()
+    confirmed_seeds: tuple[int, ...] = ()
+    confirmed_metrics: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+
+    @property
+    def confirmed_means(self) -> dict[str, float | None]:
+        """The mean of every metric over the fresh seeds; None where one of the values is not finite."""
+        means: dict[str, float | None] = {}
+        for name, values in self.confirmed_metrics.items():
+            finite = [value for value in values if value is not None]
+            means[name] = fmean(finite) if len(finite) == len(values) else None
+        return means
 
 
 @dataclass(frozen=True)
@@ -96,7 +119,9 @@ class StudyOverview:
     """A study as `show` tells of it, with some of its trials or all.
 
     `n_steps` is the number of optimizer steps of a full run; `budget` the full runs it may take, None in studies of
-    earlier versions; `teacher` the teacher's metrics on the validation data.
+    earlier versions; `teacher` the teacher's metrics on the validation data, `overheads` what recipes cost, from the
+    verdict on, `failures` its failed runs by what they have in common, `port` what it took
+    over from another study.
     """
 
     name: str
@@ -113,3 +138,7 @@ class StudyOverview:
     verdict: Verdict | None
     cost: StudyCost
     trials: tuple[TrialSummary, ...]
+    overheads: Overheads | None = None
+    failures: tuple[FailureGroup, ...] = ()
+    port: Port | None = None
+    note: str = ""

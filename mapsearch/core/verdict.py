@@ -3,6 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mapsearch.core.text import printable
+from mapsearch.display.frames import frame
+from mapsearch.display.html import line, table
+from mapsearch.display.pictures import Interval, draw_intervals
+
 Outcome = Literal["BEATS", "TIES", "WORSE", "INCONCLUSIVE"]
 Decision = Literal["use_features", "use_outputs", "use_none", "undecided", "nothing_learned"]
 
@@ -61,6 +66,7 @@ class Against:
     """The nominee against one control, paired by seed: an answered question, or context.
 
     Context, a control that no question asks about, is run on few seeds: `outcome`, interval and `p_value` are None.
+    `n_steps` are the steps of a control that trains for more of them than the others, else None.
     """
 
     control: str
@@ -71,6 +77,12 @@ class Against:
     high: float | None
     p_value: float | None
     n_seeds: int
+    n_steps: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The control, with its steps where it trains for more of them than the others."""
+        return f"{self.control} ({self.n_steps} steps)" if self.n_steps else self.control
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,8 @@ class Verdict:
 
     `nominee` is the trial the search picked, `recommended` the one to use, None where the evidence does not suffice.
     `margin` is the difference that does not matter and `margin_reason` where it comes from; None in studies of earlier
-    versions.
+    versions. `error_share` is the part of the study's 5 % at which this nominee was judged: below one where earlier
+    nominees were judged before it, so that all of them together keep to 5 %.
     """
 
     sentence: str
@@ -92,6 +105,7 @@ class Verdict:
     margin: float | None = None
     margin_reason: str = ""
     questions: tuple[Question, ...] = ()
+    error_share: float = 1.0
 
     @property
     def seeds_to_settle(self) -> int | None:
@@ -102,6 +116,39 @@ class Verdict:
     def exported(self) -> int | None:
         """The trial that is exported where none is named: the recommended one, or else the nominee."""
         return self.nominee if self.recommended is None else self.recommended
+
+    def _repr_html_(self) -> str:
+        """The sentence, the questions with their answers, and what to heed."""
+        rows = [
+            (
+                f"{q.subject} against {q.control}", q.outcome or f"not asked: {q.why_not}", _signed(q.difference),
+                f"{_signed(q.low)} .. {_signed(q.high)}" if q.low is not None else "-", str(q.n_seeds),
+            )
+            for q in self.questions
+        ]  # fmt: skip
+        heads = ("question", "outcome", "gain", "95 % interval", "seeds")
+        warnings = "".join(line(f"warning: {printable(text)}") for text in self.warnings)
+        return f"{line(printable(self.sentence))}{table(heads, rows) if rows else ''}{warnings}"
+
+    def plot(self, axes: Any = None) -> Any:
+        """The gains that were asked about and those that are context, around the margin; gives the axes.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        asked = [q for q in self.questions if q.difference is not None and q.subject == "nominee"]
+        rows = [Interval(f"against {q.control}", q.difference or 0.0, q.low, q.high) for q in asked]
+        known = {q.control for q in asked}
+        rows += [Interval(row.label, row.difference) for row in self.against if row.control not in known]
+        return draw_intervals(rows, "gain of the nominee, + is better", self.margin, axes)
+
+    def to_frame(self) -> Any:
+        """A data frame with a row for each question.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return frame([asdict(question) for question in self.questions])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal verdict back."""
@@ -120,3 +167,7 @@ class Verdict:
                 "warnings": tuple(data["warnings"]),
             }
         )
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"

@@ -8,13 +8,13 @@ from mapsearch.core.events import Message, Progress
 from mapsearch.core.runs import Cohort, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.distill.calibration import calibrate
 from mapsearch.distill.side_by_side import measure, train_side_by_side
 from mapsearch.distill.splitting import CohortSplit, halves, slices
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import free_bytes, free_unused_memory, is_out_of_memory
+from mapsearch.training.calibration import calibrate
 from mapsearch.training.memory import state_bytes
 from mapsearch.training.student import StudentTraining, failed, open_student
 
@@ -83,7 +83,9 @@ def _train(
     with ExitStack() as stack:
         for number, plan in enumerate(plans):
             try:
-                cohort.append(open_student(loaded, space, train, plan, worker_state.memory_format))
+                training = open_student(loaded, space, train, plan, worker_state.memory_format)
+                training.first_gradients = worker_state.first_gradients
+                cohort.append(training)
             except Exception as error:
                 yield failed(error, RunResult(plan.key, "crashed", attempt=plan.attempt))
             if len(cohort) == 1 and (n := _n_fitting(loaded, train, cohort[0], len(plans) - number, worker_state)):
@@ -91,7 +93,7 @@ def _train(
                 yield CohortSplit(slices(plans[number:], n), message)
                 return
         if cohort:
-            yield from calibrate(loaded, train, cohort, worker_state, stack)
+            yield from calibrate(loaded, train, cohort, worker_state.cache, stack)
         if cohort:
             yield from train_side_by_side(loaded, train, cohort, worker_state)
         if cohort:

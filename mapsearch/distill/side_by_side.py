@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from time import perf_counter
 
@@ -11,11 +11,13 @@ import torch
 from mapsearch.core.events import Progress
 from mapsearch.core.runs import RunResult
 from mapsearch.core.train_spec import TrainSpec
+from mapsearch.distill.replayed_steps import WATCHED_STEP, ReplayedSteps
+from mapsearch.distill.steps import OrdinarySteps, Steps
 from mapsearch.distill.worker_state import WorkerState
 from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.training.memory import step_memory
-from mapsearch.training.step import record_values, train_step
+from mapsearch.training.step import record_values
 from mapsearch.training.student import StudentTraining, failed
 from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
 
@@ -29,16 +31,17 @@ def train_side_by_side(
     """All steps of the cohort; whoever ends before the last one leaves it with a result."""
     plans = [training.plan for training in cohort]
     n_steps = plans[0].n_steps
-    with closing(teacher_batches(loaded, train, plans, worker_state.cache, n_steps)) as batches:
+    with ExitStack() as stack:
+        batches = stack.enter_context(closing(teacher_batches(loaded, train, plans, worker_state.cache, n_steps)))
+        steps: Steps = OrdinarySteps(loaded, train)
         started = perf_counter()
         for step, parts in enumerate(batches):
-            for training in tuple(cohort):
-                training.stopwatch.start()
-                ended = _try_step(loaded, train, training, parts, step, worker_state)
-                training.stopwatch.stop()
-                if ended is not None:
-                    cohort.remove(training)
-                    yield ended
+            if step == WATCHED_STEP and worker_state.open_recorder is not None:
+                recorder = stack.enter_context(closing(worker_state.open_recorder(worker_state.step_bytes)))
+                steps = ReplayedSteps(loaded, train, plans, worker_state, recorder)
+            with steps.on(parts, step):
+                ended = [*_taken(loaded, cohort, steps, parts, step, worker_state)]
+            yield from ended
             if (step + 1) % PROGRESS_STEPS == 0 or step + 1 == n_steps:
                 yield from _progress(cohort, step, started)
                 started = perf_counter()
@@ -58,19 +61,38 @@ def measure(loaded: LoadedTask, evaluator: Evaluator, cohort: Sequence[StudentTr
         yield training.result("complete", metrics=metrics)
 
 
+def _taken(
+    loaded: LoadedTask,
+    cohort: list[StudentTraining],
+    steps: Steps,
+    parts: Sequence[TeacherBatch],
+    step: int,
+    worker_state: WorkerState,
+) -> Iterator[RunResult]:
+    """The step of every student; whoever ends in it leaves the cohort with a result."""
+    for training in tuple(cohort):
+        with steps.lane(training):
+            training.stopwatch.start()
+            ended = _try_step(loaded, training, steps, parts, step, worker_state)
+            training.stopwatch.stop()
+        if ended is not None:
+            cohort.remove(training)
+            yield ended
+
+
 def _try_step(
     loaded: LoadedTask,
-    train: TrainSpec,
     training: StudentTraining,
+    steps: Steps,
     parts: Sequence[TeacherBatch],
     step: int,
     worker_state: WorkerState,
 ) -> RunResult | None:
     try:
         if step:
-            return train_step(loaded, train, training, parts, step)
+            return steps.take(training, parts, step)
         with step_memory(loaded.device, training.student, training.loss) as taken:
-            ended = train_step(loaded, train, training, parts, step)
+            ended = steps.take(training, parts, step)
         worker_state.step_bytes = max(worker_state.step_bytes, taken.n_bytes)
         return ended
     except Exception as error:

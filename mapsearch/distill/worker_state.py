@@ -1,6 +1,8 @@
 """What one process keeps from one cohort to the next: cached teacher outputs, and how much fits into memory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,12 +12,15 @@ from mapsearch.core.execution import DEFAULT_CACHE_BYTES
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.cache import FeatureCache
 from mapsearch.features.weights import weights_digest
+from mapsearch.losses.gradients import TermGradient
 from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.sample_digests import KnownDigests
 from mapsearch.tasks.user_code import describe
 from mapsearch.training.caching import why_not_cached
+from mapsearch.training.cuda_graphs import CudaGraphs
 from mapsearch.training.memory_format import choose_memory_format
+from mapsearch.training.recorder import Recorder
 from mapsearch.training.teacher_batches import OUTPUTS
 from mapsearch.training.teacher_cache import TeacherCache
 
@@ -31,7 +36,8 @@ class WorkerState:
 
     `cache` is None where the teacher must run at every step. `step_bytes` is the most that a student's
     step has taken so far beside the state of training. `evaluator` measures students and keeps the teacher's answers.
-    `messages` wait to be told, each once.
+    `messages` wait to be told, each once. `open_recorder` makes of the bytes that a step takes what records the steps
+    of a cohort, where the device can. `first_gradients` are those of the terms that students of each seed begin with.
     """
 
     cache: TeacherCache | None = None
@@ -39,7 +45,16 @@ class WorkerState:
     step_bytes: int = 0
     messages: list[Message] = field(default_factory=list)
     evaluator: Evaluator | None = None
+    open_recorder: Callable[[int], Recorder] | None = None
+    first_gradients: dict[tuple[object, ...], TermGradient] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
+
+    def tell_ordinary(self, why: str) -> None:
+        """Tell, once, why steps are not recorded."""
+        text = f"students of this study train without CUDA graphs, which takes longer: {why}"
+        if text not in self._told:
+            self._told.add(text)
+            self.messages.append(Message("graphs", text))
 
     def take_messages(self) -> list[Message]:
         """What is to be told since the last time: which teacher outputs cannot be cached, and why."""
@@ -65,6 +80,8 @@ def open_worker_state(loaded: LoadedTask, train: TrainSpec, cache_bytes: int = D
         cache_bytes: budget for cached teacher outputs; 0 disables the cache.
     """
     state = WorkerState(memory_format=choose_memory_format(loaded), evaluator=Evaluator(loaded, train))
+    if loaded.device.type == "cuda":
+        state.open_recorder = partial(CudaGraphs, loaded.device)
     try:
         if cache_bytes > 0 and not why_not_cached(loaded, train):
             state.cache = _open_cache(loaded, train, cache_bytes)

@@ -28,9 +28,13 @@ class Setup:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker waits for a cohort; `error` says why the last one could not be trained to its end."""
+    """The worker waits for a cohort; `error` says why the last one could not be trained to its end.
+
+    `worker` is its name where that was not known when it was asked for.
+    """
 
     error: str = ""
+    worker: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -71,6 +71,18 @@ class Scheduler:
     def is_done(self) -> bool:
         """Whether everything that was submitted has a result."""
         return not self._waiting and all(slot.state != "busy" for slot in self._slots)
+
+    @property
+    def held(self) -> set[RunKey]:
+        """The runs that wait or are in training."""
+        return {plan.key for cohort in (*self._waiting, *(slot.cohort for slot in self._slots)) for plan in cohort}
+
+    def is_done_with(self, keys: Container[RunKey]) -> bool:
+        """Whether nothing is left to do, but for runs that are not among these."""
+        if any(plan.key in keys for cohort in self._waiting for plan in cohort):
+            return False
+        busy = [slot.cohort for slot in self._slots if slot.state == "busy"]
+        return all(cohort and not any(plan.key in keys for plan in cohort) for cohort in busy)
 
     def submit(self, cohorts: Sequence[Cohort]) -> None:
         """Have the cohorts trained after those that wait already."""
@@ -145,6 +157,7 @@ class Scheduler:
         elif isinstance(message, Ready):
             self._was_ready = True
             plans, slot.state, slot.cohort = slot.cohort, "idle", ()
+            slot.worker = message.worker or slot.worker
             yield from self._lost(plans, message.error or "the worker returned no result")
         elif isinstance(message, Message):
             yield message

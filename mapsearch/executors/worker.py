@@ -42,6 +42,7 @@ def _open(connection: Connection) -> Session | None:
 
 if __name__ == "__main__":
     end_with(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the controller decides
+    for number in (signal.SIGINT, signal.SIGUSR1):  # they reach the whole group; the controller decides
+        signal.signal(number, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a task prints is progress, not a result
     main(Connection(int(sys.argv[1])))

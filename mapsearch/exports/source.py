@@ -1,7 +1,7 @@
 """ExportSource: all that any target writes of a trial, and where it comes from; made from a stored study."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from mapsearch.core.errors import ExportError
@@ -11,6 +11,8 @@ from mapsearch.core.outputs import CLASS_SCORES, Outputs
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
+from mapsearch.core.study_file import stored_study
+from mapsearch.core.training_settings import TrainingSettings, training_settings
 from mapsearch.core.trials import Trial
 
 
@@ -21,9 +23,9 @@ class ExportSource:
     The reference run is the trial's complete run at the highest rung with the lowest seed. `scales`
     and `first_loss` are that run's; `scales` has one value per term, in the order of `recipe.feature_terms`;
     `norms` and `mixed_weights` are per pair (see `RunResult`). `values` are the metric of all complete
-    runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs, `student_paths` and
-    `teacher_paths` the names of all layers that took part in the study. `verdict` is a sentence.
-    `unsupported` says, in sentences, what the target cannot express; `outputs` how the task's outputs are read.
+    runs at that rung. `student` and `teacher` hold the layers of the recipe's pairs. `verdict` is a
+    sentence. `unsupported` says, in sentences, what the target cannot express; `outputs` how the task's outputs are
+    read; `settings` how the trial was trained.
     """
 
     study: str
@@ -42,10 +44,9 @@ class ExportSource:
     values: tuple[float, ...]
     mapsearch_version: str
     torch_version: str
-    student_paths: tuple[str, ...] = ()
-    teacher_paths: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     outputs: Outputs = CLASS_SCORES
+    settings: TrainingSettings = field(kw_only=True)
 
     @property
     def provenance(self) -> tuple[str, ...]:
@@ -56,6 +57,7 @@ class ExportSource:
         return (
             f"study: {self.study}, trial {self.trial}, reference seed {self.seed}",
             f"recipe: {self.recipe}",
+            f"trained: {self._training}",
             *([f"outputs: {self.outputs.form}"] if self.recipe.uses_outputs and self.outputs.form else []),
             *([f"learned weights, averaged over the reference run: {mixed}"] if mixed else []),
             f"verdict: {self.verdict}",
@@ -63,6 +65,19 @@ class ExportSource:
             f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
             "direction: student <- teacher",
             *(f"unsupported: {sentence}" for sentence in self.unsupported),
+        )
+
+    @property
+    def _training(self) -> str:
+        """How the trial was trained, in a sentence; a target's own examples say less."""
+        train = self.settings.train
+        batches = f"{train.accumulate} batches" if train.accumulate > 1 else "a batch"
+        return (
+            f"{self.n_steps} steps of {batches} of {train.batch_size}, {train.optimizer}, "
+            f"lr {train.lr * self.recipe.lr_factor:.6g}, projectors x {train.projector_lr:g}, "
+            f"weight decay {train.weight_decay:g}, warm-up {train.warmup:g}, then {train.schedule}, "
+            f"gradient norm at most {train.max_grad_norm:g}, precision {train.precision}"
+            f"{f', measured with ema {train.ema:g}' if train.ema else ''}"
         )
 
 
@@ -100,8 +115,9 @@ def export_source(
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
         sentence, study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
-        environment["mapsearch"], environment["torch"], _paths(study, "student"), _paths(study, "teacher"),
+        environment["mapsearch"], environment["torch"],
         outputs=study.facts.outputs,
+        settings=training_settings(stored_study(study.spec, study.folder), study.facts.margin),
     )  # fmt: skip
 
 
@@ -149,7 +165,3 @@ def _complete(runs: Sequence[Run]) -> list[Run]:
 def _layers(study: Study, network: Network, paths: Sequence[str]) -> tuple[Layer, ...]:
     layers = {layer.path: layer for layer in study.facts.layers[network]}
     return tuple(layers[path] for path in paths)
-
-
-def _paths(study: Study, network: Network) -> tuple[str, ...]:
-    return tuple(layer.path for layer in study.facts.layers[network])

@@ -3,32 +3,50 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mapsearch.core.errors import ExportError, did_you_mean
+from mapsearch.core.errors import ExportError
 from mapsearch.exports.capability import Unsupported, restricted_to, unsupported
 from mapsearch.exports.source import ExportSource
+from mapsearch.exports.target import Target
 from mapsearch.exports.targets import target_named
 
 
 def write(
-    target: str, source: ExportSource, path: Path, *, lossy: bool = False, schema: str | None = None
+    target: str, source: ExportSource, path: Path, *, lossy: bool = False
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Write the export to new files: `path` and what it needs beside it. Returns them, and what is left out.
 
     Args:
         lossy: write what the target can express, though the recipe has more.
-        schema: the version of the format, where the target has several; None takes the first.
 
     Raises:
-        ExportError: the target or its schema is unknown, it cannot express the recipe, or a file exists or cannot
-            be written; then none is.
+        ExportError: the target is unknown, the path has the suffix of another kind of file, the target
+            cannot express the recipe, or a file exists or cannot be written; then none is.
     """
-    _, chosen = target_named(target)
-    schema = _schema(target, chosen.schemas, schema)
-    left_out = (*unsupported(source, chosen.capability), *chosen.unsupported(source))
-    _refuse(target, source, left_out, lossy)
-    texts = chosen.render(restricted_to(source, chosen.capability, left_out), path, schema)
+    texts, left_out = texts_of(target, source, path, lossy=lossy)
     _write_new(texts)
     return tuple(texts), tuple(one.sentence for one in left_out)
+
+
+def texts_of(
+    target: str, source: ExportSource, path: Path, *, lossy: bool = False
+) -> tuple[dict[Path, str], tuple[Unsupported, ...]]:
+    """What `write` writes, by file, and what is left out; nothing is written.
+
+    Raises:
+        ExportError: the target is unknown, the path has the suffix of another kind of file, or the
+            target cannot express the recipe.
+    """
+    _, chosen = target_named(target)
+    if path.suffix not in chosen.suffixes:
+        raise ExportError(f"-o for target `{target}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
+    left_out = left_out_by(chosen, source)
+    _refuse(target, source, left_out, lossy)
+    return chosen.render(restricted_to(source, chosen.capability, left_out), path), left_out
+
+
+def left_out_by(target: Target, source: ExportSource) -> tuple[Unsupported, ...]:
+    """All that the target cannot express of this trial; known without writing."""
+    return (*unsupported(source, target.capability), *target.unsupported(source))
 
 
 def _write_new(texts: dict[Path, str]) -> None:
@@ -47,25 +65,14 @@ def _write_new(texts: dict[Path, str]) -> None:
         raise ExportError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
 
 
-def _schema(target: str, known: Sequence[str], schema: str | None) -> str:
-    if schema is None:
-        return known[0] if known else ""
-    if not known:
-        raise ExportError(f"target `{target}` has only one schema, but got --schema {schema}; leave it out")
-    if schema not in known:
-        raise ExportError(
-            f"target `{target}` has no schema `{schema}`{did_you_mean(schema, known)}; known: {', '.join(known)}"
-        )
-    return schema
-
-
 def _refuse(target: str, source: ExportSource, left_out: Sequence[Unsupported], lossy: bool) -> None:
     """Raise all that must not be left out."""
     fatal = [one.sentence for one in left_out if one.fatal]
     others = [one.sentence for one in left_out if not one.fatal and not lossy]
+    ways_out = " or ".join(f"`{name}`" for name in ("torch", "mapsearch") if name != target)
     problems = [
-        f"target `{target}` cannot express trial {source.trial}: {sentence}; export it to `torch` or `mapsearch`, or "
-        "choose another with --trial"
+        f"target `{target}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
+        "another with --trial"
         for sentence in fatal
     ]
     problems += [

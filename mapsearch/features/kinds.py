@@ -55,7 +55,8 @@ def tensor_problem(module: nn.Module, tensor: Tensor | None, n_samples: int, kin
     if tensor.ndim < 2 or tensor.ndim > 5:
         return f"outputs shape {shape}; two to five axes are needed"
     if tensor.shape[0] != n_samples:
-        return f"outputs shape {shape}, but its first axis must be the batch of {n_samples} (batch_first)"
+        way_out = "set `batch_first` in the network, or choose layers that keep the batch"
+        return f"outputs shape {shape}, but its first axis must be the batch of {n_samples}; {way_out}"
     if kind:
         return (
             ""

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsearch.core.addresses import Address, is_address, matches, matches_address, parse_address
+from mapsearch.core.addresses import Address, is_part, matches, matches_address, parse_address
 from mapsearch.core.errors import LayerNotFound, did_you_mean
 from mapsearch.core.layers import Kind, Layer
 from mapsearch.features.addresses import entries
 from mapsearch.features.kinds import kind_of, tensor_problem
+from mapsearch.features.layouts import in_batch_first
 from mapsearch.features.modules import bare_modules, other_names, unwrapped, watchable
 from mapsearch.features.taps import every_module_runs, feature_of
 from mapsearch.features.trunk import CONTAINERS, find_trunk
@@ -31,12 +32,12 @@ class _Call:
     outputs: dict[str | None, Tensor | None]
 
 
-@torch.no_grad()
 def list_layers(
     model: nn.Module,
     forward: Callable[[nn.Module], Any],
     n_samples: int,
     kinds: Mapping[str, Kind] | None = None,
+    layouts: Mapping[str, str] | None = None,
 ) -> tuple[Layer, ...]:
     """All modules below the model: first those that ran, in order of their first output, then the others.
 
@@ -46,19 +47,33 @@ def list_layers(
     Args:
         forward: runs the model on one batch of `n_samples` samples.
         kinds: names and globs of layers whose kind cannot be inferred from their shape.
+        layouts: by name, of layers whose batch is not on the first axis (`features/layouts.py`).
     """
     modules = {path: module for path, module in bare_modules(model).items() if path}
     calls = _calls(model, modules, forward)
     n_calls = Counter(call.path for call in calls)
     layers: list[Layer] = []
     before: Kind | None = None
-    for address, tensor in _addressed(calls, n_calls):
+    for plain, outputs in _addressed(calls, n_calls):
+        address = plain._replace(layout=(layouts or {}).get(str(plain)))
+        tensor = None if outputs is None else in_batch_first(outputs, address.layout)
         stated = next((kind for pattern, kind in (kinds or {}).items() if _means(address, pattern)), None)
         module, n = unwrapped(modules[address.path]), n_calls[address.path] if address.call is None else 1
         layers.append(_layer(address, module, tensor, n, n_samples, before, stated))
         before = (layers[-1].kind if address.key is None else None) or before
     idle = [path for path in modules if path not in n_calls]
     return (*layers, *(_idle_layer(path, unwrapped(modules[path])) for path in idle))
+
+
+def layer_shapes(model: nn.Module, forward: Callable[[nn.Module], Any]) -> dict[str, tuple[int, ...]]:
+    """The shape of what each layer outputs on one batch, the batch axis included, by name."""
+    calls = _calls(model, {path: module for path, module in bare_modules(model).items() if path}, forward)
+    n_calls = Counter(call.path for call in calls)
+    return {
+        str(address): tuple(tensor.shape)
+        for address, tensor in _addressed(calls, n_calls)
+        if tensor is not None and (address.call is not None or n_calls[address.path] == 1)
+    }
 
 
 def _addressed(calls: Sequence[_Call], n_calls: Mapping[str, int]) -> Iterator[tuple[Address, Tensor | None]]:
@@ -120,7 +135,7 @@ def choose_layers(
         return find_trunk(network, model, layers).layers
     problems, chosen, others = [], set(), other_names(model)
     for pattern in wanted:
-        matched = [x for x in layers if is_address(x.path) and matches_address(x.path, pattern)]
+        matched = [x for x in layers if is_part(x.path) and matches_address(x.path, pattern)]
         matched = matched or [x for x in layers if matches(x.path, pattern)]
         if not matched:
             matched = [x for x in layers if any(matches(name, pattern) for name in _aliases(x.path, others))]
@@ -142,6 +157,7 @@ def _aliases(path: str, others: Mapping[str, str]) -> list[str]:
     return [str(address._replace(path=name)) for name, bare in others.items() if bare == address.path]
 
 
+@torch.no_grad()
 def _calls(model: nn.Module, modules: dict[str, nn.Module], forward: Callable[[nn.Module], Any]) -> list[_Call]:
     """What modules output in one pass in eval mode, call by call: shape and type only, nothing is held in memory."""
     calls: list[_Call] = []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mapsearch.core.addresses import Address
 from mapsearch.core.errors import LayerNotFound
 from mapsearch.features.addresses import entries, find_layers
+from mapsearch.features.layouts import in_batch_first
 from mapsearch.features.modules import watchable
 
 
@@ -34,10 +35,12 @@ class FeatureTaps:
             features = taps.take()  # {"layer1": [B, ...], "layer2": [B, ...]}
 
     A layer is a module's path, `path#k` for its k-th call (from 0), or `path[key]` for one entry of a dict, list or
-    tuple that it outputs. `copied` names layers whose output the network overwrites in place afterwards (a ReLU with
-    `inplace=True`); those are captured as copies. `overwritten()` finds them. A path need not name
-    wrappers (`module.`, `_orig_mod.`, `base_model.model.`). While a layer inside a compiled graph is
-    watched, everything runs eager. A layer that a checkpoint runs again in the backward pass counts once.
+    tuple that it outputs; `@layout` says how the batch lies in it where that is not the first axis.
+
+    `copied` names layers whose output the network overwrites in place afterwards (a ReLU with `inplace=True`); those
+    are captured as copies. `overwritten()` finds them. A path need not name wrappers (`module.`, `_orig_mod.`,
+    `base_model.model.`). While a layer inside a compiled graph is watched, everything runs eager. A layer that a
+    checkpoint runs again in the backward pass counts once.
 
     Raises:
         LayerNotFound: the model has no module of that name.
@@ -71,7 +74,7 @@ class FeatureTaps:
             seen.calls += 1
             if seen.calls - 1 != (address.call or 0):
                 return  # only counted: passes whose features nobody takes must not fill the memory
-            tensor = feature_at(output, address.key)
+            tensor = feature_at(output, address)
             if tensor is not None and name in self._copied:
                 tensor = tensor.clone()
             seen.tensor, seen.version = tensor, version(tensor)
@@ -82,9 +85,17 @@ class FeatureTaps:
         """How often each layer ran since the last `take`."""
         return {path: seen.calls if (seen := self._captured.get(path)) else 0 for path in self._layers}
 
+    def forget(self) -> None:
+        """Begin anew: passes whose features nobody took, such as those that measure a network, do not count."""
+        self._captured.clear()
+
     def overwritten(self) -> tuple[str, ...]:
         """Layers whose captured output was changed in place after it was captured."""
         return tuple(path for path, seen in self._captured.items() if version(seen.tensor) != seen.version)
+
+    def drop(self) -> None:
+        """Forget what a forward pass left that did not come to its end."""
+        self._captured = {}
 
     def take(self) -> dict[str, Tensor]:
         """The features of the forward pass just done, by path; nothing is kept here.
@@ -97,7 +108,7 @@ class FeatureTaps:
         for path, (address, _) in self._layers.items():
             seen = captured.get(path, _Capture())
             if address.call is None and seen.calls != 1:
-                raise LayerNotFound(f"layer `{path}` must run once per forward pass, but ran {seen.calls} times")
+                raise LayerNotFound(_other_than_once(path, seen.calls))
             if address.call is not None and seen.calls <= address.call:
                 ran = f"its module ran {seen.calls} times, and calls count from 0"
                 raise LayerNotFound(f"layer `{path}` must run in every forward pass, but {ran}")
@@ -105,6 +116,13 @@ class FeatureTaps:
                 raise LayerNotFound(f"layer `{path}` must output a tensor, but did not; choose another layer")
             features[path] = seen.tensor
         return features
+
+
+def _other_than_once(path: str, n_calls: int) -> str:
+    way_out = f"name its calls, `{path}#0` and so on"
+    if not n_calls:
+        way_out = "switch off what drops layers (`layerdrop=0`), or name layers that always run in `layers`"
+    return f"layer `{path}` must run once per forward pass, but ran {n_calls} times; {way_out}"
 
 
 _settings_before: list[bool] = []
@@ -142,9 +160,10 @@ def feature_of(output: Any) -> Tensor | None:
     return feature_of(output[0]) if isinstance(output, (tuple, list)) and output else None
 
 
-def feature_at(output: Any, key: str | None) -> Tensor | None:
-    """The feature in one entry of a module's output; in the output itself where `key` is None."""
-    return feature_of(output if key is None else entries(output).get(key))
+def feature_at(output: Any, address: Address) -> Tensor | None:
+    """The feature that an address means in what its module output, with the batch on the first axis."""
+    feature = feature_of(output if address.key is None else entries(output).get(address.key))
+    return None if feature is None else in_batch_first(feature, address.layout)
 
 
 def version(tensor: Tensor | None) -> int:

@@ -29,10 +29,10 @@ def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk
     """The repeated blocks of the main trunk.
 
     Blocks are instances of one class that holds most of the parameters and is repeated; the calls of one block that
-    runs several times are blocks too. Looked for in turn: blocks
-    inside a container, blocks anywhere, containers, single weighted layers. What a student cannot learn in, because
-    nothing up to it is trainable, is left out, and so is the head: the layer that ran last, unless it is a block like
-    the others.
+    runs several times are blocks too. To those of an `encoder` come those of the `decoder` beside it. Looked for in
+    turn: blocks inside a container, blocks anywhere, containers, single weighted layers. What a student cannot learn
+    in, because nothing up to it is trainable, is left out, and so is the head: the layer that ran last, unless it is a
+    block like the others.
 
     Args:
         network: `teacher` or `student`, for messages.
@@ -44,7 +44,7 @@ def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk
     addresses = {layer.path: parse_address(layer.path) for layer in layers if layer.path not in modules}
     calls = {name: address for name, address in addresses.items() if address.key is None}
     usable = [layer for layer in layers if not layer.problem and (layer.path in modules or layer.path in calls)]
-    single = {*modules}
+    single = {*modules, *(name for name, address in calls.items() if address.call is None)}
     modules |= {name: modules[address.path] for name, address in calls.items()}
     if network == "student":
         usable = _learning(usable, modules)
@@ -68,9 +68,10 @@ def _chosen(usable: list[Layer], modules: Modules, single: set[str]) -> list[Lay
         (headless, lambda path: isinstance(modules[path], nn.Sequential)),
         (headless, lambda path: isinstance(modules[path], (nn.Linear, *CONVOLUTIONS))),
     )
+    of_tiers = [[layer for layer in candidates if tier(layer.path)] for candidates, tier in tiers]
     families = [
-        _without_odd_end(_largest_family([layer for layer in candidates if tier(layer.path)], modules), headless)
-        for candidates, tier in tiers
+        _with_other_part(_without_odd_end(_largest_family(layers, modules), headless), layers, modules)
+        for layers in of_tiers
     ]
     for min_containers in (3, 2):  # two containers are usually trunk and head: first try everything else
         for number, family in enumerate(families):
@@ -118,6 +119,18 @@ def _without_odd_end(family: list[Layer], headless: Sequence[Layer]) -> list[Lay
     widths = [layer.width for layer in family[:-1]]
     is_head = family and family[-1] not in headless and family[-1].width not in widths
     return family[:-1] if is_head else family
+
+
+def _with_other_part(family: list[Layer], candidates: Sequence[Layer], modules: Modules) -> list[Layer]:
+    """The blocks of an encoder with those of its decoder, which often are of another class; in their order."""
+    parts = family[0].path.split(".") if family else []
+    for part, other in (("encoder", "decoder"), ("decoder", "encoder")):
+        sibling = ".".join((*parts[: parts.index(part)], other, "")) if part in parts else ""
+        of_other = [layer for layer in candidates if sibling and layer.path.startswith(sibling)]
+        if of_other and not any(layer in family for layer in of_other):
+            blocks = _largest_family(of_other, modules)
+            return [layer for layer in candidates if layer in family or layer in blocks]
+    return family
 
 
 def _is_inside(layer: Layer, other: Layer) -> bool:

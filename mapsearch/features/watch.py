@@ -40,7 +40,7 @@ def _shown(
     def run(*args: Any, **kwargs: Any) -> Any:
         output = forward(*args, **kwargs)
         calls[name] += 1
-        feature = feature_at(output, address.key) if address.call in (None, calls[name] - 1) else None
+        feature = feature_at(output, address) if address.call in (None, calls[name] - 1) else None
         if feature is not None:
             show(feature)
         return output

@@ -23,7 +23,7 @@ class Uncertainty(nn.Module):
         super().__init__()
         self.log_variances = nn.Parameter(torch.zeros(n_terms))
 
-    def forward(self, weights: Sequence[float], losses: Sequence[Tensor]) -> list[Tensor]:
+    def forward(self, weights: Sequence[float | Tensor], losses: Sequence[Tensor]) -> list[Tensor]:
         """The weighted terms, from the share and the loss of each."""
         logs = self.LOG_VARIANCE_UNIT * self.log_variances
         return [w * ((-s).exp() * loss + s) for w, loss, s in zip(weights, losses, logs, strict=True)]

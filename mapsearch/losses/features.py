@@ -33,6 +33,12 @@ def mse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     return F.mse_loss(positions(student, mask), positions(teacher, mask))
 
 
+def teacher_variance(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
+    """What `mse` is of a student that knows the teacher's mean alone: its variance, averaged over channels."""
+    t = positions(teacher, mask)  # [N, C]
+    return (t - t.mean(0)).square().mean()
+
+
 def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     """`1 - cos(s, t)` over channels, averaged over real positions; in [0, 2], blind to norms.
 

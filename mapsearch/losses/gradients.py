@@ -23,6 +23,10 @@ class TermGradient:
     student: float
     projector: float | None
 
+    def times(self, factor: float) -> "TermGradient":
+        """That of the term times a factor >= 0."""
+        return TermGradient(self.student * factor, None if self.projector is None else self.projector * factor)
+
 
 def term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: RecipeLoss) -> dict[str, TermGradient]:
     """The gradient of each term on its own, past any gate; the graph is kept for the step that follows."""
@@ -43,6 +47,16 @@ def _term_gradients(terms: Mapping[str, Tensor], student: nn.Module, loss: Recip
         split = len(parameters)
         gradients_by_term[name] = TermGradient(_norm(gradients[:split]), _norm(gradients[split:]) if own else None)
     return gradients_by_term
+
+
+def raw_keys(loss: RecipeLoss) -> dict[str, tuple[object, ...]]:
+    """What each raw term depends on beside student and batch: equal keys, equal gradients before the first step."""
+    recipe = loss.recipe
+    keys: dict[str, tuple[object, ...]] = {"task": (), "outputs": (recipe.output_loss, recipe.temperature)}
+    for term in loss.feature_terms:
+        settings = (recipe.loss, recipe.projector, recipe.aggregation, loss.norms)
+        keys[term.name] = (*settings, term.student, term.teachers, term.parts)
+    return keys
 
 
 def shares(gradients: Mapping[str, TermGradient], loss: RecipeLoss) -> tuple[float, ...]:

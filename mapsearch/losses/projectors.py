@@ -12,14 +12,14 @@ class Projector(nn.Module):
     """Brings a pair of features to `[B, C, *positions]`, channels second, float32.
 
     Where positions are aligned, maps of different size are both averaged down to the smaller grid, and of
-    tokens beside a map the last `grid` ones are laid out as one. Then the student's channels become the
+    tokens with a grid the last ones are laid out as a map of that size. Then the student's channels become the
     teacher's at each position: by nothing, one linear map (a 1x1 convolution on maps), or an
     MLP of two layers whose hidden width is the teacher's.
 
     Source: FitNets' regressor (Romero et al. 2015) with a 1x1 kernel.
 
     Args:
-        grid: height and width of the patches among the tokens; the tokens before them are left out.
+        student_grid, teacher_grid: height and width of the patches among the tokens; those before them are left out.
         learns_variance: holds `log_variance` `[C]` of the teacher's channels, for a loss that learns it.
     """
 
@@ -31,11 +31,12 @@ class Projector(nn.Module):
         teacher_width: int,
         projection: str = "none",
         aligned: bool = True,
-        grid: tuple[int, int] | None = None,
+        student_grid: tuple[int, int] | None = None,
+        teacher_grid: tuple[int, int] | None = None,
         learns_variance: bool = False,
     ) -> None:
         super().__init__()
-        self.kinds, self.aligned, self.grid = (student_kind, teacher_kind), aligned, grid
+        self.kinds, self.aligned, self.grids = (student_kind, teacher_kind), aligned, (student_grid, teacher_grid)
         makes: dict[str, Callable[[], nn.Module]] = {
             "none": nn.Identity,
             "linear": lambda: nn.Linear(student_width, teacher_width),
@@ -48,19 +49,20 @@ class Projector(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """Both features as `[B, C, *positions]`; gradients flow to the student's alone."""
-        student = self._channels_second(student.float(), self.kinds[0])
-        teacher = self._channels_second(teacher.detach().float(), self.kinds[1])
+        student = _channels_second(student.float(), self.kinds[0], self.grids[0])
+        teacher = _channels_second(teacher.detach().float(), self.kinds[1], self.grids[1])
         if self.aligned and student.shape[2:] != teacher.shape[2:]:
             grid = [min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True)]
             student, teacher = averaged_to(student, grid), averaged_to(teacher, grid)
         projected = self.projection(torch.movedim(student, 1, -1))
         return torch.movedim(projected, -1, 1).float(), teacher  # autocast projects in half precision
 
-    def _channels_second(self, feature: Tensor, kind: str) -> Tensor:
-        if kind == "map":
-            return feature
-        feature = torch.movedim(feature, -1, 1)
-        if kind == "tokens" and self.grid is not None:
-            height, width = self.grid
-            feature = feature[:, :, -height * width :].reshape(*feature.shape[:2], height, width)
+
+def _channels_second(feature: Tensor, kind: str, grid: tuple[int, int] | None) -> Tensor:
+    if kind == "map":
         return feature
+    feature = torch.movedim(feature, -1, 1)
+    if grid is not None:
+        height, width = grid
+        feature = feature[:, :, -height * width :].reshape(*feature.shape[:2], height, width)
+    return feature

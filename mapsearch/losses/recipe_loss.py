@@ -1,6 +1,5 @@
 """RecipeLoss: the weighted sum that a recipe describes, as a module for any training loop."""
 
-import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from mapsearch.core.errors import MappingError
 from mapsearch.core.layers import Layer, fused_layer
 from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.masks import OUTPUTS, mask_for
 from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.recipe import FeatureLossName, OutputLossName, Recipe
 from mapsearch.core.space import RecipeSpace
@@ -17,19 +17,14 @@ from mapsearch.core.terms import FeatureTerm
 from mapsearch.losses.aggregation import Mixture, freeze_norms, variances
 from mapsearch.losses.balance import Gate, Uncertainty
 from mapsearch.losses.distributions import attention_relation, nst
-from mapsearch.losses.features import attention, cosine, mse, nmse, vid
-from mapsearch.losses.outputs import (
-    binary_kl,
-    cosine_distance,
-    dkd,
-    huber,
-    kl,
-    logit_mse,
-    relational,
-    standardised_kl,
-)  # fmt: skip
+from mapsearch.losses.fading import fade
+from mapsearch.losses.features import attention, cosine, mse, nmse, teacher_variance, vid
+from mapsearch.losses.outputs import binary_kl, cosine_distance, dkd, huber, kl, logit_mse, relational, standardised_kl
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
+
+Masks = Tensor | Mapping[str, Tensor] | None
+"""Real positions, bool `[B, L]`: one mask for all, or several by name and glob of the layers (`core/masks.py`)."""
 
 FEATURE_LOSSES: dict[FeatureLossName, Callable[..., Tensor]] = {
     "nmse": nmse,
@@ -123,34 +118,33 @@ class RecipeLoss(nn.Module):
 
         It is 0 from `recipe.features_until` on.
         """
-        if self._is_over(progress):
-            return 0.0
-        if self.recipe.anneal is None:
-            return 1.0
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress / self.recipe.anneal)))
+        return fade(self.recipe.anneal, self.recipe.features_until, progress)
 
-    def _is_over(self, progress: float) -> bool:
+    def is_over(self, progress: float) -> bool:
         """Whether the features have ceased to teach."""
         return progress >= self.recipe.features_until < 1
 
     def feature_losses(
-        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
+        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Masks = None
     ) -> Tensor:
         """The raw loss of every feature term, `[P]`, from features by layer path."""
         return self._feature_losses(self._student_features(student), teacher, mask)
 
     @torch.no_grad()
-    def calibrate(self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor | None]]) -> None:
+    def calibrate(self, batches: Sequence[tuple[Mapping[str, Tensor], Mapping[str, Tensor], Masks]]) -> None:
         """Freeze what mixtures divide by, then `scales` at the mean raw loss, over (student, teacher, mask) batches."""
         if not (self.feature_terms and batches):
             return
         self.freeze_norms([self.teacher_variances(teacher, mask) for _, teacher, mask in batches])
-        self.freeze_scales([self.feature_losses(*batch) for batch in batches])
+        self.freeze_scales([self.starting_losses(*batch) for batch in batches])
 
     @torch.no_grad()
-    def teacher_variances(self, teacher: Mapping[str, Tensor], mask: Tensor | None) -> list[Tensor]:
+    def teacher_variances(self, teacher: Mapping[str, Tensor], mask: Masks) -> list[Tensor]:
         """What `freeze_norms` wants of a batch, one tensor per mixture; empty where pairs are summed."""
-        return [variances(m, [teacher[path] for path in term.teachers], mask) for term, m in self._rows()]
+        return [
+            variances(mixture, [teacher[path] for path in term.teachers], mask_for(mask, term.student, *term.teachers))
+            for term, mixture in self._rows()
+        ]
 
     def freeze_norms(self, measured: Sequence[list[Tensor]]) -> None:
         """Freeze what mixtures divide by; before `freeze_scales`, which depends on it.
@@ -162,10 +156,18 @@ class RecipeLoss(nn.Module):
             freeze_norms(mixture, [batch[i] for batch in measured])
 
     @torch.no_grad()
+    def starting_losses(self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Masks) -> Tensor:
+        """What `freeze_scales` wants of a batch: the raw losses, `[P]`, or the least scale where they are below it."""
+        traits, features = LOSS_TRAITS[self.recipe.loss], self._student_features(student)
+        losses, units = self._feature_losses(features, teacher, mask), torch.ones_like(self.scales)
+        if traits.in_teacher_units:
+            units = self._feature_losses(features, teacher, mask, teacher_variance).clamp(min=1e-8)
+        return torch.maximum(losses, traits.min_scale * units)
+
+    @torch.no_grad()
     def freeze_scales(self, losses: Sequence[Tensor]) -> None:
-        """Freeze `scales` at the mean over batches of what `feature_losses` gave, each `[P]`."""
-        scales = torch.stack([*losses]).mean(0)  # [batches, P] -> [P]
-        self.scales.copy_(scales.clamp(min=LOSS_TRAITS[self.recipe.loss].min_scale))
+        """Freeze `scales` at the mean over batches of what `starting_losses` gave, each `[P]`."""
+        self.scales.copy_(torch.stack([*losses]).mean(0))  # [batches, P] -> [P]
 
     @torch.no_grad()
     def scale_features(self, factor: float) -> None:
@@ -187,7 +189,7 @@ class RecipeLoss(nn.Module):
         teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
-        mask: Tensor | None = None,
+        mask: Masks = None,
         progress: float = 0.0,
     ) -> Tensor:
         """The total loss of a batch, a scalar: the sum of its `terms`."""
@@ -201,43 +203,58 @@ class RecipeLoss(nn.Module):
         teacher_outputs: Tensor | None,
         student: Mapping[str, Tensor],
         teacher: Mapping[str, Tensor],
-        mask: Tensor | None = None,
+        mask: Masks = None,
         progress: float = 0.0,
+        fade: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The weighted terms by name: `task`, `outputs` and one per feature term; their sum is the loss.
 
         Args:
             task: the task's own loss, a scalar; None where the recipe does without.
             student_outputs: `[..., C]`, and so the teacher's; None where the recipe does without.
+            mask: one for all, or several by name or glob of the layers, and of the `outputs`.
+            fade: `fade(progress)` on the device, for whoever records the terms once and computes them often.
         """
-        recipe = self.recipe
-        names: list[str] = []
-        weights: list[float] = []
-        losses: list[Tensor] = []
+        raw = self.raw_terms(task, student_outputs, teacher_outputs, student, teacher, mask, progress)
+        return self.weighted(raw, progress, fade)
+
+    def raw_terms(
+        self, task: Tensor | None, student_outputs: Tensor | None, teacher_outputs: Tensor | None,
+        student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Masks, progress: float,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """The losses by name before they are weighted and divided by their scales; `terms` says what is passed."""
+        recipe, raw = self.recipe, {}
         if recipe.uses_task:
             assert task is not None
-            names.append("task")
-            weights.append((1 - recipe.feature_share) * recipe.task_weight)
-            losses.append(task)
+            raw["task"] = task
         if recipe.uses_outputs:
             assert student_outputs is not None
             assert teacher_outputs is not None
-            names.append("outputs")
-            weights.append((1 - recipe.feature_share) * recipe.output_weight)
-            losses.append(OUTPUT_LOSSES[recipe.output_loss](student_outputs, teacher_outputs, recipe.temperature, mask))
+            output_loss = OUTPUT_LOSSES[recipe.output_loss]
+            raw["outputs"] = output_loss(student_outputs, teacher_outputs, recipe.temperature, mask_for(mask, OUTPUTS))
         if self.feature_terms:
-            features, share = self._student_features(student), recipe.feature_share * self.fade(progress)
-            is_over = self._is_over(progress)
-            if self.gate is not None and losses and not is_over:
-                features = self.gate(features, torch.stack(_weighted(weights, losses)).sum())
-            names += self.names
-            weights += [share * term.weight for term in self.feature_terms]
-            losses += (torch.zeros_like(self.scales) if is_over else self._scaled(features, teacher, mask)).unbind()
-        weigh = _weighted if self.uncertainty is None else self.uncertainty
-        return dict(zip(names, weigh(weights, losses), strict=True))
+            features, is_over = self._student_features(student), self.is_over(progress)
+            if self.gate is not None and raw and not is_over:
+                main = torch.stack(_weighted(self._main_weights(), [*raw.values()])).sum()
+                features = self.gate(features, main)
+            losses = torch.zeros_like(self.scales) if is_over else self._feature_losses(features, teacher, mask)
+            raw |= zip(self.names, losses.unbind(), strict=True)
+        return raw
 
-    def _scaled(self, features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None) -> Tensor:
-        return self._feature_losses(features, teacher, mask) / self.scales + self._anchors()
+    def weighted(self, raw: Mapping[str, Tensor], progress: float, fade: Tensor | None = None) -> dict[str, Tensor]:
+        """The `terms`, made of what `raw_terms` gave at the same progress."""
+        weights, losses = self._main_weights(), [raw[name] for name in raw if name not in self.names]
+        if self.feature_terms:
+            share = self.recipe.feature_share * (self.fade(progress) if fade is None else fade)
+            weights += [share * term.weight for term in self.feature_terms]
+            features = torch.stack([raw[name] for name in self.names])
+            losses += (features if self.is_over(progress) else features / self.scales + self._anchors()).unbind()
+        return dict(zip(raw, (self.uncertainty or _weighted)(weights, losses), strict=True))
+
+    def _main_weights(self) -> list[float | Tensor]:
+        """The weights of the terms that are not features, those of `raw_terms` that come first."""
+        r, share = self.recipe, 1 - self.recipe.feature_share
+        return [share * w for used, w in ((r.uses_task, r.task_weight), (r.uses_outputs, r.output_weight)) if used]
 
     def _student_features(self, student: Mapping[str, Tensor]) -> list[Tensor]:
         return [student[term.student] for term in self.feature_terms]
@@ -252,9 +269,10 @@ class RecipeLoss(nn.Module):
         return torch.stack([m.anchor() for _, m in self._rows()]) if self.recipe.aggregation == "mix" else 0.0
 
     def _feature_losses(
-        self, student_features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None
-    ) -> Tensor:
-        loss = FEATURE_LOSSES[self.recipe.loss]
+        self, student_features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Masks,
+        function: Callable[..., Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
+        loss = function or FEATURE_LOSSES[self.recipe.loss]
         mixtures = [mixture for _, mixture in self._rows()]
         values = []
         for i, (term, feature) in enumerate(zip(self.feature_terms, student_features, strict=True)):
@@ -263,11 +281,12 @@ class RecipeLoss(nn.Module):
             projector = self.projectors[i]
             assert isinstance(projector, Projector)
             s, t = projector(feature, target)
-            values.append(loss(s, mixtures[i](t, mask) if mixtures else t, mask, **projector.learned))
+            own = mask_for(mask, term.student, *term.teachers)
+            values.append(loss(s, mixtures[i](t, own) if mixtures else t, own, **projector.learned))
         return torch.stack(values) if values else self.scales.new_zeros(0)
 
 
-def _weighted(weights: Sequence[float], losses: Sequence[Tensor]) -> list[Tensor]:
+def _weighted(weights: Sequence[float | Tensor], losses: Sequence[Tensor]) -> list[Tensor]:
     return [weight * loss for weight, loss in zip(weights, losses, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Similarities and comparisons as PNG or SVG files; the same picture gives the same bytes."""
+"""Similarities, comparisons and trainings as PNG or SVG files; the same picture gives the same bytes."""
 
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
@@ -8,6 +8,7 @@ from typing import Any
 from mapsearch.core.comparison import Comparison
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.similarity import Similarity
+from mapsearch.core.trained import TrainReport
 
 FORMATS = ("png", "svg")
 _STYLE = {
@@ -40,6 +41,18 @@ def plot_comparison(comparison: Comparison, path: Path | str) -> None:
         from mapsearch.report.difference_map import draw_comparison
 
         _save(draw_comparison(comparison), Path(path))
+
+
+def plot_training(report: TrainReport, path: Path | str) -> None:
+    """Draw the loss and the metric of a final training into a PNG or SVG file, depending on the path's suffix.
+
+    Raises:
+        MapsearchError: another suffix, matplotlib is not installed, or the file cannot be written.
+    """
+    with _style(path):
+        from mapsearch.report.training_curves import draw_training
+
+        _save(draw_training(report), Path(path))
 
 
 def require_picture_path(path: Path | str) -> None:

@@ -2,16 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from mapsearch.core.layers import Layer
-from mapsearch.core.recipe import Recipe
 from mapsearch.core.summaries import StudyOverview, StudySummary, TrialSummary
-from mapsearch.core.verdict import Noise, Question, Verdict
+from mapsearch.core.verdict import MOST_SEEDS_TOLD, Noise, Question, Verdict
 from mapsearch.report.cell_text import cell_text
-
-SHOWN_TRIALS = 8
+from mapsearch.report.html.comparison import StudyComparison
 
 
 def progress_sentence(study: StudyOverview) -> str:
@@ -22,11 +20,33 @@ def progress_sentence(study: StudyOverview) -> str:
     )
 
 
+def next_commands(study: StudyOverview) -> list[str]:
+    """What can be done with a study that has its verdict: more seeds where they settle it, the student, a page."""
+    seeds = study.verdict.seeds_to_settle if study.verdict is not None else None
+    more = [] if seeds is None or seeds > MOST_SEEDS_TOLD else [f"mapsearch confirm {study.name} --seeds {seeds}"]
+    own = [f"mapsearch train {study.name} -o student", f"mapsearch report {study.name} -o report.html"]
+    return [*more, *own, f"mapsearch export {study.name} --to torch -o distill.py --verify"]
+
+
 def _progress(study: StudyOverview | StudySummary) -> str:
     """Runs done of all that the study will take: runs are planned stage by stage, so that few are known early on."""
     if study.state == "complete" or study.n_expected is None:
         return f"{study.n_complete} of {study.n_runs}"
     return f"{study.n_complete} of about {max(study.n_expected, study.n_runs)}"
+
+
+def comparison_table(comparison: StudyComparison) -> Table:
+    """What came out of two studies, and below it the settings that differ; other settings are only counted."""
+    table = Table("", box=SIMPLE_HEAD)
+    for name in comparison.names:
+        table.add_column(cell_text(name), overflow="fold")
+    for row in comparison.results:
+        table.add_row(row.name, cell_text(row.one), cell_text(row.other))
+    table.add_section()
+    for row in comparison.settings:
+        table.add_row(cell_text(row.name), cell_text(row.one), cell_text(row.other))
+    table.caption, table.caption_justify = f"{comparison.n_equal} settings are equal", "left"
+    return table
 
 
 def noise_sentence(noise: Noise, when_flat: str) -> str:
@@ -45,11 +65,13 @@ def verdict_table(verdict: Verdict, metric: str) -> Table:
     """The questions with their answers, below them the controls that are context."""
     margin = f", margin {verdict.margin:.3g}" if verdict.margin is not None else ""
     title = f"gain of the nominee (trial {verdict.nominee}), {metric}, + is better{margin}"
-    table = Table(title=cell_text(title, "table.title"), title_justify="left")
+    table = Table(title=cell_text(title, "table.title"), title_justify="left", box=SIMPLE_HEAD)
+    unasked = [f"{q.control}: not asked, {q.why_not}" for q in verdict.questions if q.difference is None]
+    table.caption, table.caption_justify = cell_text("; ".join(unasked)), "left"
     for name in ("", "outcome"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("gain", "95 % interval", "seeds", "trial"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for question in verdict.questions:
         table.add_row(*_question_cells(question))
     answered = {question.control for question in verdict.questions if question.subject == "nominee"}
@@ -58,17 +80,17 @@ def verdict_table(verdict: Verdict, metric: str) -> Table:
         table.add_section()
     for row in context:
         table.add_row(
-            f"against {row.control}", row.outcome or "context", f"{row.difference:+.4f}", _interval(row.low, row.high),
+            row.label, row.outcome or "context", f"{row.difference:+.4f}", _interval(row.low, row.high),
             str(row.n_seeds), str(row.trial),
         )  # fmt: skip
     return table
 
 
 def _question_cells(question: Question) -> tuple[str, ...]:
-    subject = "" if question.subject == "nominee" else f"`{question.subject}` "
-    name, trial = f"{subject}against {question.control}", "-" if question.trial is None else str(question.trial)
+    subject = "" if question.subject == "nominee" else f"{question.subject} against "
+    name, trial = f"{subject}{question.control}", "-" if question.trial is None else str(question.trial)
     if question.difference is None:
-        return name, f"not asked: {question.why_not}", "-", "-", "-", trial
+        return name, "not asked", "-", "-", "-", trial
     interval = _interval(question.low, question.high)
     return name, question.outcome or "", f"{question.difference:+.4f}", interval, str(question.n_seeds), trial
 
@@ -77,37 +99,32 @@ def _interval(low: float | None, high: float | None) -> str:
     return "-" if low is None or high is None else f"{low:+.4f} .. {high:+.4f}"
 
 
-def trials_table(trials: Sequence[TrialSummary], metric: str, direction: str) -> Table:
-    """The best recipes of the search, the controls below them."""
-    arrow, sign = ("↑", -1.0) if direction == "maximize" else ("↓", 1.0)
-    table = Table(title="recipes: best proposals first, then the controls", title_justify="left")
-    table.add_column("trial", justify="right")
-    table.add_column("from")
-    table.add_column(cell_text(f"search {metric} {arrow}"), justify="right")
-    table.add_column(cell_text(f"confirmed {metric} {arrow} (n)"), justify="right")
-    table.add_column("time vs outputs", justify="right")
-    table.add_column("recipe", overflow="fold")
-    proposals = [t for t in trials if t.proposer in ("curve", "free") and t.value is not None]
-    ranked = sorted(proposals, key=lambda t: (not t.confirmed, sign * (t.value or 0.0)))
-    tuned = [] if ranked else [t for t in trials if t.proposer == "tune"]
-    for trial in [*tuned, *ranked[:SHOWN_TRIALS], *(t for t in trials if t.control)]:
-        values = trial.confirmed
-        table.add_row(
-            str(trial.number),
-            trial.control + (" (matched)" if trial.proposer == "matched" else "") or trial.proposer,
-            f"{trial.value:.4f}" if trial.value is not None and trial.proposer != "matched" else "-",
-            f"{sum(values) / len(values):.4f} ({len(values)})" if values else "-",
-            f"{trial.overhead:.2f}x" if trial.overhead is not None else "-",
-            _recipe_text(trial),
-        )
+def metrics_table(trials: Sequence[TrialSummary], verdict: Verdict) -> Table | None:
+    """Means of every metric on fresh seeds, the nominee's first: a gain in one may be a loss in another.
+
+    None where the task has but one metric.
+    """
+    confirmed = {t.number: t for t in trials if t.confirmed}
+    names = list(dict.fromkeys(name for t in confirmed.values() for name in t.confirmed_means))
+    if len(names) < 2:
+        return None
+    table = Table(
+        title="every metric on fresh seeds, means; hold rows of equal seeds against each other",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("", overflow="fold")
+    for name in (*names, "seeds", "trial"):
+        table.add_column(cell_text(name), justify="right", overflow="fold")
+    rows = {"nominee": verdict.nominee} | {q.control: q.trial for q in verdict.questions}
+    rows |= {row.control: row.trial for row in verdict.against}
+    for name, number in rows.items():
+        if number in confirmed:
+            trial = confirmed[number]
+            means = [trial.confirmed_means.get(metric) for metric in names]
+            cells = ["-" if mean is None else f"{mean:.4f}" for mean in means]
+            table.add_row(name, *cells, str(len(trial.confirmed)), str(number))
     return table
-
-
-def _recipe_text(trial: TrialSummary) -> Text:
-    """The recipe, and on a line of its own the first thing that went wrong."""
-    kind = "note" if trial.state == "complete" else trial.state
-    troubled = [cell_text(f"{kind}: {text}") for text in trial.warnings[:1]]
-    return Text("\n").join([cell_text(str(Recipe.from_json(trial.recipe))), *troubled])
 
 
 def layers_table(network: str, layers: Sequence[Layer], taking_part: Collection[str] = ()) -> Table:
@@ -144,9 +161,9 @@ def studies_table(studies: Sequence[StudySummary]) -> Table:
     """One line per study."""
     table = Table()
     for name in ("study", "state"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("trials", "runs done"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
     for study in studies:
         sentence = cell_text(study.sentence or "-")

@@ -22,6 +22,9 @@ def study_json(study: StudyOverview) -> dict[str, Any]:
         "teacher": study.teacher or None,
         "verdict": study.verdict.to_json() if study.verdict else None,
         "trials": [_trial_json(trial) for trial in study.trials],
+        "port": study.port.to_json() if study.port else None,
+        "failures": [group.to_json() for group in study.failures],
+        "note": study.note,
         "cost": {
             "device_seconds": study.cost.device_seconds,
             "full_run_equivalents": study.cost.n_steps / study.n_steps,
@@ -32,7 +35,8 @@ def study_json(study: StudyOverview) -> dict[str, Any]:
 def study_summary(study: StudySummary) -> dict[str, Any]:
     """One study of `studies --json`."""
     fields = asdict(study)
-    return {**fields, "verdict": fields.pop("sentence")}
+    verdict = fields.pop("sentence")
+    return {**fields, "verdict": verdict}
 
 
 def _trial_json(trial: TrialSummary) -> dict[str, Any]:
@@ -47,5 +51,11 @@ def _trial_json(trial: TrialSummary) -> dict[str, Any]:
         "params": trial.params,
         "troubles": list(trial.warnings),
         "confirmed": list(trial.confirmed),
+        "confirmed_seeds": list(trial.confirmed_seeds),
+        "confirmed_metrics": {
+            name: {"mean": mean, "values": list(trial.confirmed_metrics[name])}
+            for name, mean in trial.confirmed_means.items()
+        },
         "overhead": trial.overhead,
+        "overhead_measured": trial.overhead_measured,
     }

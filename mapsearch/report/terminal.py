@@ -9,14 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mapsearch.core.similarity import Similarity
+from mapsearch.display.colours import VIRIDIS
 from mapsearch.report.annotations import MEASURE_TITLES, Annotations, Cell, annotate, colour_range, rounded
 from mapsearch.report.layer_names import shorten
 
-# matplotlib's viridis in equal steps: dark is low, also for every kind of colour blindness and in grey
-_VIRIDIS = (
-    (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
-    (31, 158, 137), (53, 183, 121), (110, 206, 88), (181, 222, 43), (253, 231, 37),
-)  # fmt: skip
 _WIDEST_LABEL = 24
 NUMBER_WIDTH = 6  # of a cell that holds `0.93`, its mark and a gap
 
@@ -144,10 +140,10 @@ def _style(value: float, span: tuple[float, float], noise: bool, ink: Ink) -> st
     """Viridis as the background if there are colours; noise is dim."""
     if noise or not ink.colour:
         return "dim" if noise else ""
-    place = _fraction(value, span) * (len(_VIRIDIS) - 1)
-    first = min(int(place), len(_VIRIDIS) - 2)
+    place = _fraction(value, span) * (len(VIRIDIS) - 1)
+    first = min(int(place), len(VIRIDIS) - 2)
     red, green, blue = (
-        round(a + (b - a) * (place - first)) for a, b in zip(_VIRIDIS[first], _VIRIDIS[first + 1], strict=True)
+        round(a + (b - a) * (place - first)) for a, b in zip(VIRIDIS[first], VIRIDIS[first + 1], strict=True)
     )
     return f"{'black' if green > 140 else 'white'} on rgb({red},{green},{blue})"
 

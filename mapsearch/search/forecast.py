@@ -16,7 +16,10 @@ N_QUESTIONED = 4
 def forecast_stages(spec: StudySpec, outputs: Outputs = CLASS_SCORES) -> tuple[StageForecast, ...]:
     """The runs of every stage, at most: questions that are answered early, and controls that fall away, save some."""
     n_seeds = len(search_seeds(spec))
-    n_controls, n_mapped = len(PLAIN) + 1 + len(MAPPING_CONTROLS), len(MAPPING_CONTROLS) + 1  # `article` is the one
+    n_controls, n_mapped = (
+        len(PLAIN) + 2 + len(MAPPING_CONTROLS),
+        len(MAPPING_CONTROLS) + 2,
+    )  # `article`, another projector
     first = n_shortlisted(spec.search.trials + n_mapped)
     n_raced_on = n_raced(first, spec.confirm.finalists)
     tuned = tune_plans(spec, missing_trials(tune_recipes(spec, outputs), []))
@@ -36,5 +39,6 @@ def forecast_stages(spec: StudySpec, outputs: Outputs = CLASS_SCORES) -> tuple[S
         StageForecast("shortlist", n_finalists + n_alone, spec.n_steps(FULL)),
     )
     n_fresh = n_seeds_affordable(spec, sum(s.n_runs * s.n_steps for s in before) / spec.train.steps)
-    n_confirm = N_QUESTIONED * n_fresh + (n_controls - 3) * spec.confirm.context_seeds
+    n_context = n_controls - len(PLAIN)  # without `uniform`, with `outputs_equal_time`
+    n_confirm = N_QUESTIONED * n_fresh + n_context * spec.confirm.context_seeds
     return (*before, StageForecast("confirm", n_confirm, spec.n_steps(FULL)))

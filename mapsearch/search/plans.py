@@ -41,11 +41,6 @@ def confirm_seeds(spec: StudySpec, n: int) -> list[int]:
     return [spec.seed + CONFIRM_SEED_OFFSET + i for i in range(n)]
 
 
-def is_free(draw: int, share: float) -> bool:
-    """Whether the proposal of that index comes from the free space; spread evenly over the draws."""
-    return math.floor((draw + 1) * share) > math.floor(draw * share)
-
-
 def plan(
     spec: StudySpec, trials: Iterable[Trial], rung: int, seeds: Sequence[int], stage: Stage, split: Split = "valid"
 ) -> list[RunPlan]:

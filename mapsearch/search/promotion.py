@@ -5,8 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import INFEASIBLE, Run, RunPlan
 from mapsearch.core.trials import Trial, TrialState
+from mapsearch.proposers.controls import OWN_SETTINGS
 from mapsearch.search.plans import SEARCH
 
 NOISE = ("uniform", "last", "first", "reverse", "random")
@@ -43,15 +45,27 @@ def noise_table(trials: Sequence[Trial], runs: Sequence[Run]) -> Mapping[int, Ma
 
 def incumbent(trials: Sequence[Trial], direction: str) -> Trial | None:
     """The best recipe with features so far, among those at settings that the study samples."""
-    found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs and t.control != "article"]
+    tried = [t for t in trials if t.proposer != "matched" and t.control not in OWN_SETTINGS]
+    found = [t for t in tried if t.state == "complete" and t.recipe.mapping.pairs]
     return max(found, key=lambda t: (gain(t, direction), -t.number), default=None)
 
 
 def shortlist(trials: Sequence[Trial], direction: str) -> list[Trial]:
-    """The best recipes with features by the search, for the first round of the shortlist; of equal ones the first."""
+    """The best recipes with features by the search, for the first round of the shortlist; of equal ones the first.
+
+    Up to half of the places go to others: to the control `uniform`, which an expert would take without any search, and
+    to the best at learning rates that the leaders do not have. What short runs like best, a high rate, may be too
+    high for the full schedule, and the controls without features were tuned on longer runs too.
+    """
     found = [t for t in trials if t.state == "complete" and t.recipe.mapping.pairs]
-    best = sorted(found, key=lambda t: (-gain(t, direction), t.proposer == "control", t.number))
-    return distinct(best)[: n_shortlisted(len(found))]
+    best = distinct(sorted(found, key=lambda t: (-gain(t, direction), t.proposer == "control", t.number)))
+    n = n_shortlisted(len(found))
+    leaders = best[: math.ceil(n / 2)]
+    rates = {t.recipe.lr_factor for t in leaders}
+    by_hand = [t for t in best if t.control == "uniform"]
+    at_rate = {t.recipe.lr_factor: t for t in reversed(best)}  # the best at each
+    others = [t for t in best if t.recipe.lr_factor not in rates and t is at_rate[t.recipe.lr_factor]]
+    return distinct([*leaders, *by_hand, *others, *best])[:n]
 
 
 def n_shortlisted(n_found: int) -> int:
@@ -83,8 +97,10 @@ def best_of_round(
 
 def distinct(trials: Sequence[Trial]) -> list[Trial]:
     """Of recipes that teach alike the first."""
-    first = {replace(t.recipe, mapping=t.recipe.mapping.normalised()): t for t in reversed(trials)}
-    return [t for t in trials if t in first.values()]
+    first: dict[Recipe, Trial] = {}
+    for trial in trials:
+        first.setdefault(replace(trial.recipe, mapping=trial.recipe.mapping.normalised()), trial)
+    return [*first.values()]
 
 
 def gain(trial: Trial, direction: str) -> float:

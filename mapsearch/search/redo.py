@@ -3,9 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from mapsearch.core.runs import FINISHED, Run, RunKey, Stage
-from mapsearch.core.trials import Proposer, Trial
-
-PROPOSALS: tuple[Proposer, ...] = ("curve", "free")
+from mapsearch.core.trials import PROPOSALS, Proposer, Trial
 
 
 def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run]) -> list[RunKey]:
@@ -24,6 +22,11 @@ def runs_to_redo(trials: Sequence[Trial], runs: Sequence[Run]) -> list[RunKey]:
         elif "waiting" in states:
             redo += [run.key for run in own if run.state == "crashed"]
     return redo
+
+
+def crashed(runs: Sequence[Run]) -> list[RunKey]:
+    """The runs on fresh seeds that ended without telling anything about their recipe: they are worth another try."""
+    return [run.key for run in runs if run.stage == "confirm" and run.state in ("crashed", "oom")]
 
 
 def trials_to_redo(trials: Sequence[Trial], runs: Sequence[Run], redo: Collection[RunKey]) -> set[int]:

@@ -19,9 +19,10 @@ from mapsearch.similarity.reader import Forward, moved_to
 from mapsearch.similarity.streaming import Mask, measure_layers
 from mapsearch.tasks.batches import ordered_batches
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.masks import mask_of
 from mapsearch.tasks.nested import batch_size, first_samples
 from mapsearch.tasks.precision import forward_in
-from mapsearch.tasks.task import forward_batch, mask_of
+from mapsearch.tasks.task import forward_batch
 
 N_LISTING_SAMPLES = 8
 """Samples that show which layers there are."""
@@ -61,7 +62,9 @@ def compare(
         samples: most samples looked at; None takes all.
         tolerance: stop once every value is known to +- this (95 %); None looks at all samples.
         block: samples compared with each other at once; `all` compares every sample with every other.
-        maps, tokens, outliers: how features become rows, see `RowRule`.
+        maps: how maps become rows, see `RowRule`.
+        tokens: how tokens do.
+        outliers: what becomes of tokens that are far larger than the others.
 
     Raises:
         LayerNotFound: a name matches no usable layer.
@@ -83,13 +86,18 @@ def compare(
     first = next(stream, None)
     if first is None:
         raise TaskError(f"similarity: at least {MIN_SAMPLES} samples are needed, but got no batch")
-    # a user's own `forward` may know the batch, which is not cut then
-    few = first_samples(first, N_LISTING_SAMPLES) if forward is forward_batch else first
-    t_layers, s_layers = (
-        choose_layers(name, model, list_layers(model, lambda m: forward(m, moved_to(m, few)), batch_size(few)), wanted)
-        for name, model, wanted in (("teacher", teacher, teacher_layers), ("student", student, student_layers))
-    )
+    t_layers = _layers("teacher", teacher, teacher_layers, first, forward)
+    s_layers = _layers("student", student, student_layers, first, forward)
     return measure_layers(teacher, student, chain([first], stream), t_layers, s_layers, forward, mask, options, seed)
+
+
+def _layers(
+    name: str, model: nn.Module, wanted: str | Sequence[str], batch: Any, forward: Forward
+) -> tuple[Layer, ...]:
+    # a user's own `forward` may know the batch, which is not cut then
+    few = first_samples(batch, N_LISTING_SAMPLES) if forward is forward_batch else batch
+    listed = list_layers(model, lambda m: forward(m, moved_to(m, few)), batch_size(few))
+    return choose_layers(name, model, listed, wanted)
 
 
 def measure_similarity(

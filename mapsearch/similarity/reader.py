@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from mapsearch.core.errors import LayerNotFound, TaskError
 from mapsearch.core.layers import Layer
+from mapsearch.core.masks import mask_for
 from mapsearch.features.modules import watchable
 from mapsearch.features.rows import RowRule, to_rows, token_order
 from mapsearch.features.taps import every_module_runs
 from mapsearch.features.watch import padded, watch
 from mapsearch.measures.table import Sums
+from mapsearch.tasks.masks import Masks
 from mapsearch.tasks.nested import tensors_of, to_device
 
 Forward = Callable[[nn.Module, Any], Any]
@@ -34,17 +36,22 @@ class BatchView:
     """How the features of one batch are looked at, the same for both networks.
 
     Args:
-        mask: real positions `[B, L]` of a token batch.
+        masks: real positions `[B, L]` of a token batch, one mask for all layers or several by name and glob.
         n: number of samples that count; those after them are left out.
         sampled: outlier tokens are looked for in every so many-th sample.
     """
 
-    def __init__(self, rule: RowRule, mask: Tensor | None, n: int, sampled: int, random: torch.Generator) -> None:
+    def __init__(self, rule: RowRule, masks: Masks, n: int, sampled: int, random: torch.Generator) -> None:
         self.n, self.sampled = n, sampled
-        self.mask = mask if mask is None else mask[:n].bool()
+        self._masks = masks
         self._rule, self._random = rule, random
         self._order: Tensor | None = None
         self._shape: torch.Size | None = None
+
+    def mask(self, layer: Layer) -> Tensor | None:
+        """The mask of the layer."""
+        mask: Tensor | None = mask_for(self._masks, layer.path)
+        return None if mask is None else mask[: self.n].bool()
 
     def order(self, feature: Tensor, layer: Layer) -> Tensor | None:
         """Which positions are samples, and in which order; None unless tokens are samples.
@@ -56,7 +63,8 @@ class BatchView:
             return None
         if self._order is None:
             shape = feature.shape[:2]
-            mask = self.mask if self.mask is not None else torch.ones(shape, dtype=torch.bool)
+            mask = self.mask(layer)
+            mask = torch.ones(shape, dtype=torch.bool) if mask is None else mask
             self._order, self._shape = token_order(mask, self._random), mask.shape
         if layer.kind != "tokens" or feature.shape[:2] != self._shape:
             raise TaskError(
@@ -137,7 +145,8 @@ class FeatureReader:
             return
         layer, view = self._layers[i], self._view
         with torch.autocast(feature.device.type, enabled=False):
-            mask = view.mask if view.mask is None else view.mask.to(feature.device)
+            mask = view.mask(layer)
+            mask = None if mask is None else mask.to(feature.device)
             if layer.kind == "map" and self._rule.maps == "flatten":
                 self._grids.setdefault(i, set()).add(feature.shape[2:])
             feature = padded(feature.detach(), mask)[: view.n]

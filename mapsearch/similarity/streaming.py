@@ -20,9 +20,10 @@ from mapsearch.measures.estimate import NotFinite
 from mapsearch.measures.table import Sums, open_sums
 from mapsearch.similarity.joining import LEAST_BLOCK, in_blocks
 from mapsearch.similarity.reader import BatchView, FeatureReader, Forward
+from mapsearch.tasks.masks import Masks
 from mapsearch.tasks.nested import batch_size, tensors_of
 
-Mask = Callable[[Any], Tensor | None]
+Mask = Callable[[Any], Masks]
 
 MIN_SAMPLES_TO_STOP = 512
 """Fewer samples than these are never enough to stop early: their standard errors are rough themselves."""

@@ -12,14 +12,16 @@ from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, ma
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from mapsearch.core.errors import NoDatabase, StoreError
+from mapsearch.core.errors import DatabaseCorrupt, NoDatabase, StoreError
 from mapsearch.store.schema import HEAD, VERSION_TABLE
-from mapsearch.store.sqlite import PATIENCE_SECONDS, ReadOnlyFile, is_writable, set_up_reading, set_up_writing
+from mapsearch.store.sqlite import ReadOnlyFile, WrittenFile, is_writable, set_up_reading, set_up_writing
 
 if sys.platform != "win32":
     import fcntl
 
 _KNOWN = "`sqlite:///FILE.db` and `postgresql+psycopg://USER@HOST/DATABASE` are known"
+NO_DATABASE = "file is not a database"
+DAMAGED = ("malformed", NO_DATABASE, "corrupt", "invalid page")
 # any numbers that other users of the same PostgreSQL database do not lock
 _CREATION_LOCK, _MIGRATION_LOCK = 0x6D617072, 0x6D617073
 
@@ -37,7 +39,7 @@ def connect(url: str, *, create_more: Callable[[str], None] | None = None) -> En
         StoreError: the URL or the database cannot be used.
     """
     parsed = _parse(url)
-    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE_SECONDS}} if _is_sqlite(parsed) else {}
+    options: dict[str, Any] = {"creator": WrittenFile(parsed.database or "").connect} if _is_sqlite(parsed) else {}
     engine = _engine(parsed, **options)
     if _is_sqlite(parsed):
         set_up_writing(engine)
@@ -98,12 +100,26 @@ def _usable(engine: Engine) -> Iterator[None]:
         failed = failure_behind(error)
         if failed is None:
             raise
+        corrupt = corruption(engine.url, failed)
+        if corrupt and NO_DATABASE not in reason(failed):  # which a mistaken URL is the likelier cause of
+            raise corrupt from None
         raise StoreError(
             f"{shown(engine.url)}: the study database cannot be used: {reason(failed)}; "
             "check the URL given by --storage or MAPSEARCH_STORAGE"
+            + ("; if it is right, `mapsearch db rescue FILE` copies what can still be read" if corrupt else "")
         ) from None
     finally:
         engine.dispose()
+
+
+def corruption(url: URL, error: DBAPIError) -> DatabaseCorrupt | None:
+    """The error that says that the database is damaged, if that is what its driver's words mean."""
+    if not any(word in reason(error) for word in DAMAGED):
+        return None
+    return DatabaseCorrupt(
+        f"{shown(url)}: the study database is corrupt: {reason(error)}; restore a backup, or copy what can still be "
+        "read into a new file: `mapsearch db rescue FILE`"
+    )
 
 
 def failure_behind(error: Exception) -> DBAPIError | None:

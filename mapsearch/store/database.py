@@ -1,19 +1,30 @@
 """Transactions on the study database; a database that fails is a `StoreError`."""
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 
-from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StudyNotFound, did_you_mean
-from mapsearch.store.connect import failure_behind, reason, shown, sqlite_file
+from mapsearch.core.errors import (
+    DatabaseAway,
+    DatabaseChanged,
+    DatabaseFailed,
+    DatabaseReplaced,
+    StudyNotFound,
+    did_you_mean,
+)
+from mapsearch.store.connect import corruption, failure_behind, reason, shown, sqlite_file
 from mapsearch.store.schema import studies
-from mapsearch.store.sqlite import ReadOnlyFile, file_identity
-
-WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""How long to wait before each further try to reach a server."""
+from mapsearch.store.sqlite import ReadOnlyFile, file_identity, saved_copy
 
 
 class Database:
@@ -25,12 +36,11 @@ class Database:
 
     def __init__(self, engine: Engine, read_only_file: ReadOnlyFile | None = None) -> None:
         self._read_only_file = read_only_file
-        self.outage_seconds = 0.0
-        """How long transactions waited for a server out of reach, until it was told of."""
         self._reader = engine
         self._writer = engine.execution_options(writes=True)
         self._file = sqlite_file(engine.url)
         self._identity = self._file and file_identity(self._file)
+        self._saved: Path | None = None
 
     def close(self) -> None:
         """Closes every connection."""
@@ -44,30 +54,37 @@ class Database:
             DatabaseChanged: the database was at rest, and somebody wrote to it meanwhile: what was read is no good.
         """
         try:
-            with self._failures(), self._connect(self._reader) as db, db.begin():
+            with self._failures(), self._reader.connect() as db, db.begin():
                 yield db
         finally:
             if self._read_only_file and self._read_only_file.has_changed():
                 raise DatabaseChanged(f"{self._shown}: the study database changed while it was read; try again")
 
     @contextmanager
-    def writing(self, *, waits: bool = True) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that writes; it is rolled back when an error leaves it.
 
-        Args:
-            waits: whether to wait for a server that cannot be reached.
+        One that fails is not tried again here: its commit may have arrived, and its writes would be made twice.
 
         Raises:
-            DatabaseFailed: the database failed, or its file was deleted or replaced: what is written to a
-                deleted file is lost with the process.
+            DatabaseFailed: the database failed.
+            DatabaseReplaced: its file was deleted or replaced: what is written to a deleted file is lost with the
+                process. What it held is saved in another one.
         """
-        with self._failures(), self._connect(self._writer, waits=waits) as db, db.begin():
-            yield db
-            if self._file and file_identity(self._file) != self._identity:
-                raise DatabaseFailed(
-                    f"{self._shown}: the file of the study database was deleted or replaced while the study ran; "
-                    "put it back and run the same command to resume from it"
-                )
+        with self._failures(), self._writer.connect() as db:
+            with db.begin():
+                yield db
+                if not self._is_replaced():
+                    return
+                db.rollback()
+            self._saved = self._saved or saved_copy(db, self._file or "")
+            raise self._replaced()
+
+    def compact(self) -> None:
+        """Gives free pages of a SQLite file back; PostgreSQL does so by itself, and a file in use keeps them."""
+        if self._file:
+            with suppress(DBAPIError), self._reader.execution_options(isolation_level="AUTOCOMMIT").connect() as db:
+                db.connection.execute("VACUUM")
 
     def id_of(self, db: Connection, name: str) -> str:
         """The id of the study of that name.
@@ -86,20 +103,15 @@ class Database:
         listed = f"; the newest are {', '.join(known[:10])}" if known else "; `mapsearch run STUDY.yaml` starts one"
         return StudyNotFound(f"no study `{name}` in {self._shown}{did_you_mean(name, known) or listed}")
 
-    def _connect(self, engine: Engine, *, waits: bool = True) -> Connection:
-        """A connection; a server that restarts is waited for, about a minute in all.
+    def _is_replaced(self) -> bool:
+        return self._file is not None and file_identity(self._file) != self._identity
 
-        A connection that was lost since its last transaction is replaced here, too. A transaction that
-        fails after it began is not tried again: its commit may have arrived, and its writes would be
-        made twice. Run again, the study resumes from what the database holds.
-        """
-        for seconds in WAITS_SECONDS if waits and self._file is None else ():
-            try:
-                return engine.connect()
-            except OperationalError:
-                time.sleep(seconds)
-                self.outage_seconds += seconds
-        return engine.connect()
+    def _replaced(self) -> DatabaseReplaced:
+        saved = f"what it held is saved: move {self._saved} there" if self._saved else "put it back"
+        return DatabaseReplaced(
+            f"{self._shown}: the file of the study database was deleted or replaced while the study ran; "
+            f"{saved} and run the same command to resume from it"
+        )
 
     @property
     def _shown(self) -> str:
@@ -125,16 +137,15 @@ class Database:
         except (IntegrityError, ProgrammingError):
             raise  # ours to put right, not the user's
         except DBAPIError as error:
-            raise DatabaseFailed(
-                f"{self._shown}: the study database failed: {reason(error)}; {_way_out(error)}"
-            ) from error
+            raise self._failure(error) from error
 
-
-RESTORE = "restore a backup"
-
-
-def _way_out(error: DBAPIError) -> str:
-    damaged = ("malformed", "not a database", "corrupt")
-    return (
-        RESTORE if any(word in reason(error) for word in damaged) else "once it can be reached, run the command again"
-    )
+    def _failure(self, error: DBAPIError) -> DatabaseFailed:
+        """Whether waiting helps: a driver's words alone tell a damaged database from one that is out of reach."""
+        said = reason(error)
+        if self._is_replaced():
+            return self._replaced()
+        if corrupt := corruption(self._reader.url, error):
+            return corrupt
+        if isinstance(error, (OperationalError, InterfaceError, InternalError)):
+            return DatabaseAway(f"{self._shown}: the study database failed: {said}{DatabaseAway.WAY_OUT}")
+        return DatabaseFailed(f"{self._shown}: the study database failed: {said}{DatabaseAway.WAY_OUT}")

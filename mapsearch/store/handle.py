@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, insert, update
+from sqlalchemy import ColumnElement, delete, insert, update
+from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.errors import StudyChanged
 from mapsearch.core.facts import StudyFacts
@@ -14,12 +15,13 @@ from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import Study, StudyState
 from mapsearch.core.text import storable
 from mapsearch.core.trials import Trial, TrialState
-from mapsearch.store import run_rows
+from mapsearch.store import copies, curves, run_rows
 from mapsearch.store.database import Database
 from mapsearch.store.reading import read_runs, read_study, read_trials
 from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now, trial_row
-from mapsearch.store.schema import events, studies, trials
+from mapsearch.store.schema import attempts, events, runs, studies, trials
+from mapsearch.store.spool import Begun, Record
 
 
 class StudyHandle:
@@ -97,6 +99,40 @@ class StudyHandle:
         with self._lease.writing() as db:
             db.execute(insert(events).values(study_id=self.id, at=now(), kind=kind, message=storable(message)))
 
+    def rename(self, name: str) -> None:
+        """Gives the study another name; this handle goes on with it, and so do studies that are to begin with it.
+
+        Raises:
+            StudyChanged: another study has it.
+        """
+        spec = {**self.study().spec, "name": name}
+        try:
+            with self._lease.writing() as db:
+                db.execute(update(studies).where(studies.c.id == self.id).values(name=name, spec=spec))
+                db.execute(update(studies).where(studies.c.port_of == self.name).values(port_of=name))
+        except IntegrityError:
+            raise StudyChanged(f"there is a study `{name}` already; choose another name") from None
+        self.name = name
+
+    def copy(self, name: str, created_at: str) -> None:
+        """Adds a study of another name, created at that time, with all that this one holds.
+
+        Raises:
+            StudyChanged: another study has the name.
+        """
+        try:
+            with self._lease.writing() as db:
+                copies.copy_study(db, self.id, name, created_at)
+        except IntegrityError:
+            raise StudyChanged(f"there is a study `{name}` already; choose another name") from None
+
+    def delete(self) -> None:
+        """Removes the study with all its trials, runs, attempts and events; Optuna's record of it stays."""
+        with self._lease.writing() as db:
+            for table in (attempts, runs, trials, events):
+                db.execute(delete(table).where(table.c.study_id == self.id))
+            db.execute(delete(studies).where(studies.c.id == self.id))
+
     # Trials
 
     def add_trials(self, new: Sequence[Trial]) -> None:
@@ -148,7 +184,7 @@ class StudyHandle:
         """
         with self._lease.writing() as db:
             for plan in plans:
-                run_rows.start(db, self.id, plan, worker, self._execution)
+                run_rows.start(db, self.id, plan.key, plan.attempt, worker, self._execution)
 
     def finish_run(self, result: RunResult, value: float | None) -> bool:
         """Records how an attempt ended; `value` is the study's metric, if the run has one.
@@ -159,10 +195,34 @@ class StudyHandle:
         with self._lease.writing() as db:
             return run_rows.finish(db, self.id, result, value)
 
+    def write_kept(self, records: Sequence[Record], since: str) -> str:
+        """Writes what waited while the database was away, all or nothing, and an event that says so; gives its text.
+
+        Written twice, it changes nothing. `since` says how the text begins.
+        """
+        with self._lease.writing() as db:
+            n_ended, n_late = 0, 0
+            for record in records:
+                if isinstance(record, Begun):
+                    run_rows.start(db, self.id, record.key, record.attempt, record.worker, self._execution)
+                    continue
+                n_ended += 1
+                written = run_rows.finish(db, self.id, record.result, record.value)
+                n_late += not (written or run_rows.has_ended(db, self.id, record.result))
+            text = f"{since}: {n_ended - n_late} results kept meanwhile are written"
+            text += f"; {n_late} came too late, their runs were begun anew elsewhere" if n_late else ""
+            db.execute(insert(events).values(study_id=self.id, at=now(), kind="database", message=storable(text)))
+        return text
+
     def release_runs(self) -> int:
         """Lets every run that is under way wait again, its attempt lost; gives how many there were."""
         with self._lease.writing() as db:
             return run_rows.release(db, self.id)
+
+    def drop_curves(self) -> None:
+        """Forgets the loss curves of all runs; what they came to stays."""
+        with self._lease.writing() as db:
+            curves.drop(db, self.id)
 
     def reopen_runs(self, keys: Sequence[RunKey], numbers: Collection[int]) -> int:
         """Lets runs that ended wait again, and with them the trials that they decide; gives how many runs there were.

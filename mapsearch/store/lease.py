@@ -17,7 +17,8 @@ from mapsearch.store.process import Process, is_dead, this_process
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 
-LEASE_COLUMNS = [column for column in studies.c if column.name.startswith("lease_")]
+STATE_COLUMNS = [studies.c.state, studies.c.start_requested, *(c for c in studies.c if c.name.startswith("lease_"))]
+"""What it takes to say how a study goes: by its own word, and by who holds it."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class Lease:
 
 
 def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
-    """Makes this process the controller of the study for so many seconds from now; an old request to stop is void.
+    """Makes this process the one that writes to the study, for so many seconds; what was asked of it still stands.
 
     Raises:
         StudyBusy: the last lease has not expired, and nothing proves its process dead.
     """
     row = db.execute(select(studies).where(studies.c.id == study_id).with_for_update()).mappings().one()
     if is_held(row):
-        raise StudyBusy(f"{_holder(row)}; wait for it, or stop that process")
+        raise StudyBusy(f"{holder(row)}; wait for it, or stop that process")
     lease = Lease(study_id, row["name"], uuid4().hex, row["lease_epoch"] + 1, seconds)
     process = this_process()
     taken = {
@@ -51,7 +52,6 @@ def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
         "lease_boot_id": process.boot_id,
         "lease_pid_namespace": process.pid_namespace,
         "lease_process_started": process.started,
-        "stop_requested": False,
     }
     db.execute(update(studies).where(studies.c.id == study_id).values(**taken))
     return lease
@@ -106,9 +106,10 @@ def _lost(db: Connection, lease: Lease) -> StudyBusy | StudyNotFound:
         return StudyNotFound(f"study `{lease.study}` was deleted from the database while it ran")
     if row["lease_owner"] is None:
         return StudyBusy(f"study `{lease.study}`: another process took over; run the command again to resume")
-    return StudyBusy(f"{_holder(row)}, which took over from this process; let it finish")
+    return StudyBusy(f"{holder(row)}, which took over from this process; let it finish")
 
 
-def _holder(row: Mapping[Any, Any]) -> str:
+def holder(row: Mapping[Any, Any]) -> str:
+    """Which process has the study, and until when at least."""
     until = datetime.fromtimestamp(row["lease_until"], UTC).isoformat(timespec="seconds")
     return f"study `{row['name']}` is run by process {row['lease_pid']} on {row['lease_host']} until at least {until}"

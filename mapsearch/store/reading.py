@@ -10,7 +10,7 @@ from mapsearch.core.runs import Run
 from mapsearch.core.studies import Study
 from mapsearch.core.summaries import RunSummary, StudyEvent, StudySummary
 from mapsearch.core.trials import Trial
-from mapsearch.store.lease import LEASE_COLUMNS, is_held
+from mapsearch.store.lease import STATE_COLUMNS, is_held
 from mapsearch.store.rows import run_of, run_summary_of, study_of, study_summary_of, trial_of, undamaged
 from mapsearch.store.schema import events, runs, studies, trials
 
@@ -24,11 +24,11 @@ def read_study(db: Connection, study_id: str) -> Study:
         return study_of(row, held=is_held(row))
 
 
-def read_study_summaries(db: Connection) -> list[StudySummary]:
-    """Every study, newest first."""
+def read_study_summaries(db: Connection, *conditions: ColumnElement[bool]) -> list[StudySummary]:
+    """Every study that the conditions hold for, newest first."""
     c = studies.c
-    shown = with_counts(c.name, c.state, c.created_at, c.updated_at, c.n_expected, c.sentence, *LEASE_COLUMNS)
-    rows = db.execute(shown.order_by(c.created_at.desc(), c.name)).mappings()
+    shown = with_counts(c.name, c.note, c.created_at, c.updated_at, c.n_expected, c.sentence, *STATE_COLUMNS)
+    rows = db.execute(shown.where(*conditions).order_by(c.created_at.desc(), c.name)).mappings()
     return [study_summary_of(row, held=is_held(row)) for row in rows]
 
 

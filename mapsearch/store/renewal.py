@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from mapsearch.core.errors import StoreError, StudyBusy, StudyNotFound
 from mapsearch.store.database import Database
 from mapsearch.store.lease import Lease, drop_lease, fence, renew_lease
-from mapsearch.store.rows import now
-from mapsearch.store.schema import events
 
 RENEWALS_PER_LEASE = 3
 """A lease outlives two renewals that fail or come late."""
@@ -37,7 +35,7 @@ class HeldLease:
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._thread.join()
-        with suppress(StoreError), self._database.writing(waits=False) as db:  # what cannot be dropped expires
+        with suppress(StoreError), self._database.writing() as db:  # what cannot be dropped expires
             drop_lease(db, self.lease)
 
     @contextmanager
@@ -49,15 +47,14 @@ class HeldLease:
         """
         with self._database.writing() as db:
             self.stop_requested = fence(db, self.lease)
-            self._tell_outage(db)
             yield db
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
         """Another library writes to the study database here, in transactions of its own.
 
-        They cannot be fenced: the lease is asked for before them, when a server out of reach is waited for, and after
-        them, so that nothing is made of what was written while another process took over.
+        They cannot be fenced: the lease is asked for before them and after them, so that nothing is made of what
+        was written while another process took over.
 
         Raises:
             StudyBusy: another process took over.
@@ -70,17 +67,10 @@ class HeldLease:
         with self.writing():
             pass
 
-    def _tell_outage(self, db: Connection) -> None:
-        seconds, self._database.outage_seconds = self._database.outage_seconds, 0.0
-        if seconds:
-            message = f"the study database could not be reached for about {seconds:.0f} seconds; the study went on"
-            row = {"study_id": self.lease.study_id, "at": now(), "kind": "database", "message": message}
-            db.execute(insert(events).values(**row))
-
     def _renew(self) -> None:
         while not self._closed.wait(self.lease.seconds / RENEWALS_PER_LEASE):
             try:
-                with self._database.writing(waits=False) as db:  # the next renewal is the next try
+                with self._database.writing() as db:  # the next renewal is the next try
                     self.stop_requested = renew_lease(db, self.lease)
             except (StudyBusy, StudyNotFound):
                 return

@@ -13,6 +13,8 @@ from sqlalchemy import Table
 from mapsearch.core.budget import PRESETS
 from mapsearch.core.errors import DatabaseFailed, MapsearchError, StoreError
 from mapsearch.core.facts import StudyFacts
+from mapsearch.core.overheads import Overheads
+from mapsearch.core.port import Port
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunKey, RunPlan, RunResult
 from mapsearch.core.studies import UNDER_WAY, Study, StudyState
@@ -93,9 +95,12 @@ def overview_of(row: Row, *, held: bool, cost: StudyCost) -> StudyOverview:
     with undamaged(studies, name):
         verdict = Verdict.from_json(row["verdict"]) if row["verdict"] else None
         teacher = dict(row["teacher"] or {})
+        overheads = Overheads.from_json(row["overheads"]) if row["overheads"] else None
+        port = Port.from_json(row["port"]) if row["port"] else None
     return StudyOverview(
         name, _state(row, held=held), metric, direction, n_steps, _budget(_setting(spec, "budget")), **counts,
-        teacher=teacher, verdict=verdict, cost=cost, trials=(),
+        teacher=teacher, verdict=verdict, cost=cost, trials=(), overheads=overheads, port=port,
+        note=row["note"],
     )  # fmt: skip
 
 
@@ -113,9 +118,14 @@ def _setting(spec: Any, path: str) -> Any:
 
 
 def _state(row: Row, *, held: bool) -> StudyState:
-    """A study that says it is under way and is held by nobody was stopped."""
+    """What is held by nobody is queued where it is to be started, and was stopped where somebody began with it."""
     state: StudyState = row["state"]
-    return "stopped" if state in UNDER_WAY and not held else state
+    if held:
+        return state
+    if row["start_requested"]:
+        return "queued"
+    was_begun = state in UNDER_WAY or (state == "queued" and row["lease_epoch"] > 0)
+    return "stopped" if was_begun else state
 
 
 def trial_row(study_id: str, trial: Trial) -> dict[str, Any]:
@@ -184,7 +194,7 @@ def run_of(row: Row) -> Run:
     """The run of a row, with its result if it has one."""
     fields = {field: row[field] for field in Run.__dataclass_fields__}
     key = (row["trial"], row["rung"], row["seed"])
-    return Run(**{**fields, "result": _result_of(key, row["attempt"], row["result"]) if row["result"] else None})
+    return Run(**{**fields, "result": result_of(key, row["attempt"], row["result"]) if row["result"] else None})
 
 
 def _storable(value: Any) -> Any:
@@ -204,7 +214,8 @@ def result_json(result: RunResult) -> dict[str, Any]:
     return {field: _storable(value) for field, value in fields.items()}  # a diverged run must not stop the study
 
 
-def _result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:
+def result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:
+    """The result that `result_json` made plain."""
     return RunResult(
         **{
             **data,
@@ -216,5 +227,7 @@ def _result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:
             "mixed_weights": tuple(data.get("mixed_weights", ())),
             "gradient_shares": tuple(data["gradient_shares"]),
             "notes": tuple(data["notes"]),
+            "terms": tuple(data.get("terms", ())),
+            "term_curve": tuple((step, tuple(values)) for step, values in data.get("term_curve", ())),
         }
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from mapsearch.core.runs import RunKey, RunPlan, RunResult
+from mapsearch.core.runs import FINISHED, RunKey, RunPlan, RunResult
 from mapsearch.core.text import storable
 from mapsearch.store.rows import NO_RESULT, now, result_columns, run_row
 from mapsearch.store.schema import attempts, runs
@@ -20,21 +20,23 @@ def plan(db: Connection, study_id: str, plans: Sequence[RunPlan]) -> None:
         db.execute(insert(runs), list(new.values()))
 
 
-def start(db: Connection, study_id: str, plan: RunPlan, worker: str, execution: dict[str, Any] | None) -> None:
-    """Begins the plan's attempt if it is newer than the run's; an attempt still under way is lost.
+def start(
+    db: Connection, study_id: str, key: RunKey, attempt: int, worker: str, execution: dict[str, Any] | None
+) -> None:
+    """Begins the attempt if it is newer than the run's; an attempt still under way is lost.
 
     `execution` is where it runs: devices, threads and what else `Execution` holds.
     """
     # A complete run is never begun again: its result would be gone.
-    waits = _run(study_id, plan.key) & (runs.c.attempt < plan.attempt) & (runs.c.state != "complete")
-    begun = update(runs).where(waits).values(state="running", attempt=plan.attempt, value=None, **NO_RESULT)
+    waits = _run(study_id, key) & (runs.c.attempt < attempt) & (runs.c.state != "complete")
+    begun = update(runs).where(waits).values(state="running", attempt=attempt, value=None, **NO_RESULT)
     if db.execute(begun).rowcount == 0:
         return
-    _lose(db, _attempts(study_id, plan.key))
-    trial, rung, seed = plan.key
-    key = {"study_id": study_id, "trial": trial, "rung": rung, "seed": seed, "attempt": plan.attempt}
+    _lose(db, _attempts(study_id, key))
+    trial, rung, seed = key
+    row = {"study_id": study_id, "trial": trial, "rung": rung, "seed": seed, "attempt": attempt}
     new = {"worker": worker, "execution": execution, "state": "running", "started_at": now(), "error": ""}
-    db.execute(insert(attempts).values(**key, **new))
+    db.execute(insert(attempts).values(**row, **new))
 
 
 def finish(db: Connection, study_id: str, result: RunResult, value: float | None) -> bool:
@@ -46,6 +48,12 @@ def finish(db: Connection, study_id: str, result: RunResult, value: float | None
     ended = update(attempts).where(_attempts(study_id, result.key) & (attempts.c.attempt == result.attempt))
     db.execute(ended.values(state=result.state, finished_at=now(), error=storable(result.error)))
     return True
+
+
+def has_ended(db: Connection, study_id: str, result: RunResult) -> bool:
+    """Whether the run ended with this very attempt."""
+    ended = _run(study_id, result.key) & (runs.c.attempt == result.attempt) & runs.c.state.in_(FINISHED)
+    return db.execute(select(runs.c.state).where(ended)).first() is not None
 
 
 def release(db: Connection, study_id: str) -> int:

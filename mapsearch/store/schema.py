@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 PREFIX = "mapsearch_"
 VERSION_TABLE = f"{PREFIX}alembic_version"
-HEAD = "0004"
+HEAD = "0006"
 """The newest migration: the form of the database that this version of mapsearch reads and writes."""
 
 METADATA = MetaData(
@@ -54,6 +54,10 @@ studies = Table(
     Column("sentence", Text),
     Column("n_expected", Integer),
     Column("stop_requested", Boolean, nullable=False, server_default=false()),
+    Column("start_requested", Boolean, nullable=False, server_default=false()),
+    Column("seeds_requested", Integer),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("port_of", Text),
     Column("lease_owner", Text),
     Column("lease_epoch", BigInteger, nullable=False, server_default="0"),
     Column("lease_until", Double),

@@ -3,13 +3,14 @@
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-PATIENCE_SECONDS = 60.0
-"""How long a connection waits for the locks of others."""
+PATIENCE_SECONDS = 15.0
+"""How long a connection waits for the locks of others; a study waits on by itself (`controller/outage.py`)."""
 
 
 def set_up_writing(engine: Engine) -> None:
@@ -21,6 +22,34 @@ def set_up_writing(engine: Engine) -> None:
 def set_up_reading(engine: Engine) -> None:
     """Leaves transactions to SQLAlchemy, as in `set_up_writing`."""
     event.listen(engine, "begin", _begin)
+
+
+class WrittenFile:
+    """Connections to a file that is written: the first one makes it, no later one makes another in its place."""
+
+    def __init__(self, path: str) -> None:
+        self._uri = Path(path).absolute().as_uri()
+        self._mode = "rwc"
+
+    def connect(self) -> sqlite3.Connection:
+        """A new connection."""
+        uri = f"{self._uri}?mode={self._mode}"
+        # SQLAlchemy's pool hands a connection to one thread at a time
+        connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE_SECONDS, check_same_thread=False)
+        self._mode = "rw"
+        return connection
+
+
+def saved_copy(connection: Connection, path: str) -> Path | None:
+    """A copy of a deleted file that this connection still has open, beside where it was; None if it cannot be made."""
+    copy = Path(f"{path}.saved-{time.time_ns()}")
+    try:
+        with closing(sqlite3.connect(copy)) as target:
+            connection.connection.driver_connection.backup(target)  # type: ignore[union-attr]  # it is open
+    except (OSError, sqlite3.Error):
+        copy.unlink(missing_ok=True)
+        return None
+    return copy
 
 
 class ReadOnlyFile:

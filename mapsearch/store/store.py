@@ -8,14 +8,20 @@ from uuid import uuid4
 from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
+from mapsearch.core.details import StudyDetails, TrialDetails, TrialList, TrialOrder
+from mapsearch.core.failures import FailureGroup
 from mapsearch.core.runs import Run, RunKey
-from mapsearch.core.studies import Study
+from mapsearch.core.studies import StartRequest, Study
 from mapsearch.core.summaries import RunSummary, StudyEvent, StudyOverview, StudySummary
+from mapsearch.core.text import storable
 from mapsearch.core.trials import Trial
+from mapsearch.store import curves, requests
 from mapsearch.store.connect import connect, connect_to_read, from_anywhere
 from mapsearch.store.database import Database
+from mapsearch.store.details import read_details
+from mapsearch.store.failures import read_failures
 from mapsearch.store.handle import StudyHandle
-from mapsearch.store.lease import take_lease
+from mapsearch.store.lease import Lease, take_lease
 from mapsearch.store.overview import read_best, read_page
 from mapsearch.store.reading import (
     read_events,
@@ -26,8 +32,9 @@ from mapsearch.store.reading import (
     read_trials,
 )
 from mapsearch.store.renewal import HeldLease
-from mapsearch.store.rows import now
+from mapsearch.store.rows import now, undamaged
 from mapsearch.store.schema import studies, trials
+from mapsearch.store.trial_pages import read_trial, read_trial_list
 
 LEASE_SECONDS = 60.0
 
@@ -74,43 +81,126 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def create_study(self, name: str, spec: dict[str, Any], *, folder: str, study_file: str) -> None:
-        """Adds a study in state `queued`; one of that name that is there stays as it is.
+    def create_study(
+        self, name: str, spec: dict[str, Any], *, folder: str, study_file: str, start_requested: bool = False,
+        port_of: str | None = None,
+    ) -> bool:  # fmt: skip
+        """Adds a study in state `queued`; one of that name that is there stays as it is, and this gives False.
 
-        `folder` is where its task lies, `study_file` the text of the file as it was written.
+        Args:
+            folder: where its task lies.
+            study_file: the text of the file as it was written.
+            start_requested: whether the service is to start it.
+            port_of: the study that it is to begin with.
         """
-        row = {"name": name, "spec": spec, "folder": folder, "study_file": study_file, "state": "queued", "facts": {}}
+        row = {
+            "name": name, "spec": spec, "folder": folder, "study_file": study_file, "state": "queued", "facts": {},
+            "start_requested": start_requested, "port_of": port_of,
+        }  # fmt: skip
         try:
             with self._database.writing() as db:
                 db.execute(insert(studies).values(**row, id=uuid4().hex, created_at=now(), updated_at=now()))
         except IntegrityError:
-            return  # the name is taken
+            return False  # the name is taken
+        return True
 
     @contextmanager
     def control(self, name: str, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[StudyHandle]:
-        """Makes this process the only writer of the study for as long as the `with` statement lasts.
+        """Makes this process the study's controller: its only writer for as long as the `with` statement lasts.
 
         The lease is renewed in the background. One that has expired, or whose process is provably
-        dead, is taken over from its holder.
+        dead, is taken over from its holder. What was asked of the study before is void.
 
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
         with self._database.writing() as db:
             lease = take_lease(db, self._database.id_of(db, name), lease_seconds)
-        with HeldLease(self._database, lease) as held:
-            yield StudyHandle(self._database, self.url, held)
+            requests.void(db, lease.study_id)
+        with self._held(lease) as handle:
+            yield handle
+
+    @contextmanager
+    def control_as_asked(
+        self, name: str, *, lease_seconds: float = LEASE_SECONDS
+    ) -> Iterator[tuple[StudyHandle, StartRequest]]:
+        """`control` for whoever fulfils a request to start the study, in one transaction with it: one process alone.
+
+        Raises:
+            StartWithdrawn: nobody asks for it any longer.
+            StudyBusy: another process is the controller; says which and until when.
+        """
+        with self._database.writing() as db:
+            lease = take_lease(db, self._database.id_of(db, name), lease_seconds)
+            request = requests.accept_start(db, lease.study_id)
+        with self._held(lease) as handle:
+            yield handle, request
+
+    @contextmanager
+    def maintain(self, name: str) -> Iterator[StudyHandle]:
+        """`control` for whoever does not run the study: requests to start or stop it still stand afterwards.
+
+        Raises:
+            StudyBusy: another process is the controller; says which and until when.
+        """
+        with self._database.writing() as db:
+            lease = take_lease(db, self._database.id_of(db, name), LEASE_SECONDS)
+        with self._held(lease) as handle:
+            yield handle
+
+    def request_start(self, name: str, *, seeds: int | None = None) -> None:
+        """Asks the service to start the study, or to follow its open questions to so many fresh seeds.
+
+        Raises:
+            StudyBusy: it runs already.
+        """
+        with self._database.writing() as db:
+            requests.request_start(db, self._database.id_of(db, name), seeds)
 
     def request_stop(self, name: str) -> None:
-        """Asks the study's controller, if there is one, to stop as Ctrl-C would."""
+        """Asks the study's controller to stop as Ctrl-C would; where there is none, the study is not started."""
+        with self._database.writing() as db:
+            requests.request_stop(db, self._database.id_of(db, name))
+
+    def start_requests(self) -> list[StartRequest]:
+        """The studies that are to be started, those that wait longest first."""
+        with self._database.reading() as db:
+            return requests.start_requests(db)
+
+    def running_here(self) -> set[str]:
+        """Names of the studies whose controller is a live process of this machine."""
+        with self._database.reading() as db:
+            return requests.running_here(db)
+
+    def id_of(self, name: str) -> str:
+        """What the study is known by, whatever it is called."""
+        with self._reading(name) as (_, study_id):
+            return study_id
+
+    def curve_bytes(self, name: str) -> int:
+        """Bytes of the loss curves of the study's runs, as they are stored."""
+        with self._reading(name) as (db, study_id):
+            return curves.n_bytes(db, study_id)
+
+    def compact(self) -> None:
+        """Gives what was freed in the database back to the disk, where nobody else uses it now."""
+        self._database.compact()
+
+    def set_note(self, name: str, note: str) -> None:
+        """Replaces what people wrote about the study."""
         with self._database.writing() as db:
             this = studies.c.id == self._database.id_of(db, name)
-            db.execute(update(studies).where(this).values(stop_requested=True))
+            db.execute(update(studies).where(this).values(note=storable(note)))
 
     def study(self, name: str) -> Study:
         """The study of that name."""
         with self._reading(name) as (db, study_id):
             return read_study(db, study_id)
+
+    def summary(self, name: str) -> StudySummary:
+        """The study as it stands in the list."""
+        with self._reading(name) as (db, study_id):
+            return read_study_summaries(db, studies.c.id == study_id)[0]
 
     def studies(self) -> list[StudySummary]:
         """Every study, newest first."""
@@ -136,7 +226,7 @@ class Store:
         with self._reading(name) as (db, study_id):
             return read_page(db, study_id, after=after, limit=limit)
 
-    def best(self, name: str, n_best: int) -> StudyOverview:
+    def best(self, name: str, n_best: int | None) -> StudyOverview:
         """The study with so many of its best proposals, the tuned recipes and every control.
 
         Raises:
@@ -144,6 +234,30 @@ class Store:
         """
         with self._reading(name) as (db, study_id):
             return read_best(db, study_id, n_best)
+
+    def failures(self, name: str) -> tuple[FailureGroup, ...]:
+        """The study's failed runs by what they have in common, the largest group first."""
+        with self._reading(name) as (db, study_id), undamaged(trials, name):
+            return read_failures(db, study_id)
+
+    def details(self, name: str, n_best: int) -> StudyDetails:
+        """The study as a page shows it, with so many of its best proposals, the tuned recipes and every control.
+
+        Raises:
+            StoreError: its settings are not those of this version of mapsearch.
+        """
+        with self._reading(name) as (db, study_id):
+            return read_details(db, study_id, n_best)
+
+    def trial(self, name: str, number: int) -> TrialDetails:
+        """One trial with all of its runs and their attempts; `StudyNotFound` if the study has none of that number."""
+        with self._reading(name) as (db, study_id):
+            return read_trial(db, study_id, number)
+
+    def trial_list(self, name: str, *, kind: str, order: TrialOrder, offset: int, limit: int) -> TrialList:
+        """A page of trials: those of a proposer or control (`kind`; empty for all), in that order."""
+        with self._reading(name) as (db, study_id):
+            return read_trial_list(db, study_id, kind=kind, order=order, offset=offset, limit=limit)
 
     def runs(self, name: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
         """The runs of the study with all of their results, by trial, rung and seed.
@@ -170,6 +284,11 @@ class Store:
         """The study's events with ids above `after`, oldest first; the first `limit` of them."""
         with self._reading(name) as (db, study_id):
             return read_events(db, study_id, after=after, limit=limit)
+
+    @contextmanager
+    def _held(self, lease: Lease) -> Iterator[StudyHandle]:
+        with HeldLease(self._database, lease) as held:
+            yield StudyHandle(self._database, self.url, held)
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[tuple[Connection, str]]:

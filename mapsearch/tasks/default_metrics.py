@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from mapsearch.core.masks import OUTPUTS, mask_for
 from mapsearch.tasks.default_losses import is_unlabelled
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.metrics import SampleMetrics
@@ -46,7 +47,7 @@ def open_default_metrics(loaded: LoadedTask, *, has_own: bool) -> tuple[DefaultM
     by_kind: dict[str, tuple[DefaultMetric, ...]] = {
         "classes": (Agreement(loaded),),
         "labels": (Agreement(loaded), F1()),
-        "values": (Errors(),),
+        "values": (Errors(), Concordance(loaded)),
         "embedding": (Likeness(loaded),),
         "none": (),
     }
@@ -81,17 +82,52 @@ class Agreement:
 
     def update(self, seen: Seen) -> None:
         """Add one batch."""
-        if seen.teacher is None or seen.answer is None or seen.answer.shape != seen.teacher.shape:
-            return
-        equal, mask = seen.answer == seen.teacher, self._loaded.task.mask(seen.batch)
-        if mask is not None and mask.shape == equal.shape[: mask.ndim]:
-            equal = equal[mask]
-        self._n_equal += int(equal.sum())
-        self._n += equal.numel()
+        if (answers := _both_answers(self._loaded, seen)) is not None:
+            own, teacher = answers
+            self._n_equal += int((own == teacher).sum())
+            self._n += own.numel()
 
     def compute(self) -> dict[str, float]:
         """`agreement` in [0, 1]."""
         return {"agreement": self._n_equal / self._n} if self._n else {}
+
+
+class Concordance:
+    """How well values agree with the teacher's; the mean over values where there are several per sample.
+
+    Source: Lin 1989, the concordance correlation coefficient: 1 for equal values, less for those that are shifted,
+    of another spread or unrelated. Padded positions do not count.
+    """
+
+    def __init__(self, loaded: LoadedTask) -> None:
+        self._loaded = loaded
+        self._answers: list[tuple[Tensor, Tensor]] = []  # [n, K] each
+
+    def update(self, seen: Seen) -> None:
+        """Add one batch."""
+        if (answers := _both_answers(self._loaded, seen)) is not None:
+            own, teacher = (x.detach().cpu().double().reshape(-1, x.shape[-1]) for x in answers)
+            self._answers.append((own, teacher))
+
+    def compute(self) -> dict[str, float]:
+        """`agreement` in [-1, 1]; NaN where both networks say the same for every sample."""
+        if not self._answers:
+            return {}
+        own, teacher = (torch.cat(parts) for parts in zip(*self._answers, strict=True))  # [N, K]
+        covariance = ((own - own.mean(0)) * (teacher - teacher.mean(0))).mean(0)
+        spread = own.var(0, correction=0) + teacher.var(0, correction=0) + (own.mean(0) - teacher.mean(0)).square()
+        return {"agreement": float((2 * covariance / spread).mean())}
+
+
+def _both_answers(loaded: LoadedTask, seen: Seen) -> tuple[Tensor, Tensor] | None:
+    """What the network and the teacher say, padding left out; None where it cannot be compared."""
+    own, teacher = seen.answer, seen.teacher
+    if own is None or teacher is None or own.shape != teacher.shape:
+        return None
+    mask = mask_for(loaded.task.mask(seen.batch), OUTPUTS)
+    if mask is not None and mask.shape == own.shape[: mask.ndim]:
+        return own[mask], teacher[mask]
+    return own, teacher
 
 
 class F1:
@@ -135,10 +171,10 @@ class Errors:
 
     def update(self, seen: Seen) -> None:
         """Add one batch."""
-        outputs, labels = seen.aligned
+        outputs, labels = seen.rows
         if labels is not None and labels.shape == outputs.shape:
             for parts, part in ((self._outputs, outputs), (self._labels, labels)):
-                parts.append(part.detach().cpu().double().reshape(-1, part.shape[-1] if part.ndim > 1 else 1))
+                parts.append(part.detach().cpu().double().flatten(0, -2))
 
     def compute(self) -> dict[str, float]:
         """`rmse` over all values, `r2` and `spearman`; NaN where targets or outputs are all alike."""
@@ -165,7 +201,7 @@ class Likeness:
     def update(self, seen: Seen) -> None:
         """Add one batch."""
         if seen.answer is not None and seen.teacher is not None:
-            mask = self._loaded.task.mask(seen.batch)
+            mask = mask_for(self._loaded.task.mask(seen.batch), OUTPUTS)
             self._student.append(_pooled(seen.answer, mask))
             self._teacher.append(_pooled(seen.teacher, mask))
 

@@ -1,7 +1,10 @@
-"""The device that a study names."""
+"""The device that a study names, and what else a later reader must know of this machine."""
+
+import platform
 
 import torch
 
+from mapsearch import __version__
 from mapsearch.core.errors import TaskError
 
 
@@ -22,3 +25,10 @@ def choose_device(name: str) -> torch.device:
             f"`execution.devices`: `{name}` is not available: this machine has {torch.cuda.device_count()} GPUs"
         )
     return device
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """What a later reader needs to know about this machine."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    versions = {"mapsearch": __version__, "torch": str(torch.__version__)}
+    return {"python": platform.python_version(), "system": platform.platform(), "device": name, **versions}

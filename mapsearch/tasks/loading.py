@@ -1,7 +1,6 @@
 """From a `Task` to a `LoadedTask`: its teacher is frozen on the device, its data are there and have the right form."""
 
 import hashlib
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from mapsearch.core.errors import TaskError
 from mapsearch.core.events import Message
 from mapsearch.core.execution import Execution
 from mapsearch.core.task_reference import TaskReference
+from mapsearch.tasks.configured import configured
 from mapsearch.tasks.devices import choose_device
 from mapsearch.tasks.importing import import_task
 from mapsearch.tasks.loaded_task import EverySecond, LoadedTask
@@ -46,6 +46,7 @@ def open_task(task: Task, device: str, loader_workers: int = 0) -> LoadedTask:
     for parameter in teacher.parameters():  # one by one: TorchScript refuses `requires_grad_` of the whole
         parameter.requires_grad_(False)
     check_data("test_data", test, 4)
+    task.output_form = configured(task.output_form, teacher)
     return LoadedTask(task, teacher, train, valid, test, where, tuple(messages), weights, loader_workers)
 
 
@@ -57,13 +58,6 @@ def load_task(reference: TaskReference, execution: Execution) -> LoadedTask:
     """
     torch.set_num_threads(execution.threads)
     return open_task(import_task(reference), execution.first_device, execution.loader_workers)
-
-
-def cache_folder(storage: str, study: str) -> Path:
-    """Where a study's task may keep what is dear to make: beside a SQLite database, else in the working folder."""
-    path = storage.removeprefix("sqlite:///")
-    beside = Path.cwd() if path == storage else Path(path).resolve().parent
-    return beside / "mapsearch-cache" / study
 
 
 def task_digest(reference: TaskReference) -> str:

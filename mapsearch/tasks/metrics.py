@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mapsearch.core.errors import TaskError
+from mapsearch.tasks.alignment import without_padding
 from mapsearch.tasks.default_losses import is_unlabelled
 from mapsearch.tasks.labels import labels_of
 from mapsearch.tasks.nested import batch_size, tensors_of
@@ -76,10 +77,11 @@ def has_nan(task: Task, output: Any, batch: Any) -> bool:
 
 
 def _missing(task: Task, batch: Any) -> Tensor | None:
-    """Which labels of a batch are none: -100, or NaN among real numbers; None where it has no labels at all."""
+    """Which labels of a batch are none: -100, NaN among real numbers, or of padding; None where it has none at all."""
     labels = labels_of(task, batch)
     if labels is None or not labels.ndim:
         return None
+    labels = without_padding(task.output_form, labels, task.mask(batch))
     return is_unlabelled(task.output_form.kind, labels) | labels.isnan()
 
 

@@ -37,6 +37,22 @@ def first_samples(batch: Any, n: int) -> Any:
     return _mapped(batch, lambda tensor: tensor[:n] if tensor.ndim and len(tensor) == size else tensor)
 
 
+def with_tensors(sample: Any) -> Any:
+    """A dict's lists of numbers as tensors: collated as lists they would come out as one tensor for each position."""
+    if not isinstance(sample, Mapping):
+        return sample
+    return {key: torch.tensor(value) if _is_numbers(value) else value for key, value in sample.items()}
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether these are numbers, or rows of as many numbers each."""
+    if not isinstance(value, list) or not value:
+        return False
+    if all(isinstance(item, list) for item in value):
+        return len({len(item) for item in value}) == 1 and all(map(_is_numbers, value))
+    return all(isinstance(item, (int, float)) for item in value)
+
+
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor on the device; its structure is kept."""
     return _mapped(batch, lambda tensor: tensor.to(device, non_blocking=True))
@@ -45,6 +61,20 @@ def to_device(batch: Any, device: torch.device) -> Any:
 def pinned(batch: Any) -> Any:
     """The batch with every tensor in page-locked memory, which a GPU copies from while it works."""
     return _mapped(batch, Tensor.pin_memory)
+
+
+def copied(batch: Any) -> Any:
+    """The batch with a copy of every tensor; its structure is kept."""
+    return _mapped(batch, Tensor.clone)
+
+
+def form(batch: Any) -> Any:
+    """All of a batch but the numbers in its tensors: batches of one form can be copied into each other."""
+    if isinstance(batch, Tensor):
+        return batch.shape, batch.dtype
+    if isinstance(batch, Mapping):
+        return tuple((key, form(value)) for key, value in batch.items())
+    return tuple(form(value) for value in batch) if isinstance(batch, (tuple, list)) else batch
 
 
 def in_dtype(batch: Any, dtype: torch.dtype) -> Any:

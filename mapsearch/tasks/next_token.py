@@ -1,6 +1,7 @@
 """Causal language models: labels that are the inputs, and a teacher that does not see what it predicts."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from mapsearch.core.outputs import Outputs
 from mapsearch.tasks.alignment import in_last_axis
 from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.loaded_task import LoadedTask
-from mapsearch.tasks.output_evidence import Evidence
+from mapsearch.tasks.output_evidence import Evidence, is_own_loss
 from mapsearch.tasks.outputs import float_outputs
 from mapsearch.tasks.precision import Precision, forward_in
 from mapsearch.tasks.task import inputs_of
@@ -27,7 +28,10 @@ def is_next_token(loaded: LoadedTask, precision: Precision, evidence: Evidence, 
     if form.kind != "classes" or labels is None or ids is None or labels.ndim != 2 or labels.shape != ids.shape:
         return False
     known = labels != UNLABELLED
-    if labels.shape[1] < 2 or not bool(known.any()) or not torch.equal(labels[known], ids[known]):
+    if labels.shape[1] < 2 or not bool(known.any()):
+        return False
+    if not torch.equal(labels[known], ids[known]):
+        _require_shifted_once(evidence, form, labels[:, :-1][known[:, :-1]], ids[:, 1:][known[:, :-1]])
         return False
     forward = forward_in(precision, loaded)
     changed = ids.clone()
@@ -40,6 +44,14 @@ def is_next_token(loaded: LoadedTask, precision: Precision, evidence: Evidence, 
             "inputs, or return the right labels by `Task.labels(batch)`"
         )
     return True
+
+
+def _require_shifted_once(evidence: Evidence, form: Outputs, labels: Tensor, next_ids: Tensor) -> None:
+    if len(labels) and torch.equal(labels, next_ids) and is_own_loss(evidence, replace(form, next_token=True)):
+        raise TaskError(
+            "the labels are the next tokens already, and the model's own loss moves them by one more; "
+            "give `labels` that equal `input_ids`, as models of Hugging Face take them"
+        )
 
 
 def _token_ids(batch: Any) -> Tensor | None:

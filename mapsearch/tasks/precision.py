@@ -1,5 +1,7 @@
-"""In which numbers a forward pass computes: float32, or bfloat16 where that is exact enough and faster."""
+"""In which numbers networks compute: float32, or bfloat16 where that is exact enough and faster; TF32 or not."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import torch
@@ -41,3 +43,42 @@ def forward_in(precision: Precision, loaded: LoadedTask) -> Forward:
             return loaded.task.forward(model, batch)
 
     return forward
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Matrix products and convolutions in full float32, whatever the user's code has asked for."""
+    before, older = [each.fp32_precision for each in _settings()], _older_settings()
+    if older is None:
+        _set_each(["ieee"] * len(before))
+    else:
+        _set_older("highest", False)
+    try:
+        yield
+    finally:
+        if older is not None:
+            _set_older(*older)
+        _set_each(before)  # the older way sets more than one at once
+
+
+def _settings() -> tuple[Any, ...]:
+    cuda, cudnn, mkldnn = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+    return (cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)  # type: ignore[attr-defined]
+
+
+def _set_each(precisions: Sequence[str]) -> None:
+    for setting, precision in zip(_settings(), precisions, strict=True):
+        setting.fp32_precision = precision
+
+
+def _older_settings() -> tuple[str, bool] | None:
+    """Those of PyTorch's older switches; None where the user's code has set one of the newer, with which they clash."""
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        return None
+
+
+def _set_older(products: str, convolutions: bool) -> None:
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = convolutions

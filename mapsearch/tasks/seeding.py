@@ -1,6 +1,7 @@
 """Seeds of everything that is drawn at random."""
 
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,11 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
 
 
-def step_seed(seed: int, step: int) -> int:
-    """The seed of all that is drawn in one step of a run: augmentation, dropout."""
-    return seed * 1_000_003 + step
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of all that is drawn in one step of a run: augmentation, dropout; each process draws its own."""
+    return seed * 1_000_003 + step + rank * 7_368_787
+
+
+def host_generators() -> tuple[Any, ...]:
+    """The states of all generators on the host, which are equal as long as nobody draws."""
+    return random.getstate(), repr(np.random.get_state()), torch.default_generator.get_state().numpy().tobytes()

@@ -2,21 +2,35 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from mapsearch.core.errors import TaskError
 from mapsearch.core.outputs import CLASS_SCORES, Outputs
 from mapsearch.tasks.alignment import aligned
-from mapsearch.tasks.default_losses import default_metrics, is_unlabelled, loss_per_label
+from mapsearch.tasks.default_losses import UNLABELLED, default_metrics, is_unlabelled, loss_per_label
+from mapsearch.tasks.masks import Masks, decoder_masks, mask_of
+from mapsearch.tasks.memory import is_out_of_memory
+from mapsearch.tasks.nested import with_tensors
 
 LOGITS = "logits"
-EMBEDDINGS = ("sentence_embedding", "pooler_output", "last_hidden_state")
+SENTENCE = "sentence_embedding"
+HIDDEN = ("pooler_output", "last_hidden_state")
 """Fields of outputs without a head, the first that is there."""
+
+TOWERS = ("image_embeds", "video_embeds", "audio_embeds", "text_embeds")
+"""What networks of one tower or more output beside their hidden states, `[B, D]` each, such as CLIP and its parts."""
+
+SPAN_LOGITS = ("start_logits", "end_logits")
+SPAN_LABELS = ("start_positions", "end_positions")
+"""What question answering outputs and is taught: where in the sequence the answer starts and ends."""
+TARGETS = ("labels", *SPAN_LABELS)
+"""Keys of a batch that are to be learned, not seen."""
 
 
 class Metric(Protocol):
@@ -103,13 +117,25 @@ class Task(ABC):
         return None
 
     def collate(self, samples: list[Any]) -> Any:
-        """The batch of a list of samples."""
-        return default_collate(samples)
+        """The batch of a list of samples; lists of numbers in dicts, as a `datasets.Dataset` has them, become tensors.
+
+        Raises:
+            TaskError: they make no batch, such as sequences of different lengths.
+        """
+        samples = [with_tensors(sample) for sample in samples]
+        try:
+            return default_collate(samples)
+        except (RuntimeError, TypeError, KeyError) as error:
+            if is_out_of_memory(error):
+                raise
+            way_out = "pad or crop them in `Task.collate(samples)`, as a data collator of transformers does"
+            raise TaskError(f"samples make no batch: {' '.join(str(error).split())}; {way_out}") from error
 
     def forward(self, model: nn.Module, batch: Any) -> Any:
         """The model's output: keyword arguments from a dict, else the first item.
 
-        A dict's `labels` are given to models that take them, which then compute their own loss.
+        A dict's `labels`, `start_positions` and `end_positions` are given to models that take them, which then compute
+        their own loss.
         """
         return forward_batch(model, batch)
 
@@ -124,45 +150,53 @@ class Task(ABC):
     def logits(self, output: Any) -> Tensor:
         """The tensor in an output: itself, a field such as `logits` or `pooler_output`, or the first item after a loss.
 
+        `start_logits` and `end_logits` of question answering are `[B, 2, L]`: the classes are positions. The embeddings
+        of several towers, such as `image_embeds` and `text_embeds`, are one, `[B, 2 * D]`.
+
         Raises:
             TaskError: a dict or object without such a field.
         """
         if isinstance(output, Tensor):
             return output
-        for name in (LOGITS, *EMBEDDINGS):
-            found = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
-            if found is not None:
-                return found  # type: ignore[no-any-return]
+        if (named := named_output(output)) is not None:
+            return named[1]
         if isinstance(output, (tuple, list)) and len(output) > (own_loss(output) is not None):
             return output[own_loss(output) is not None]  # type: ignore[no-any-return]
         keys = f" with {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
-        what = f"a {type(output).__name__}{keys} has none of {', '.join((LOGITS, *EMBEDDINGS))}"
+        what = f"a {type(output).__name__}{keys} has none of {', '.join((LOGITS, SENTENCE, *TOWERS, *HIDDEN))}"
         raise TaskError(f"{what}; say by `Task.outputs(output)` which tensor the student is to match")
 
     def labels(self, batch: Any) -> Tensor | None:
         """Labels `[B, ...]` of a batch: its `labels`, else the second item; None where there are none.
 
-        Whole numbers are classes, `[B]` or one per position; floats are yes or no for each label, or values.
+        Whole numbers are classes, `[B]` or one per position; floats are yes or no for each label, or values. Of
+        question answering they are the start and the end of the answer, `[B, 2]`. Of a batch's `labels`, those that a
+        segmentation model of Hugging Face leaves out (`semantic_loss_ignore_index`) are -100.
         """
         if isinstance(batch, Mapping):
-            return batch.get("labels")
+            labels, ignored = batch.get("labels"), self.output_form.ignored
+            if labels is None:
+                return _stacked(batch, SPAN_LABELS)
+            return labels if ignored is None else labels.masked_fill(labels == ignored, UNLABELLED)  # type: ignore[no-any-return]
         return batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else None
 
     def loss(self, output: Any, batch: Any) -> Tensor | None:
         """The task loss, a scalar; None where the task has none, so that the teacher alone teaches.
 
-        A model that computed its own, as those of Hugging Face do from `labels`, is believed. Else the mean over
-        labelled samples, zero when there is none: cross entropy for classes, binary cross entropy for labels,
-        squared error for values.
+        A model that computed its own, as those of Hugging Face do from `labels`, is believed, unless no sample is
+        labelled, or some of its yes-or-no labels are not, which it would take for numbers. Else the mean over labelled
+        samples, zero when there is none: cross entropy for classes, binary cross entropy for labels, squared error for
+        values.
         """
         labels, kind = self.labels(batch), self.output_form.kind
         own = own_loss(output)
-        if own is not None and (labels is None or not bool(is_unlabelled(kind, labels).all())):
+        missing = is_unlabelled(kind, labels) if isinstance(labels, Tensor) else torch.zeros(1, dtype=torch.bool)
+        if own is not None and not bool(missing.any() if kind == "labels" else missing.all()):
             return own
         outputs = self.outputs(output)
-        if labels is None or outputs is None or kind in ("embedding", "none"):
+        if not isinstance(labels, Tensor) or outputs is None or kind in ("embedding", "none"):
             return None
-        outputs, labels = aligned(self.output_form, outputs, labels)
+        outputs, labels = aligned(self.output_form, outputs, labels, self.mask(batch))
         n_labelled = (~is_unlabelled(kind, labels)).sum()
         return loss_per_label(kind, outputs, labels).sum() / n_labelled.clamp(min=1)
 
@@ -180,7 +214,7 @@ class Task(ABC):
         outputs, labels, kind = self.outputs(output), self.labels(batch), self.output_form.kind
         if outputs is None or labels is None or kind in ("embedding", "none"):
             raise TaskError("the task has nothing to measure by default; define `Task.metrics(output, batch)`")
-        return default_metrics(kind, *aligned(self.output_form, outputs, labels))
+        return default_metrics(kind, *aligned(self.output_form, outputs, labels, self.mask(batch)))
 
     def metric_objects(self) -> dict[str, Metric]:
         """Fresh objects at every call that measure the whole set, by name, such as those of torchmetrics.
@@ -204,19 +238,27 @@ class Task(ABC):
         """The teacher's and the student's tokenizer, each with `get_vocab()`, to be compared; None: not compared."""
         return None
 
-    def mask(self, batch: Any) -> Tensor | None:
-        """Which positions of a token batch are real, bool `[B, L]`: the `attention_mask`, else all."""
-        return mask_of(batch)
+    def mask(self, batch: Any) -> Masks:
+        """Which positions of a token batch are real, bool `[B, L]`: the `attention_mask`, else all.
+
+        Several masks are a dict by name or glob of the layers or parts of the networks that they are for, such as
+        `encoder` and `*.decoder`, and by `outputs`; the first that fits counts. By default there are several for models
+        of Hugging Face with an encoder and a decoder, whose tokens end with the `labels`; those that make tokens of
+        sound by convolutions (wav2vec 2.0) have the mask of these tokens.
+        """
+        form = self.output_form
+        return (decoder_masks if form.from_decoder else mask_of)(batch, form.windows)
 
 
 def forward_batch(model: nn.Module, batch: Any) -> Any:
     """The model's output: keyword arguments from a dict, else the first item of a tuple.
 
-    `labels` are left out unless the model takes them, as Hugging Face's do.
+    What is to be learned, such as `labels`, is left out unless the model takes it, as Hugging Face's do.
     """
     if not isinstance(batch, Mapping):
         return model(inputs_of(batch))
-    return model(**batch) if "labels" in batch and takes_labels(model) else model(**inputs_of(batch))
+    taken = inspect.signature(getattr(model, "forward", model)).parameters
+    return model(**{key: value for key, value in batch.items() if key not in TARGETS or key in taken})
 
 
 def own_loss(output: Any) -> Tensor | None:
@@ -224,24 +266,37 @@ def own_loss(output: Any) -> Tensor | None:
     if isinstance(output, (tuple, list)) and output:
         found = getattr(output, "loss", output[0])
     else:
-        found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+        found = field(output, "loss")
     return found if isinstance(found, Tensor) and not found.ndim else None
 
 
-def takes_labels(model: nn.Module) -> bool:
-    """Whether `forward` has a parameter `labels`, and so a loss of its own."""
-    return "labels" in inspect.signature(getattr(model, "forward", model)).parameters
+def field(output: Any, name: str) -> Any:
+    """An entry of a dict or an attribute of another object; None where there is none."""
+    return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
 
 
-def mask_of(batch: Any) -> Tensor | None:
-    """Real positions of a dict's tokens, bool `[B, L]`: its `attention_mask`, else None."""
-    if isinstance(batch, Mapping) and "attention_mask" in batch:
-        return batch["attention_mask"].bool()  # type: ignore[no-any-return]
-    return None
+def named_output(output: Any) -> tuple[str, Tensor] | None:
+    """Which field of an output, or several taken together, the student is to match; None where it has none."""
+    towers = {name: field(output, name) for name in TOWERS}
+    towers = {name: x for name, x in towers.items() if isinstance(x, Tensor) and x.ndim == 2}
+    found = {
+        LOGITS: field(output, LOGITS),
+        SENTENCE: field(output, SENTENCE),
+        "` and `".join(towers): torch.cat([*towers.values()], 1) if towers else None,
+        **{name: field(output, name) for name in HIDDEN},
+        "` and `".join(SPAN_LOGITS): _stacked(output, SPAN_LOGITS),
+    }
+    return next(((name, x) for name, x in found.items() if x is not None), None)
+
+
+def _stacked(output: Any, names: Sequence[str]) -> Tensor | None:
+    """These fields as one tensor with a second axis of their number; None unless all are tensors."""
+    found = [field(output, name) for name in names]
+    return torch.stack(found, 1) if all(isinstance(tensor, Tensor) for tensor in found) else None
 
 
 def inputs_of(batch: Any) -> Any:
-    """What of a batch or sample is shown to a network: all but `labels` of a dict, else the first item."""
+    """What of a batch or sample is shown to a network: all but the `TARGETS` of a dict, else the first item."""
     if isinstance(batch, Mapping):
-        return {key: value for key, value in batch.items() if key != "labels"}
+        return {key: value for key, value in batch.items() if key not in TARGETS}
     return batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -11,8 +11,10 @@ from torch import Tensor
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.loaded_task import LoadedTask
+from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.seen import Seen
 from mapsearch.tasks.task import Metric, Task
+from mapsearch.tasks.user_code import describe
 
 
 class ObjectMetrics:
@@ -32,9 +34,21 @@ class ObjectMetrics:
         }
 
     def update(self, seen: Seen) -> None:
-        """Show every object the batch."""
-        for metric in self.objects.values():
-            metric.update(*seen.aligned)
+        """Show every object the batch.
+
+        Raises:
+            TaskError: one cannot take it; the message names it.
+        """
+        for name, metric in self.objects.items():
+            outputs, labels = seen.aligned
+            try:
+                metric.update(outputs, labels)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                shapes = " and ".join(f"{list(x.shape)}" for x in (outputs, labels) if isinstance(x, Tensor))
+                failed = f"`metric_objects()[{name!r}].update(outputs, labels)` failed for {shapes}"
+                raise TaskError(f"{failed}: {describe(error)}") from error
 
     def compute(self) -> dict[str, float]:
         """The metrics by name.

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from mapsearch.core.recipe import Recipe
@@ -46,6 +47,24 @@ def open_optimizer(parameters: Sequence[nn.Parameter] | Sequence[dict[str, Any]]
     for group in optimizer.param_groups:
         group["initial_lr"] = group["lr"]
     return optimizer
+
+
+def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
+    """Set every group to this part of its peak rate."""
+    for group in optimizer.param_groups:
+        rate = group["initial_lr"] * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def rates_to_device(optimizer: Optimizer) -> None:
+    """Keep the learning rates on the device, so that a recorded step reads them anew whenever it is replayed."""
+    for group in optimizer.param_groups:
+        device = group["params"][0].device
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)
+        group["capturable"] = device.type == "cuda"  # torch refuses to record an optimizer that does not say so
 
 
 def loss_divisor(recipe: Recipe, train: TrainSpec) -> float:

@@ -23,8 +23,6 @@ def parameter_groups(task: Task, student: nn.Module, loss: nn.Module, train: Tra
     with user_code("`parameter_groups(student, lr)`"):
         given = task.parameter_groups(student, train.lr)
     learned = [p for p in loss.parameters() if p.requires_grad]
-    if given is None and train.projector_lr == 1:
-        return [{"params": [*_trainable(student).values(), *learned]}]
     groups = [{"params": [*_trainable(student).values()]}] if given is None else _checked(given, student, train)
     projectors = {"params": learned, "lr": train.lr * train.projector_lr}
     return [group for group in (*groups, projectors) if group["params"]]

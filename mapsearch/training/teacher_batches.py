@@ -14,11 +14,12 @@ from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading_ahead import Drawn
+from mapsearch.tasks.masks import Masks
 from mapsearch.tasks.nested import to_device
 from mapsearch.tasks.outputs import matched_outputs
 from mapsearch.tasks.precision import forward_in
 from mapsearch.tasks.seeding import seed_everything, step_seed
-from mapsearch.tasks.training_batches import drawn_batches
+from mapsearch.tasks.training_batches import WHOLE, Place, drawn_batches
 from mapsearch.training.teacher_cache import TeacherCache
 
 OUTPUTS = ""
@@ -36,22 +37,31 @@ class TeacherBatch:
     share: float
     outputs: Tensor | None
     features: dict[str, Tensor]
-    mask: Tensor | None
+    mask: Masks
 
 
 def teacher_batches(
-    loaded: LoadedTask, train: TrainSpec, plans: Sequence[RunPlan], cache: TeacherCache | None, n_steps: int
+    loaded: LoadedTask,
+    train: TrainSpec,
+    plans: Sequence[RunPlan],
+    cache: TeacherCache | None,
+    n_steps: int,
+    place: Place = WHOLE,
 ) -> Generator[tuple[TeacherBatch, ...], None, None]:
     """What these plans' first `n_steps` steps train on: `accumulate` batches, each in as many parts as they ask for.
 
     The teacher runs once per batch, over just the layers that some plan needs, and not at all for samples
     whose features are all in the cache. The numbers are those of a pass in that batch to rounding.
+
+    Args:
+        place: what of them this process is to work on.
     """
     seed, n_parts = plans[0].seed, plans[0].n_parts
     names = teacher_names(plan.recipe for plan in plans)
     with ExitStack() as stack:
         run = open_teacher(loaded, train, names, stack)
-        for step, parts in enumerate(drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts, train.accumulate)):
+        drawn = drawn_batches(loaded, train.batch_size, seed, n_steps, n_parts, train.accumulate, place)
+        for step, parts in enumerate(drawn, place.start):
             seed_everything(step_seed(seed, step))  # whatever process drew the batch
             n = sum(part.n for part in parts)
             yield tuple(_part(loaded, run, names, cache, part, part.n / n) for part in parts)
@@ -71,6 +81,7 @@ def open_teacher(loaded: LoadedTask, train: TrainSpec, names: Sequence[str], sta
     forward = forward_in(train.precision, loaded)
 
     def run(batch: Any) -> dict[str, Tensor]:
+        taps.forget()
         with torch.no_grad():
             output = forward(loaded.teacher, batch)
         outputs = matched_outputs(loaded.task, output) if OUTPUTS in names else None

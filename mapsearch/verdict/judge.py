@@ -22,10 +22,12 @@ class Case:
         study: its name.
         trials: those that questions are about, by name: `nominee`, `none`, `outputs`, `uniform`, as far as there are.
         context: the trials of the other controls, by name, and of `uniform`, whose question may not be asked.
+        n_steps: the optimizer steps of those controls that train for more of them than the nominee.
         unasked: why a question is not asked, by the name of its control.
         margin: differences up to this do not matter; `margin_reason` says where it comes from.
         baseline: the metric of the untrained student or a constant guess, the better, in the good direction.
         n_max: the largest number of fresh seeds.
+        error_share: that of the study's error which this nominee may spend; earlier ones have spent of it.
     """
 
     study: str
@@ -34,9 +36,11 @@ class Case:
     margin_reason: str
     n_max: int
     context: Mapping[str, Trial] = field(default_factory=dict)
+    n_steps: Mapping[str, int] = field(default_factory=dict)
     unasked: Mapping[str, str] = field(default_factory=dict)
     baseline: float | None = None
     noise: Noise | None = None
+    error_share: float = 1.0
 
 
 def judge(case: Case, values: Mapping[int, Values], seeds: Sequence[int], warnings: Sequence[str] = ()) -> Verdict:
@@ -48,7 +52,7 @@ def judge(case: Case, values: Mapping[int, Values], seeds: Sequence[int], warnin
         warnings: what else to heed.
     """
     named = {name: values.get(trial.number, {}) for name, trial in case.trials.items()}
-    answers = answer(named, seeds, case.margin, case.n_max)
+    answers = answer(named, seeds, case.margin, case.n_max, case.error_share)
     questions = _questions(case, answers, named, seeds)
     decision, chosen = _decide(case.trials, answers)
     if case.baseline is not None and nothing_learned(named, case.baseline):
@@ -60,7 +64,7 @@ def judge(case: Case, values: Mapping[int, Values], seeds: Sequence[int], warnin
     sentence = verdict_sentence(case.study, case.trials, decision, chosen, questions, case.margin)
     return Verdict(
         sentence, nominee, recommended, case.noise, against, (*warnings, *_odd_seeds(questions)), decision,
-        case.margin, case.margin_reason, questions,
+        case.margin, case.margin_reason, questions, case.error_share,
     )  # fmt: skip
 
 
@@ -143,7 +147,8 @@ def _context(case: Case, nominee: Values, values: Mapping[int, Values], answered
         other = values.get(trial.number, {})
         if seeds := sorted(nominee.keys() & other.keys()):
             one, two = map(fmean, paired(nominee, other, seeds))
-            rows.append(Against(control, trial.number, None, _tidy(one - two), None, None, None, len(seeds)))
+            n_steps = case.n_steps.get(control)
+            rows.append(Against(control, trial.number, None, _tidy(one - two), None, None, None, len(seeds), n_steps))
     return rows
 
 

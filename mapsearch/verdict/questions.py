@@ -42,7 +42,9 @@ class Answers:
         return max((look.n_seeds for look in self.looks.values()), default=0)
 
 
-def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_max: int) -> Answers:
+def answer(
+    values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_max: int, share: float = 1.0
+) -> Answers:
     """Ask the questions, look by look, as far as the values reach.
 
     Args:
@@ -51,6 +53,7 @@ def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_
         seeds: the fresh seeds in the order in which they are used.
         margin: differences up to this do not matter.
         n_max: the largest number of seeds.
+        share: of the study's error that each question may spend.
     """
     looks: dict[Pairing, Look] = {}
     for n in (n for n in LOOKS if n <= n_max):
@@ -62,7 +65,7 @@ def answer(values: Mapping[str, Values], seeds: Sequence[int], margin: float, n_
                 return Answers(looks, missing)
             for pairing in waiting:
                 subject, control = pairing
-                looks[pairing] = look(*paired(values[subject], values[control], seeds[:n]), margin)
+                looks[pairing] = look(*paired(values[subject], values[control], seeds[:n]), margin, share)
             judged.update(waiting)
         still = _open(values, looks)
         if not still or all(is_futile(looks[pairing], n_max, margin) for pairing in still):

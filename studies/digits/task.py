@@ -1,5 +1,6 @@
 """scikit-learn's bundled digits: 1,797 grey images of 8x8 pixels, ten classes."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -103,16 +104,16 @@ class Digits(mapsearch.Task):
 
 
 class FewImages(Digits):
-    """Half of the teacher's network with its weights, and `images` labelled ones to repair it with."""
+    """Some `blocks` of the teacher's network with its weights, and `images` labelled ones to repair it with."""
 
-    def __init__(self, images: int = 20) -> None:
+    def __init__(self, images: int = 20, blocks: Sequence[int] = KEPT_BLOCKS) -> None:
         super().__init__()
-        self.n_images = images
+        self.n_images, self.kept = images, tuple(blocks)
 
     def student(self) -> nn.Module:
-        """Stem, blocks 0, 2 and 4, and head of the teacher, copied."""
+        """Stem, some blocks and head of the teacher, copied; each must take what the one before it leaves."""
         model = self.teacher()
-        model.blocks = nn.Sequential(*[model.blocks[i] for i in KEPT_BLOCKS])
+        model.blocks = nn.Sequential(*[model.blocks[i] for i in self.kept])
         return model
 
     def train_data(self, seed: int = 0) -> TensorDataset:

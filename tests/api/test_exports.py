@@ -9,7 +9,6 @@ import mapsearch
 from mapsearch.api import exports, queries
 from mapsearch.core.errors import ExportError, TaskError, WrongExport
 from mapsearch.exports import targets
-from mapsearch.exports.capability import EVERYTHING
 from mapsearch.exports.frameworks import verify as verification
 
 
@@ -24,7 +23,7 @@ def test_any_trial_can_be_exported_and_verified(finished, tmp_path):
     _, trials, runs = queries.read("tiny", finished[1])
     trial = next(t.number for t in trials if t.proposer == "curve" and t.state == "complete")
     said = exports.export("tiny", "torch", tmp_path / "x.py", trial=trial, verify=True, storage=finished[1])
-    first = f"trial {trial} of tiny written to {tmp_path / 'x.py'}; verified, one batch: loss "
+    first = f"trial {trial} of tiny written to {tmp_path / 'x.py'}; verified, 3 steps: first loss "
     assert said.startswith(first)
     exported, in_trial = (float(word) for word in said.removeprefix(first).split() if word[0].isdigit())
     assert exported == pytest.approx(in_trial, rel=1e-4)
@@ -32,18 +31,41 @@ def test_any_trial_can_be_exported_and_verified(finished, tmp_path):
 
 
 def test_what_is_unsupported_is_said_and_the_file_compared_with_what_is_left(finished, tmp_path, monkeypatch):
-    capability = replace(EVERYTHING, weights="normalised", task_weight=False, anneal=False)
-    monkeypatch.setitem(targets.TARGETS, "torch", replace(targets.TARGETS["torch"], capability=capability))
+    read = exports.export_source
+
+    def gated(*stored):
+        source = read(*stored)
+        return replace(source, recipe=replace(source.recipe, balance="gate"))
+
+    monkeypatch.setattr(exports, "export_source", gated)
     _, trials, _ = queries.read("tiny", finished[1])
     trial = next(t.number for t in trials if t.proposer == "curve" and t.state == "complete")
     asked = {"trial": trial, "storage": finished[1]}
     with pytest.raises(ExportError, match=f"cannot express all of trial {trial}: .*--lossy"):
         exports.export("tiny", "torch", tmp_path / "x.py", **asked)
     said = exports.export("tiny", "torch", tmp_path / "x.py", lossy=True, verify=True, **asked)
-    assert "; unsupported: the task's loss has the multiplier " in said
-    assert "; verified, one batch: loss " in said
-    assert said.endswith(" in the trial, which has what the target cannot express")
+    assert "; unsupported: `balance: gate` changes the weights of the terms during training" in said
+    assert "; verified, 3 steps: first loss " in said
     assert exports.verify_export("tiny", "torch", tmp_path / "x.py", storage=finished[1]).startswith(f"{tmp_path}")
+
+
+@pytest.mark.parametrize("target", ["torch", "mapsearch"])
+def test_a_header_that_says_what_is_not_so_is_caught(target, finished, tmp_path):
+    _, trials, _ = queries.read("tiny", finished[1])
+    one, other, *_ = (t.number for t in trials if t.recipe.mapping.pairs and t.state == "complete")
+    path = tmp_path / f"x{targets.TARGETS[target].suffixes[0]}"
+    exports.export("tiny", target, path, trial=one, storage=finished[1])
+    text = path.read_text()
+    for old, new, message in [
+        (f"trial {one},", f"trial {other},", f"must say of trial {other} of `tiny`: `recipe: "),
+        ("reference seed ", "reference seed 9", f"must say of trial {one} of `tiny`: `study: tiny, trial {one}, "),
+        ("reference seed", "seed", "must name the study and trial"),
+    ]:
+        assert old in text
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ExportError, match=message):
+            exports.verify_export("tiny", target, path, storage=finished[1])
+    assert exports.verify_export("tiny", target, path, trial=one, storage=finished[1]), "a header may be missing"
 
 
 def test_a_trial_that_is_not_there(finished, tmp_path):
@@ -102,8 +124,8 @@ def two_wrong_files(monkeypatch):
     """The target `torch` writes a file with another loss, and a second file beside it."""
     target = targets.TARGETS["torch"]
 
-    def render(source, path, schema):
-        ((path, text),) = target.render(source, path, schema).items()
+    def render(source, path):
+        ((path, text),) = target.render(source, path).items()
         wrong = text.replace("TASK_MULTIPLIER = ", "TASK_MULTIPLIER = 2 * ")
         return {path: wrong, path.with_name("beside.py"): "X = 1\n"}
 

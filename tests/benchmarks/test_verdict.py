@@ -1,6 +1,11 @@
 import numpy as np
+import pytest
 
+from benchmarks import verdict_pictures
+from benchmarks.look_constants import constants
 from benchmarks.verdict import EXTENSIONS, N_MAX, WORLDS, follow, null_paths, row, study
+from mapsearch.core.looks import LOOKS
+from mapsearch.verdict.looks import CONSTANTS
 
 
 def test_a_study_without_a_gain_is_seldom_a_win_and_a_large_one_always():
@@ -21,3 +26,17 @@ def test_only_what_is_asked_for_is_run():
 def test_null_paths_spend_what_they_may():
     for at in null_paths(20_000):
         assert at["won"] <= at["allowed"] + 0.004
+
+
+def test_look_constants_are_those_of_the_verdict():
+    found = constants(100_000, (0.05, 0.0125), LOOKS[:4])
+    for constant, share in zip(found, (2.0, 0.5), strict=True):
+        assert constant == pytest.approx([CONSTANTS[share][n] for n in LOOKS[:4]], rel=0.05)
+
+
+def test_the_pictures_of_the_documentation_are_drawn_from_what_is_recorded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["verdict_pictures", "--folder", str(tmp_path)])
+    verdict_pictures.main()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "verdict-questions.png", "verdict-looks.png", "verdict-power.png",
+    }  # fmt: skip

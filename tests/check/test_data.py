@@ -1,11 +1,8 @@
 import torch
 from findings import codes, message
-from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from mapsearch.check import check
-from mapsearch.tasks.loading import open_task
-from mapsearch.tasks.task import Task
 
 
 def test_a_validation_set_that_overlaps_the_training_set_is_refused_with_the_count(vision, study):
@@ -68,77 +65,7 @@ def test_a_task_with_a_loss_of_its_own_needs_no_labels(vision, study):
     loaded = vision(labels=no_labels, loss=loss, metrics=metrics)
     report = check(loaded, study(metric="spread", outputs="classes"))
     assert "data.own_targets" in codes(report, "ok")
-    assert not any("labels" in error.message for error in report.errors)
-
-
-def test_padding_without_a_mask_is_refused_with_its_share(text, study):
-    report = check(text(without=("attention_mask",)), study())
-    assert "padding.unmasked" in codes(report, "error")
-    assert "`attention_mask`" in message(report, "padding.unmasked")
-
-
-def test_a_mask_of_the_task_is_as_good(text, study):
-    loaded = text(without=("attention_mask",), mask=lambda self, batch: batch["input_ids"] != 0)
-    assert not check(loaded, study()).errors
-
-
-def test_a_mask_of_the_wrong_shape_or_type_is_refused(text, study):
-    report = check(text(mask=lambda self, batch: batch["attention_mask"][:, 1:].bool()), study())
-    assert "`blocks.0`, but got torch.bool [16, 9]" in message(report, "padding.mask_shape")
-    report = check(text(mask=lambda self, batch: batch["attention_mask"]), study())
-    assert "but got torch.int64 [16, 10]" in message(report, "padding.mask_shape")
-
-
-class Tagger(nn.Module):
-    """A label for every step of a series: `[B, 1, L]` -> `[B, L, 3]`."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.blocks = nn.Sequential(*(nn.Sequential(nn.Conv1d(n, width, 3, padding=1), nn.Tanh()) for n in (1, width)))
-        self.head = nn.Conv1d(width, 3, 1)
-
-    def forward(self, x):
-        return self.head(self.blocks(x)).movedim(1, -1)
-
-
-class Series(Task):
-    def __init__(self, mask=None):
-        if mask is not None:
-            self.mask = mask
-
-    def teacher(self):
-        return Tagger(6)
-
-    def student(self):
-        return Tagger(4)
-
-    def train_data(self, n=80, seed=0):
-        generator = torch.Generator().manual_seed(seed)
-        x = torch.randn(n, 1, 12, generator=generator)
-        labels = (x[:, 0] > 0).long()
-        labels[torch.arange(12) >= torch.randint(6, 12, (n, 1), generator=generator)] = -100
-        return TensorDataset(x, labels)
-
-    def valid_data(self):
-        return self.train_data(40, seed=1)
-
-
-def padding_of(task, study):
-    report = check(open_task(task, "cpu"), study())
-    return [(f.code, f.message) for f in report.findings if f.topic == "padding"]
-
-
-def test_labels_that_end_unlabelled_without_a_mask_are_padding(study):
-    ((code, _),) = padding_of(Series(), study)
-    assert code == "padding.unmasked"
-
-
-def test_a_mask_must_fit_the_logits_of_a_convolution_too(study):
-    ((code, said),) = padding_of(Series(lambda batch: (batch[1] != -100).float()), study)
-    assert code == "padding.mask_shape"
-    assert "the outputs, but got torch.float32 [16, 12]" in said
-    ((code, _),) = padding_of(Series(lambda batch: batch[1] != -100), study)
-    assert code == "padding.masked"
+    assert [error.message for error in report.errors if "labels" in error.message] == []
 
 
 def test_what_is_used_of_a_loader_and_how_samples_are_drawn_is_said(vision, study):

@@ -105,7 +105,7 @@ def test_resampling_is_told(vision, study):
     assert "4 of different width" in first
 
 
-def test_batch_second_is_refused(vision, study):
+def test_a_layer_with_the_batch_second_is_read_with_it_first(vision, study):
     class BatchSecond(nn.Module):
         def __init__(self):
             super().__init__()
@@ -116,8 +116,7 @@ def test_batch_second_is_refused(vision, study):
             return self.head(self.rnn(x.flatten(1, 2).transpose(0, 1))[0][-1])
 
     report = check(vision(student=BatchSecond), study(layers={"student": ["rnn"]}))
-    assert "[6, 16, 8]" in message(report, "layers.refused")
-    assert "batch_first" in message(report, "layers.refused")
+    assert [(layer.path, layer.shape) for layer in report.student] == [("rnn@sequence_first", (6, 8))]
 
 
 def test_rows_that_can_be_mixed_are_told_and_none_is_a_warning(vision, study):

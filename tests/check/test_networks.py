@@ -175,3 +175,35 @@ def test_outputs_without_class_scores_are_refused_once(vision, study):
     topics = [finding.topic for finding in report.errors]
     assert topics.count("outputs") == 1
     assert not {"padding", "gradients"} & set(topics)
+
+
+class Graphs(nn.Module):
+    """Nodes of all samples after each other, and which sample each belongs to."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = nn.Linear(1, 8), nn.Linear(8, 3)
+
+    def forward(self, nodes, sample):
+        n = int(sample.max()) + 1
+        return self.head(torch.zeros(n, 8).index_add(0, sample, self.embed(nodes)))
+
+
+def collate_graphs(self, samples):
+    sizes = [3 + i % 3 for i in range(len(samples))]
+    nodes = torch.cat([x.flatten()[:n, None] for (x, _), n in zip(samples, sizes, strict=True)])
+    sample = torch.repeat_interleave(torch.arange(len(samples)), torch.tensor(sizes))
+    return {"nodes": nodes, "sample": sample, "labels": torch.stack([y for _, y in samples])}
+
+
+def test_a_batch_whose_first_tensor_has_other_rows_than_samples_is_refused_with_the_way_out(vision, study):
+    report = check(vision(teacher=Graphs, student=Graphs, collate=collate_graphs), study())
+    assert "for a batch whose first tensor has 63 rows" in message(report, "outputs.batch_axis")
+    assert "labels" in message(report, "outputs.batch_axis")
+
+    def labels_first(self, samples):
+        batch = collate_graphs(self, samples)
+        return {"labels": batch.pop("labels"), **batch}
+
+    report = check(vision(teacher=Graphs, student=Graphs, collate=labels_first), study(layers={"teacher": ["head"]}))
+    assert not any(finding.code == "outputs.batch_axis" for finding in report.findings)

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from mapsearch.exports.capability import TargetName
+from mapsearch.exports.names import TargetName
 from mapsearch.exports.targets import TARGETS
 
 
@@ -12,7 +12,7 @@ from mapsearch.exports.targets import TARGETS
 def test_export_writes_and_verifies(do, finished, tmp_path, target, name):
     code, out, err = do("export", "tiny", "--to", target, "-o", name, "--verify", "--storage", finished[1])
     assert (code, err) == (0, "")
-    assert "verified, one batch: loss" in out
+    assert "verified, 3 steps: first loss" in out
     assert (tmp_path / name).stat().st_size > 0
 
 
@@ -21,12 +21,12 @@ def test_a_file_exported_earlier_is_verified_by_itself(do, refused, finished, tm
     assert do("export", "tiny", "--to", "torch", "-o", "x.py", *storage)[0] == 0
     code, out, err = do("export", "tiny", "--to", "torch", "--verify", "x.py", *storage)
     assert (code, err) == (0, "")
-    assert re.match(r"x\.py, trial \d+ of tiny: verified, one batch: loss ", out)
+    assert re.match(r"x\.py, trial \d+ of tiny: verified, 3 steps: first loss ", out)
     text = (tmp_path / "x.py").read_text()
     edited = re.sub(r"TASK_MULTIPLIER = .*", "TASK_MULTIPLIER = 7.0", text)
     (tmp_path / "x.py").write_text(edited)
     assert (
-        "x.py: the loss of the recipe and of the file must be equal"
+        "x.py: the student gradient norm of the recipe and of the file must be equal"
         in refused("export", "tiny", "--to", "torch", "--verify", "x.py", *storage)[0]
     )
     assert (tmp_path / "x.py").read_text() == edited, "it is the user's file and stays"
@@ -53,15 +53,18 @@ def test_what_is_written_and_what_is_looked_at_are_told_apart(refused, finished)
     assert "-o FILE" in refused("export", "tiny", "--to", "torch", *storage)[0]
     (line,) = refused("export", "tiny", "--to", "torch", "--verify", "x.py", "-o", "y.py", *storage)
     assert line.startswith("error: --verify x.py")
-    assert all(option in line for option in ("-o", "--schema", "--lossy"))
+    assert all(option in line for option in ("-o", "--lossy"))
 
 
 @pytest.mark.parametrize("target", [name for name in get_args(TargetName) if TARGETS[name].missing][:1])
 def test_without_its_framework_the_file_is_left_and_said_to_be_not_verified(target, refused, finished, tmp_path):
-    (line,) = refused("export", "tiny", "--to", target, "-o", "x", "--lossy", "--verify", "--storage", finished[1])
-    assert re.search(r"^error: trial \d+ of tiny written to x.*; not verified: running it needs ", line)
-    assert f"; {TARGETS[target].install}, then `mapsearch export tiny --to {target} --verify x`" in line
-    assert (tmp_path / "x").exists()
+    path = tmp_path / f"x{TARGETS[target].suffixes[0]}"
+    (line,) = refused(
+        "export", "tiny", "--to", target, "-o", path.name, "--lossy", "--verify", "--storage", finished[1]
+    )
+    assert re.search(r"^error: trial \d+ of tiny written to x\.\w+.*; not verified: running it needs ", line)
+    assert f"; {TARGETS[target].install}, then `mapsearch export tiny --to {target} --verify {path.name}`" in line
+    assert path.exists()
 
 
 def test_an_unknown_study_trial_or_target(refused, finished, tmp_path):

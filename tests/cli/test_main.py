@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,15 +62,26 @@ def test_all_commands_are_there(do):
     assert [command.name for command in cli.COMMANDS] == list(cli.cli.commands)
     assert COMMANDS == [
         "check",
+        "clean",
+        "compare",
         "confirm",
+        "copy",
+        "db",
+        "delete",
         "export",
         "init",
         "layers",
+        "note",
+        "port",
+        "rename",
+        "report",
         "run",
         "schema",
+        "serve",
         "show",
         "similarity",
         "studies",
+        "train",
     ]
     code, out, _ = do()
     assert code == 0
@@ -159,6 +171,17 @@ def test_code_of_the_study_that_ends_the_process_is_an_error(do, write_study, mo
     assert "error: the study's own code ended the process: sys.exit(0)" in err
 
 
+@pytest.mark.parametrize("command", [["show", "tiny"], ["show", "tiny", "--json"]])
+def test_where_nobody_reads_on_a_command_ends_in_silence(finished, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "MAPSEARCH_STORAGE": finished[1]}
+    with os.fdopen(writer, "wb") as nobody:
+        called = [sys.executable, "-m", "mapsearch", *command]
+        done = subprocess.run(called, stdout=nobody, stderr=subprocess.PIPE, text=True, env=environment)
+    assert "error" not in done.stderr.lower()
+
+
 def test_a_command_that_is_interrupted_ends_with_130(do, write_study, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -173,3 +196,17 @@ def test_a_reader_that_leaves_early_is_no_traceback(finished):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 1
+
+
+def test_completion_waits_for_nothing_heavy():
+    code = """
+import os, sys
+os.environ |= {"_MAPSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": "mapsearch sho", "COMP_CWORD": "1"}
+sys.argv = ["mapsearch"]
+from mapsearch.cli import main as cli
+try:
+    cli.main()
+except SystemExit:
+    print([name for name in ("torch", "numpy", "optuna", "sqlalchemy", "rich") if name in sys.modules])
+"""
+    assert python(code) == "plain,show\n[]\n"

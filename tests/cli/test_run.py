@@ -49,6 +49,15 @@ def test_no_study_file(refused):
     assert line.startswith("error: nowhere.yaml: the study file cannot be read")
 
 
+def test_a_folder_in_place_of_its_study_file_is_told(refused, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "study.yaml").write_text("name: mine")
+    (line,) = refused("run", "mine")
+    assert line.endswith("did you mean the file `mine/study.yaml`?")
+    (line,) = refused("check", "mine")
+    assert line.endswith("did you mean `mine/study.yaml`?")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

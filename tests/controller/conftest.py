@@ -17,6 +17,7 @@ from mapsearch.core.similarity import Similarity
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.study_file import stored_study
 from mapsearch.executors.scheduler import Scheduler
+from mapsearch.store.spool import Spool
 from mapsearch.store.store import Store
 
 PLAIN = {"none": Recipe(), "outputs": Recipe(output_weight=1.0, temperature=2.0)}
@@ -46,8 +47,9 @@ def open_context(tmp_path) -> Iterator[Callable[..., StudyContext]]:
             executor = ObedientExecutor(n_workers, slow, outcome)
             scheduler = Scheduler(executor, spec.execution)
             return StudyContext(
-                stack.enter_context(study), spec, space, similarity, CLASS_SCORES, scheduler, Interrupt()
-            )
+                stack.enter_context(study), spec, space, similarity, CLASS_SCORES, scheduler, Interrupt(),
+                Spool(tmp_path / "unwritten.jsonl"),
+            )  # fmt: skip
 
         yield open_one
 

@@ -7,7 +7,7 @@ import pytest
 from mapsearch.controller.interrupt import Interrupt
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_the_first_signal_waits_until_it_is_asked_for(number):
     with Interrupt() as interrupt:
         interrupt.raise_if_asked()

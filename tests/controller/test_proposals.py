@@ -6,20 +6,22 @@ import pytest
 from fake_executor import ObedientExecutor, complete
 
 from mapsearch import search
+from mapsearch.controller import proposals as controller
 from mapsearch.controller.preparation import reopen_failed_runs
 from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.errors import StudyFailed
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
-from mapsearch.core.trials import Trial
+from mapsearch.core.trials import PROPOSALS, Trial
 from mapsearch.executors.scheduler import Scheduler
+from mapsearch.proposers.random_search import propose_random
 from mapsearch.store.handle import StudyHandle
 
 LOGITS = Recipe(output_weight=1.0, temperature=2.0)
 
 
 def proposals(context):
-    return [t for t in context.trials if t.proposer in search.PROPOSALS]
+    return [t for t in context.trials if t.proposer in PROPOSALS]
 
 
 def recipes(context):
@@ -45,12 +47,12 @@ def test_one_worker_gets_whole_batches_each_made_when_all_before_is_known(with_c
     assert [t.number for t in proposals(context)] == list(range(first, first + 12))
 
 
-def test_the_trials_are_read_once_however_many_are_proposed(with_controls, monkeypatch):
+def test_the_trials_are_read_at_the_start_however_many_are_proposed(with_controls, monkeypatch):
     context = with_controls(n_workers=2)
     read, n_reads = StudyHandle.trials, []
     monkeypatch.setattr(StudyHandle, "trials", lambda study: n_reads.append(1) or read(study))
     run(context)
-    assert len(n_reads) == 1
+    assert len(n_reads) == 2, "for the sampler, and for how far the study is"
 
 
 def test_a_fast_worker_never_waits_for_a_slow_one(with_controls):
@@ -63,17 +65,38 @@ def test_a_fast_worker_never_waits_for_a_slow_one(with_controls):
     assert all(t.state == "complete" for t in proposals(context) if t.recipe.mapping.pairs)
 
 
-def test_what_others_train_is_known_to_the_sampler(with_controls):
-    context = with_controls(n_workers=2, slow=(1,))
-    seen = []
-    for update in try_proposals(context, LOGITS):
-        if isinstance(update, Trial):
-            study = optuna.load_study(study_name="tiny", storage=context.study.url)
-            states = [t.state.name for t in study.trials]
-            seen.append(states.count("RUNNING"))
+def test_what_others_train_is_known_to_the_proposer(with_controls, monkeypatch):
+    context, seen = with_controls(n_workers=2, slow=(1,)), []
+
+    def propose(problem, trials, number):
+        seen.append([t.state for t in trials].count("waiting"))
+        return propose_random(problem, trials, number)
+
+    monkeypatch.setattr(controller, "PROPOSERS", {"model": propose})
+    run(context)
     assert max(seen) >= 2, "the slow worker's share was in flight while others were asked for"
-    study = optuna.load_study(study_name="tiny", storage=context.study.url)
-    assert all(t.state.name != "RUNNING" for t in study.trials)
+    recorded = optuna.load_study(study_name="tiny", storage=context.study.url).trials
+    assert {t.user_attrs["trial"] for t in recorded} >= {t.number for t in proposals(context) if t.recipe.mapping.pairs}
+
+
+def test_what_was_measured_on_test_data_is_kept_from_the_proposer_when_a_study_searches_on(with_controls, monkeypatch):
+    context, seen = with_controls(), set()
+
+    def propose(problem, trials, number):
+        seen.update(t.number for t in trials)
+        return propose_random(problem, trials, number)
+
+    number = len(context.trials)
+    nominee = next(t for t in context.trials if t.control == "last")
+    recipe = replace(nominee.recipe, feature_share=0.7)
+    context.study.add_trials([Trial(number, "matched", recipe, control="last")])
+    context.study.finish_trial(number, "complete", 0.99)
+    monkeypatch.setattr(controller, "PROPOSERS", {"model": propose})
+    run(context)
+    assert number not in seen
+    recorded = optuna.load_study(study_name="tiny", storage=context.study.url).trials
+    assert number not in {t.user_attrs["trial"] for t in recorded}
+    assert search.incumbent(context.trials, "maximize").number != number
 
 
 def test_the_same_history_gives_the_same_proposals_wherever_the_study_was_cut(with_controls, open_context):

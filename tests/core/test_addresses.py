@@ -2,17 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsearch.core.addresses import Address, is_address, matches, parse_address
+from mapsearch.core.addresses import Address, is_address, is_part, matches, parse_address
 
 PATHS = st.from_regex(r"[a-z]\w*(\.\w+)*", fullmatch=True)
 KEYS = st.from_regex(r"[\w.]+", fullmatch=True)
 
 
-@given(PATHS, st.none() | st.integers(0, 10**6), st.none() | KEYS)
-def test_an_address_is_read_as_it_is_written(path, call, key):
-    address = Address(path, call, key)
+LAYOUTS = st.none() | st.just("sequence_first") | st.integers(2, 99).map("{}_per_sample".format)
+
+
+@given(PATHS, st.none() | st.integers(0, 10**6), st.none() | KEYS, LAYOUTS)
+def test_an_address_is_read_as_it_is_written(path, call, key, layout):
+    address = Address(path, call, key, layout)
     assert parse_address(str(address)) == address
-    assert is_address(str(address)) == (call is not None or key is not None)
+    assert is_part(str(address)) == (call is not None or key is not None)
+    assert is_address(str(address)) == (is_part(str(address)) or layout is not None)
     assert matches(str(address), str(address))
 
 
@@ -31,6 +35,13 @@ def test_an_address_is_read_as_it_is_written(path, call, key):
         ("encoder[1]", "encoder[*]", True),
         ("layer2", "layer[24]", True),  # a set of characters, as in any glob
         ("layer3", "layer[24]", False),
+        ("blocks.1@sequence_first", "blocks.*", True),
+        ("blocks.1@sequence_first", "blocks.*@sequence_first", True),
+        ("blocks.1@3_per_sample", "blocks.*@*_per_sample", True),
+        ("blocks.1@3_per_sample", "blocks.*@sequence_first", False),
+        ("blocks.1", "blocks.*@sequence_first", False),
+        ("trunk#1[0]@sequence_first", "trunk#*[0]", True),
+        ("trunk#1[0]@sequence_first", "trunk", False),
     ],
 )
 def test_a_pattern_means_modules_calls_or_entries(name, pattern, expected):

@@ -22,7 +22,7 @@ def test_an_error_comes_whole_through_pickle():
 def test_what_the_user_did_not_cause_exits_with_1():
     assert errors.MapsearchError in TREE
     databases = {error for error in TREE if issubclass(error, errors.DatabaseFailed)}
-    assert {error for error in TREE if error.exit_code == 1} == {errors.StudyFailed, *databases}
+    assert {error for error in TREE if error.exit_code == 1} == {errors.StudyFailed, errors.TrainingFailed, *databases}
     assert all(issubclass(error, errors.MapsearchError) for error in TREE)
 
 

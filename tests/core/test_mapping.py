@@ -101,5 +101,13 @@ def test_a_pair_with_other_keys_is_refused(pair):
 
 def test_a_mapping_reads_as_rows_with_relative_weights():
     mapping = LayerMapping((Pair("b.1", "t.5", 1), Pair("b.0", "t.2", 0.5), Pair("b.0", "t.1", 2)))
-    assert str(mapping) == "b.0 <- t.1 + 0.25 t.2 | b.1 <- t.5"
+    assert str(mapping) == "b.0 <- t.1 (57 %) + t.2 (14 %) | b.1 <- t.5 (29 %)"
     assert str(LayerMapping()) == "no features"
+
+
+def test_a_notebook_shows_parts_of_the_whole_and_escapes_names():
+    shown = LayerMapping((("<s>", "t", 3.0), ("s2", "t", 1.0)))._repr_html_()
+    assert "&lt;s&gt;" in shown
+    assert "75 %" in shown
+    assert "no features" in LayerMapping()._repr_html_()
+    assert list(LayerMapping((("s", "t", 3.0),)).to_frame().iloc[0]) == ["s", "t", 3.0]

@@ -86,3 +86,16 @@ def test_a_stored_study_with_unknown_keys_is_compared_as_it_is_and_cannot_be_loa
     assert with_defaults(stored) == stored
     with pytest.raises(SpecError, match="stored study: unknown key `spase`; did you mean `space`"):
         stored_study(stored)
+
+
+def test_the_width_and_sampler_of_an_older_version_are_told_and_stored_studies_with_them_are_read(load):
+    study = load("space: {width: [0.3, 3.0]}\nsearch: {sampler: tpe}")
+    assert any("`space.width` is no longer used" in notice for notice in study.notices)
+    assert any("`search.sampler: tpe` is now `model`" in notice for notice in study.notices)
+    stored = study.to_json()
+    old = {
+        **stored,
+        "space": {**stored["space"], "width": [0.3, 3.0]},
+        "search": {**stored["search"], "sampler": "tpe"},
+    }
+    assert with_defaults(old) == stored

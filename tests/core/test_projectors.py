@@ -9,8 +9,8 @@ CNN_TO_VIT = {"student_kind": "map", "teacher_kind": "tokens", "student_width": 
 
 
 def test_the_arguments_hold_nothing_that_the_loss_has_no_use_for():
-    assert projector_arguments("nmse", "mlp", VIT, CNN) == {**VIT_TO_CNN, "projection": "mlp", "grid": (14, 14)}
-    assert projector_arguments("attention", "mlp", CNN, VIT) == {**CNN_TO_VIT, "grid": (14, 14)}
+    assert projector_arguments("nmse", "mlp", VIT, CNN) == {**VIT_TO_CNN, "projection": "mlp", "student_grid": (14, 14)}
+    assert projector_arguments("attention", "mlp", CNN, VIT) == {**CNN_TO_VIT, "teacher_grid": (14, 14)}
     assert projector_arguments("cka", "mlp", CNN, VIT) == {**CNN_TO_VIT, "aligned": False}
     assert projector_arguments("vid", "none", CNN, CNN)["learns_variance"]
     assert "projection" not in projector_arguments("nmse", "none", CNN, CNN)

@@ -138,13 +138,20 @@ def test_a_recipe_knows_whether_it_needs_the_teacher():
 
 def test_a_recipe_reads_as_one_line():
     recipe = Recipe(MAPPING, feature_share=0.8, output_weight=1, temperature=4)
-    assert str(recipe) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, share 0.8), outputs kl 1, temperature 4"
+    assert str(recipe) == "blocks.0 <- layers.1 (80 %) + layers.2 (20 %) (nmse, share 0.8), outputs kl 1, temperature 4"
     assert str(Recipe()) == "task only"
     mixed = Recipe(MAPPING, aggregation="mix", balance="gate", feature_share=0.8)
-    assert str(mixed) == "blocks.0 <- layers.1 + 0.25 layers.2 (nmse, mix, share 0.8), balance gate"
+    assert str(mixed) == "blocks.0 <- layers.1 (80 %) + layers.2 (20 %) (nmse, mix, share 0.8), balance gate"
     assert str(Recipe(output_weight=1, output_loss="dkd")) == "outputs dkd 1, temperature 1"
 
 
 def test_a_recipe_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError, match="loss"):
         Recipe().loss = "cosine"
+
+
+def test_a_notebook_shows_the_mapping_and_what_is_not_default():
+    shown = Recipe(LayerMapping((("s", "t", 1.0),)), feature_share=0.5, temperature=2.0)._repr_html_()
+    assert "100 %" in shown
+    assert "temperature" in shown
+    assert "output_weight" not in shown

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -15,6 +16,7 @@ def layer(kind, *shape, problem=""):
 
 MAP, TOKENS, VECTOR = layer("map", 8, 4, 4), layer("tokens", 6, 8), layer("vector", 8)
 VIT = layer("tokens", 197, 192)
+PATCHES, REGISTERS = (replace(layer("tokens", n, 8), patches=(14, 14)) for n in (197, 201))
 BETWEEN_SAMPLES = [name for name, traits in LOSS_TRAITS.items() if traits.compares == "samples"]
 
 
@@ -31,6 +33,9 @@ BETWEEN_SAMPLES = [name for name, traits in LOSS_TRAITS.items() if traits.compar
         (TOKENS, layer("tokens", 6, 64), "attention_relation", "none"),
         (VIT, layer("map", 64, 7, 7), "nmse", "linear"),
         (layer("map", 64, 7, 7), VIT, "attention", "none"),
+        (PATCHES, REGISTERS, "nmse", "linear"),
+        (REGISTERS, replace(layer("tokens", 50, 8), patches=(7, 7)), "attention", "none"),
+        (PATCHES, REGISTERS, "gram", "none"),
         *((*kinds, loss, "none") for loss in BETWEEN_SAMPLES for kinds in permutations((MAP, TOKENS, VECTOR), 2)),
         (MAP, layer("map", 8, 16), "gram", "linear"),
     ],
@@ -50,8 +55,12 @@ def test_pairs_that_can_be_matched(student, teacher, loss, projector):
         (layer("tokens", 1, 8), layer("tokens", 1, 8), "attention_relation", "none", "attention_relation needs maps"),
         (layer("map", 8, 1, 1), layer("map", 8, 1, 1), "nst", "linear", "nst needs maps"),
         (TOKENS, layer("tokens", 7, 8), "cka", "none", "sequence lengths differ"),
+        (PATCHES, REGISTERS, "attention_relation", "none", "sequence lengths differ"),
+        (PATCHES, layer("tokens", 201, 8), "nmse", "linear", "sequence lengths differ"),
         (MAP, layer("map", 8, 16), "nmse", "linear", "number of spatial axes"),
         (TOKENS, layer("tokens", 7, 8), "nmse", "linear", "sequence lengths differ"),
+        (TOKENS, replace(TOKENS, sequence="decoder"), "nmse", "linear", "of two sequences"),
+        (replace(TOKENS, sequence="*"), replace(TOKENS, sequence="decoder"), "gram", "none", "of two sequences"),
         (VECTOR, VECTOR, "attention", "linear", "attention needs maps"),
         (VECTOR, layer("vector", 64), "nmse", "none", "widths must be equal"),
         (VECTOR, layer("vector", 8, problem="called 3 times"), "nmse", "linear", "called 3 times"),

@@ -20,7 +20,7 @@ train: {steps: 300, batch_size: 64, optimizer: adamw, lr: 2.0e-3}
 layers: {teacher: auto, student: auto}
 similarity: {measure: cka, samples: 2048}
 space: {}
-search: {trials: 40, seeds: 1, sampler: tpe, rungs: [0.15, 0.4, 1.0]}
+search: {trials: 40, seeds: 1, sampler: model, rungs: [0.15, 0.4, 1.0]}
 confirm: {finalists: 3, seeds: 14, context_seeds: 2}
 execution: {devices: auto, workers: auto, threads: 1, cohort: 8}
 """
@@ -69,10 +69,9 @@ def test_a_study_is_frozen():
 @pytest.mark.parametrize(
     ("line", "key", "given"),
     [
-        ("space: {width: [2, 1]}", "space.width", "[2.0, 1.0]"),
-        ("space: {width: [0, 1]}", "space.width", "[0.0, 1.0]"),
+        ("space: {similarity_weight: [2, 1]}", "space.similarity_weight", "[2.0, 1.0]"),
         ("space: {feature_share: [0, 1]}", "space.feature_share", "[0.0, 1.0]"),
-        ("space: {feature_share: [0.5]}", "space.feature_share.1", "missing"),
+        ("space: {feature_share: [0.5]}", "space.feature_share", "an entry 2 too, but got [0.5]"),
         ("search: {rungs: [0.1, 0.2, 0.3]}", "search.rungs", "[0.1, 0.2, 0.3]"),
         ("task: Digits", "task", "'Digits'"),
         ("name: my study", "name", "'my study'"),

@@ -115,6 +115,13 @@ def test_a_file_that_cannot_be_read_says_how_to_get_one(tmp_path, name):
         load_study(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["", "study.yml", "stdy.yaml"])
+def test_a_study_file_near_by_is_named(tmp_path, name):
+    (tmp_path / "study.yaml").write_text("name: a")
+    with pytest.raises(SpecError, match=r"cannot be read: .*; did you mean `.*study\.yaml`\?"):
+        load_study(tmp_path / name)
+
+
 def test_a_file_without_an_end_is_not_read_to_its_end():
     with pytest.raises(SpecError, match="/dev/zero: the file is larger than"):
         load_study("/dev/zero")

@@ -28,7 +28,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.distill import distill
+from mapsearch.distill import WorkerState, distill
 
 TRAIN = TrainSpec(steps=12, batch_size=16, lr=5e-3)
 NONE, LOGITS = Recipe(), Recipe(output_weight=1.0, temperature=2.0)
@@ -254,6 +254,24 @@ def test_shares_of_the_gradient_are_told_and_extremes_noted():
         "term `blocks.0 <- blocks.1` is inert", "term `blocks.1 <- blocks.3` is inert",
     ]  # fmt: skip
     assert found[2].notes == ("term `blocks.1 <- blocks.3` is dominating: 100.00% of the gradient",)
+
+
+def test_a_gradient_at_the_start_is_measured_once_for_all_recipes_with_that_term():
+    loaded, worker_state = load(Clusters()), WorkerState()
+    recipes = features(output_weight=1.0), features(share=0.2, output_weight=3.0), features(("blocks.1", "blocks.3"))
+    for plans, n_terms in ((make_plans(*recipes[:2]), 4), (make_plans(recipes[2]), 4), (make_plans(STEERED[0]), 5)):
+        runs = [e for e in distill(loaded, make_space(loaded), TRAIN, plans, worker_state) if isinstance(e, RunResult)]
+        assert len(worker_state.first_gradients) == n_terms  # task, outputs, two pairs; then a row that is fused
+    (alone,) = results(Clusters(), STEERED[0]).values()
+    assert runs[0].gradient_shares == pytest.approx(alone.gradient_shares, rel=1e-6)
+
+
+def test_the_terms_over_time_sum_to_the_loss():
+    run = results(Clusters(), features(output_weight=1.0))[0]
+    assert {"task", "outputs", "blocks.0 <- blocks.1"} <= set(run.terms)
+    losses = dict(run.curve)
+    assert all(sum(values) == pytest.approx(losses[step], rel=2e-3) for step, values in run.term_curve)
+    assert len(run.term_curve[0][1]) == len(run.terms)
 
 
 def test_a_mixed_run_tells_what_it_divided_by_and_what_it_learned():

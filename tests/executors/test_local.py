@@ -10,6 +10,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
+from scheduled_runs import results, run
 from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.core.errors import StudyFailed
@@ -52,16 +53,6 @@ def open_scheduler() -> Iterator[object]:
         scheduler.close()
 
 
-def run(scheduler, cohorts):
-    scheduler.submit(cohorts)
-    while not scheduler.is_done:
-        yield from scheduler.events()
-
-
-def results(scheduler, cohorts):
-    return {event.key: event for event in run(scheduler, cohorts) if isinstance(event, RunResult)}
-
-
 def inline_scheduler() -> Scheduler:
     return Scheduler(InlineExecutor(Session(load(Clusters()), SPACE, TRAIN, 2**20)), Execution())
 
@@ -72,10 +63,10 @@ def test_gives_what_inline_gives_and_prints_nothing_on_stdout(open_scheduler, ca
     inline = results(inline_scheduler(), cohorts)
     workers = results(open_scheduler(setup(talk=True, workers=2)), cohorts)
     assert workers.keys() == inline.keys() == {one.key, two.key, three.key}
-    for key, run in workers.items():
-        assert run.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
-        assert run.scales == pytest.approx(inline[key].scales, rel=1e-5)
-        assert [loss for _, loss in run.curve] == pytest.approx([loss for _, loss in inline[key].curve], rel=1e-4)
+    for key, result in workers.items():
+        assert result.metrics == pytest.approx(inline[key].metrics, rel=1e-5)
+        assert result.scales == pytest.approx(inline[key].scales, rel=1e-5)
+        assert [loss for _, loss in result.curve] == pytest.approx([loss for _, loss in inline[key].curve], rel=1e-4)
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err.count("a student is born") == 3 + 2, "one for each run, and one that each worker looks at first"
@@ -121,6 +112,7 @@ def test_a_loss_that_leaves_ends_its_run_alone_and_the_worker_lives_on(open_sche
     assert re.search(r"`sys.exit\(0\)` was called \(small_tasks.py:", crashed.error)
 
 
+@pytest.mark.slow
 def test_a_forward_that_never_returns_is_given_up_and_the_study_goes_on(open_scheduler):
     stuck, other = make_plans(Recipe(output_weight=1.0), seed=13)[0], make_plans(*RECIPES)[1]
     scheduler = open_scheduler(setup("Stuck", stall_seconds=20.0))

@@ -14,8 +14,10 @@ from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunPlan, RunResult
 from mapsearch.core.space import RecipeSpace
+from mapsearch.core.spec import StudySpec
 from mapsearch.core.studies import Study
 from mapsearch.core.train_spec import TrainSpec
+from mapsearch.core.training_settings import TrainingSettings
 from mapsearch.core.trials import Trial
 from mapsearch.core.verdict import Verdict
 from mapsearch.distill import distill
@@ -133,14 +135,32 @@ class Patches(Images):
         return PatchNet(8)
 
 
+class TwiceNet(nn.Module):
+    """One block that is run twice: its layers are calls of a module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.block, self.head = nn.Conv2d(3, 4, 1), ConvBlock(4, 4, 1), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.block(torch.relu(self.block(self.stem(x))))
+        return self.head(x.mean((2, 3)))
+
+
+class Twice(Images):
+    def student(self) -> nn.Module:
+        return TwiceNet()
+
+
 MAPPINGS = {
+    "twice": [("block#0", "blocks.0", 1.0), ("block#1", "blocks.2", 0.5)],
     "patches": [("layers.0", "blocks.0", 1.0), ("layers.1", "blocks.2", 0.5)],
     "images": [("blocks.0", "blocks.0", 1.0), ("blocks.0", "blocks.1", 0.5), ("blocks.1", "blocks.2", 2.0)],
     "tags": [("layers.0", "layers.0", 1.0), ("layers.0", "layers.1", 0.25), ("layers.1", "layers.2", 0.5)],
 }
 """Many-to-one."""
 
-TASKS = {"images": Images, "tags": Tags, "patches": Patches}
+TASKS = {"images": Images, "tags": Tags, "patches": Patches, "twice": Twice}
 
 
 def mapping(task: str) -> LayerMapping:
@@ -176,10 +196,10 @@ def _distilled(loaded: LoadedTask, recipe: Recipe) -> Distilled:
     runs = [_run(loaded, space, recipe, seed) for seed in (5, 4)]
     facts = StudyFacts(
         layers={network: tuple(found) for network, found in layers.items()},
-        environment={"mapsearch": "0.1.0", "torch": torch.__version__},
+        environment={"mapsearch": "0.1.0", "torch": str(torch.__version__)},
         verdict=Verdict("TIES logits (+0.001)", None, 0, None, ()),
     )
-    spec = {"name": "small", "metric": "accuracy", "direction": "maximize"}
+    spec = StudySpec(name="small", task="task.py:Small", metric="accuracy", train=TRAIN).to_json()
     study = Study("small", "complete", spec, "", facts, "", "", 1, 2, 2)
     return Distilled(loaded, space, TRAIN, study, [Trial(0, "curve", recipe, state="complete")], runs)
 
@@ -211,7 +231,7 @@ def distilled(loaded_tasks: dict[str, LoadedTask]) -> Callable[..., Distilled]:
 
 @pytest.fixture
 def llama() -> Callable[..., ExportSource]:
-    """A trial between two Llamas, written down as a study would store it: five student layers, nine teacher layers."""
+    """A trial between two Llamas, written down as a study would store it."""
 
     def make(pairs: list[tuple[str, str, float]], teacher_width: int = 12, **fields: Any) -> ExportSource:
         found = LayerMapping(tuple(Pair(*pair) for pair in pairs))
@@ -219,12 +239,12 @@ def llama() -> Callable[..., ExportSource]:
         recipe = Recipe(**{**features, "loss": "mse", "output_weight": 2.0, "temperature": 3.0, **fields})
         sides = [(found.student_layers, 8), (found.teacher_layers, teacher_width)]
         student, teacher = (tuple(Layer(x, "", "tokens", (16, width), 1) for x in paths) for paths, width in sides)
-        known = [tuple(f"model.layers.{i}" for i in range(depth)) for depth in (5, 9)]
         scales = tuple(0.5 + i for i, _ in enumerate(recipe.feature_terms))
         norms = () if recipe.aggregation == "sum" else tuple(1.0 for _ in pairs)
         return ExportSource(
             "chat", 7, recipe, student, teacher, scales, norms, (), 0, 300, 1.0, "BEATS logits", "loss", (2.0, 2.5),
-            "0.1.0", "2.13.0", *known,
+            "0.1.0", "2.13.0",
+            settings=TrainingSettings(task="task.py:Chat", metric="loss", direction="minimize"),
         )  # fmt: skip
 
     return make

@@ -3,56 +3,34 @@
 from dataclasses import fields
 from pathlib import Path
 
-from mapsearch.exports.capability import EVERYTHING, Capability
+from mapsearch.exports.capability import Capability
 from mapsearch.exports.targets import TARGETS
 
 DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
+REQUIREMENTS = Path(__file__).parents[1] / "frameworks" / "requirements.txt"
 START, END = "<!-- targets -->\n", "<!-- end of targets -->\n"
-COLUMNS = {
-    "feature losses": "losses",
-    "output losses": "output_losses",
-    "projectors": "projectors",
-    "many-to-one": "many_to_one",
-    "weights": "weights",
-    "projectors are": "projector",
-}
-FLAGS = {
-    "temperature": "a temperature",
-    "anneal": "fading",
-    "task_weight": "a weight of the task's loss",
-    "masks": "masks of padding",
-    "addresses": "one call of a module (`path#k`) or one entry of its output (`path[key]`)",
-}
-
-
-def names(value: object, everything: object) -> str:
-    if not isinstance(value, frozenset):
-        return str(value)
-    return "all" if value == everything else ", ".join(sorted(value)) or "none"
+EVERYTHING = Capability()
 
 
 def limits(capability: Capability) -> str:
-    """What the columns do not say."""
-    found = [what for field, what in FLAGS.items() if not getattr(capability, field)]
-    for field in ("aggregations", "balances", "kinds"):
-        lacks = sorted(getattr(EVERYTHING, field) - getattr(capability, field))
-        found += [f"{field}: {', '.join(lacks)}"] if lacks else []
-    found += ["layers by path: they are named by index"] if capability.names == "index" else []
+    """What the target cannot express."""
+    lacks = sorted(EVERYTHING.balances - capability.balances)
+    found = [f"balances: {', '.join(lacks)}"] if lacks else []
+    found += [] if capability.masks_by_layer else ["a mask each for encoder and decoder"]
     found += ["outputs other than `logits`"] if capability.outputs == "logits" else []
     return "; ".join(found) or "-"
 
 
 def table() -> str:
-    header = ["target", "writes", *COLUMNS, "cannot express"]
+    header = ["target", "writes", "cannot express"]
     rows = [header, ["---"] * len(header)]
     for name, target in TARGETS.items():
-        cells = [names(getattr(target.capability, x), getattr(EVERYTHING, x)) for x in COLUMNS.values()]
-        rows.append([f"`{name}`", target.about, *cells, limits(target.capability)])
+        rows.append([f"`{name}`", target.about, limits(target.capability)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def test_every_field_of_a_capability_stands_in_the_table():
-    told = {*COLUMNS.values(), *FLAGS, "aggregations", "balances", "kinds", "names", "outputs"}
+    told = {"balances", "masks_by_layer", "outputs"} | {"nothing"}  # the text says the last: it is so of one target
     assert told == {field.name for field in fields(Capability)}
 
 
@@ -62,8 +40,17 @@ def test_the_table_is_what_the_records_say():
 
 
 def test_every_framework_is_named_with_its_install_line():
-    text = DOCS.read_text(encoding="utf-8")
-    assert all(target.install in text for target in TARGETS.values())
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    for name, target in TARGETS.items():
+        told = [line for line in lines if line.startswith(f"| `{name}` | `pip install")]
+        assert told == ([f"| `{name}` | `{target.install}` |"] if target.requires else []), name
+
+
+def test_what_is_installed_is_what_was_tested():
+    tested = {line.partition("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()}
+    told = {package for target in TARGETS.values() for package in target.requires.values()}
+    assert told <= tested
+    assert all("==" in package for package in told)
 
 
 if __name__ == "__main__":

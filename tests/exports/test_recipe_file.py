@@ -1,5 +1,7 @@
 """The canonical YAML and what may go wrong when it is read back."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
@@ -25,8 +27,31 @@ def edit(path, **changes):
     path.write_text(yaml.safe_dump({key: value for key, value in data.items() if value != "deleted"}))
 
 
-def test_the_recipe_comes_back_to_the_last_bit(source, path):
-    assert read(path) == (source.recipe, source.scales, source.norms)
+def written(source, path):
+    """What a file holds of a source: all but the layers that have no part in the recipe."""
+    settings = source.settings.seen_from(path.parent)
+    return replace(source, settings=settings)
+
+
+def test_the_trial_comes_back_to_the_last_bit(source, path):
+    assert read(path) == written(source, path)
+
+
+def test_the_file_says_how_the_trial_was_trained(source, path):
+    data = yaml.safe_load(path.read_text())
+    assert data["train"] == source.settings.train.model_dump()
+    assert data["task"].endswith("task.py:Small")
+
+
+def test_the_task_is_named_from_where_the_file_lies(source, tmp_path):
+    settings = source.settings.model_copy(update={"folder": tmp_path / "study"})
+    (tmp_path / "recipes").mkdir()
+    write("mapsearch", replace(source, settings=settings), tmp_path / "recipes" / "recipe.yaml")
+    found = read(tmp_path / "recipes" / "recipe.yaml").settings
+    assert found.task == "../study/task.py:Small"
+    assert found.task_reference(tmp_path).file.resolve() == (tmp_path / "study" / "task.py").resolve()
+    package = settings.model_copy(update={"task": "package.module:Small"})
+    assert package.seen_from(tmp_path / "elsewhere").task == "package.module:Small"
 
 
 def test_multipliers_stand_there_for_other_trainers(source, path):
@@ -45,6 +70,10 @@ def test_multipliers_stand_there_for_other_trainers(source, path):
         ({"multipliers": [0.1, 0.2, 0.3]}, "the multiplier of `blocks.0 <- blocks.0` must be feature_share"),
         ({"recipe": {"feature_share": 2.0}}, "recipe: `feature_share` must satisfy 0 <= feature_share <= 1"),
         ({"recipe": {"temprature": 2.0}}, "recipe: recipe has no `temprature`; did you mean `temperature`?"),
+        ({"train": {"stepz": 3}}, "unknown key `train.stepz`; did you mean `steps`?"),
+        ({"layers": {"student": []}}, "`layers` is not what `mapsearch export` writes"),
+        ({"trial": "three"}, "`trial` must be"),
+        ({"values": ["high"]}, "`values` must be"),
         ({"recipe": None}, "`recipe` is not what `mapsearch export` writes"),
         ({"recipe": {"pairs": 3}}, "`recipe` is not what `mapsearch export` writes"),
         ({"recipe": {"pairs": [{"student": 1, "teacher": "x", "weight": "a"}]}}, "`recipe` is not what"),
@@ -83,7 +112,7 @@ def mixed_path(mixed, tmp_path):
 
 
 def test_a_mixed_recipe_comes_back_with_its_norms_and_tells_what_was_learned(mixed, mixed_path):
-    assert read(mixed_path) == (mixed.recipe, mixed.scales, mixed.norms)
+    assert read(mixed_path) == written(mixed, mixed_path)
     data = yaml.safe_load(mixed_path.read_text())
     assert data["mixed_weights"] == list(mixed.mixed_weights)
     assert len(data["mixed_weights"]) == 3

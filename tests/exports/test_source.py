@@ -14,7 +14,7 @@ from mapsearch.core.verdict import Verdict
 from mapsearch.exports.source import export_source, multipliers
 
 FACTS = StudyFacts(layers={"student": (), "teacher": ()}, environment={"mapsearch": "0.1.0", "torch": "2.13.0"})
-SPEC = {"name": "digits", "metric": "accuracy", "direction": "maximize"}
+SPEC = {"name": "digits", "task": "task.py:Digits", "metric": "accuracy", "direction": "maximize"}
 VERDICT = Verdict("TIES logits", None, 1, None, ())
 TRIALS = [Trial(number, "control", Recipe(output_weight=float(number))) for number in range(3)]
 
@@ -53,6 +53,8 @@ def test_a_header_says_where_the_numbers_come_from():
     assert source.provenance == (
         "study: digits, trial 1, reference seed 0",
         "recipe: outputs kl 1, temperature 1",
+        "trained: 300 steps of a batch of 64, adamw, lr 0.002, projectors x 1, weight decay 0.01, warm-up 0.05, then "
+        "cosine, gradient norm at most 5, precision auto",
         "verdict: TIES logits",
         "accuracy: 0.5 (0.4 to 0.6, 2 runs of 300 steps)",
         "versions: mapsearch 0.1.0, torch 2.13.0",

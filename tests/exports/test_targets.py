@@ -4,8 +4,8 @@ import subprocess
 import sys
 from typing import get_args
 
-from mapsearch.exports.capability import TargetName
 from mapsearch.exports.frameworks.table import FRAMEWORKS
+from mapsearch.exports.names import TargetName
 from mapsearch.exports.targets import TARGETS
 
 WRITE_ALL = """
@@ -15,6 +15,7 @@ from mapsearch.api import exports
 from mapsearch.core.layers import Layer
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
+from mapsearch.core.training_settings import TrainingSettings
 from mapsearch.exports.source import ExportSource
 from mapsearch.exports.targets import TARGETS
 from mapsearch.exports.write import write
@@ -24,13 +25,14 @@ mapping = LayerMapping(tuple(Pair(*pair, 1.0) for pair in pairs))
 sides = [tuple(Layer(x, "", "tokens", (16, 8), 1) for x in paths) for paths in zip(*dict.fromkeys(pairs))]
 sides = [tuple(dict.fromkeys(side)) for side in sides]
 recipe = Recipe(mapping, loss="mse", feature_share=0.5, output_weight=1.0, projector="none", anneal=None)
-known = tuple(f"model.layers.{i}" for i in range(9))
 source = ExportSource(
-    "s", 0, recipe, *sides, (1.0, 2.0), (), (), 0, 9, 1.0, "", "loss", (0.5,), "0", "2", known, known
+    "s", 0, recipe, *sides, (1.0, 2.0), (), (), 0, 9, 1.0, "", "loss", (0.5,), "0", "2",
+    settings=TrainingSettings(task="task.py:Net", metric="loss", direction="minimize"),
 )
 for name in TARGETS:
-    write(name, source, Path(sys.argv[1]) / name, lossy=True)
-    print(name, (Path(sys.argv[1]) / name).stat().st_size > 0)
+    path = Path(sys.argv[1]) / f"{name}{TARGETS[name].suffixes[0]}"
+    write(name, source, path, lossy=True)
+    print(name, path.stat().st_size > 0)
 print("torch" in sys.modules)
 """
 

@@ -9,6 +9,8 @@ from transformers import (
     AlbertConfig,
     AlbertForSequenceClassification,
     AlbertModel,
+    BartConfig,
+    BartModel,
     BertConfig,
     BertModel,
     DistilBertConfig,
@@ -50,6 +52,15 @@ def test_the_calls_of_a_shared_block_are_blocks(auto_model):
     assert [layer.type for layer in found.layers] == ["AlbertLayer"] * 6
     assert [layer.path.rpartition("#")[2] for layer in found.layers] == ["0", "1", "2", "3", "4", "5"]
     assert found.note == ""
+
+
+@pytest.mark.parametrize(("n_read", "n_written"), [(3, 3), (4, 1), (1, 4)])
+def test_an_encoder_and_its_decoder_both_take_part_whatever_their_depths(n_read, n_written):
+    sizes = {"encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    depths = {"encoder_layers": n_read, "decoder_layers": n_written}
+    model = BartModel(BartConfig(vocab_size=30, d_model=16, max_position_embeddings=16, **sizes, **depths))
+    expected = [f"encoder.layers.{i}" for i in range(n_read)] + [f"decoder.layers.{i}" for i in range(n_written)]
+    assert [layer.path for layer in trunk(model, IDS).layers] == expected
 
 
 class SequenceFirst(nn.Module):

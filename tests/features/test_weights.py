@@ -20,6 +20,12 @@ def test_blank_and_broken_weights_are_named():
         assert what in problem
 
 
+def test_a_token_for_masked_inputs_may_be_blank():
+    model = nn.Linear(3, 4)
+    model.mask_token = nn.Parameter(torch.zeros(1, 1, 8))
+    assert weight_problems(model) == ()
+
+
 def test_a_single_number_is_not_blank():
     assert weight_problems(nn.Linear(1, 1)) == ()
 

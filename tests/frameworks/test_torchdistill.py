@@ -8,11 +8,11 @@ import torch
 import yaml
 from exported_recipes import EVERYTHING, named, replaced
 
-from mapsearch.core.errors import ExportError
+from mapsearch.core.errors import ExportError, TaskError
 from mapsearch.exports.write import write
 
 pytest.importorskip("torchdistill")
-RECIPES = [*EVERYTHING, {"task": "tags", "pairs": False, "output_weight": 0.0}]
+RECIPES = EVERYTHING
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=named)
@@ -24,10 +24,7 @@ def test_the_loss_is_that_of_the_trial(recipe, distilled, verified):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("teachers: [blocks.2]", "teachers: [blocks.1]", "the loss of the recipe and of the file must be equal"),
-        ("blocks.2]", "blocks.9]", "the teacher has no layer `blocks.9`"),
-        ("temperature: 3.0", "temperature: 2.0", "the loss of the recipe and of the file must be equal"),
-        ("anneal: 0.5", "anneal: null", "the half-faded loss of the recipe and of the file"),
+        ("n_batches: 3", "n_batches: 2", "the loss of step 2, where 25% of the training is done, of the recipe"),
         ("model_term:", "model_trem:", "the loss of the recipe and of the file must be equal"),
         ("train:", "trian:", "cannot be loaded and run: KeyError: 'train'"),
     ],
@@ -37,15 +34,30 @@ def test_an_edited_config_is_caught(old, new, message, distilled, verified):
         verified("torchdistill", distilled("images"), replaced(old, new))
 
 
-def test_an_edited_plugin_is_caught(distilled, verified):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('["blocks.2"]', '["blocks.1"]', "the loss of the recipe and of the file must be equal"),
+        ('["blocks.2"]', '["blocks.9"]', "the teacher has no layer `blocks.9`"),
+        ("TEMPERATURE = 3.0", "TEMPERATURE = 2.0", "the loss of the recipe and of the file must be equal"),
+        ("ANNEAL = 0.5", "ANNEAL = None", "the loss of step 2, where 25% of the training is done, of the recipe"),
+        ("clamp(min=1e-12)\n", "clamp(min=1e12)\n", "the loss of the recipe and of the file must be equal"),
+    ],
+)
+def test_an_edited_plugin_is_caught(old, new, message, distilled, verified):
     def edit(path):
-        plugin = path.with_name("export_torchdistill_plugin.py")
-        text = plugin.read_text()
-        assert "clamp(min=1e-12)\n" in text
-        plugin.write_text(text.replace("clamp(min=1e-12)\n", "clamp(min=1e12)\n"))
+        replaced(old, new)(path.with_name("export_torchdistill_plugin.py"))
 
-    with pytest.raises(ExportError, match="loss of the recipe"):
+    with pytest.raises(ExportError, match=message):
         verified("torchdistill", distilled("images"), edit)
+
+
+def test_a_task_with_a_loss_of_its_own_is_told_apart_from_a_wrong_file(distilled, verified, monkeypatch):
+    study = distilled("images")
+    whole = study.loaded.task.loss
+    monkeypatch.setattr(study.loaded.task, "loss", lambda output, batch: 2 * whole(output, batch))
+    with pytest.raises(TaskError, match=r"own loss on the labels is .*, but the task's is .*: put the"):
+        verified("torchdistill", study)
 
 
 @pytest.mark.parametrize("task", ["images", "bert"])

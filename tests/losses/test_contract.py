@@ -10,11 +10,12 @@ from torch.utils._pytree import tree_leaves
 
 from mapsearch.core.layers import Layer
 from mapsearch.core.losses import LOSS_TRAITS
+from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.projectors import projector_arguments
-from mapsearch.core.recipe import FeatureLossName
+from mapsearch.core.recipe import FeatureLossName, Recipe
 from mapsearch.core.space import pair_problem
 from mapsearch.losses.projectors import Projector
-from mapsearch.losses.recipe_loss import FEATURE_LOSSES
+from mapsearch.losses.recipe_loss import FEATURE_LOSSES, RecipeLoss
 
 # (student, teacher), each (kind, *shape without the batch)
 EQUAL = {
@@ -98,6 +99,19 @@ def test_equal_features_give_zero(name, case):
     for variance in match.learned.values():  # vid: once its variances have shrunk
         torch.nn.init.constant_(variance, -torch.inf)
     assert float(FEATURE_LOSSES[name](*match(s, s.clone()), **match.learned).detach()) == pytest.approx(0, abs=2e-6)
+
+
+@equal
+def test_a_pair_that_starts_equal_is_scaled_by_a_good_part_of_what_unrelated_features_lose(name, case):
+    recipe = Recipe(LayerMapping((Pair("s.0", "t.0", 1.0),)), name, "none", feature_share=1.0)
+    student, teacher = ({path: 50 * x} for path, x in zip(("s.0", "t.0"), features(case), strict=True))
+    loss = RecipeLoss(recipe, *([layer] for layer in layers(case)))
+    loss.calibrate([(student, teacher, None)])
+    unrelated = float(loss.scales)
+    loss.calibrate([({"s.0": teacher["t.0"].clone()}, teacher, None)])
+    assert name == "vid" or float(loss.scales) <= unrelated / 4  # the variances of vid have a price at the start
+    if name in ("nmse", "mse", "cosine", "vid", "attention_relation", "cka"):  # the others' size depends on the shape
+        assert float(loss.scales) >= unrelated / 40
 
 
 @every

@@ -59,12 +59,23 @@ def test_patches_are_laid_out_row_by_row_without_the_tokens_before_them():
     patches = nn.Unfold(3, stride=3)(image).mT  # [2, 6, 27]
     tokens = torch.cat([torch.full((2, 2, 27), torch.nan), patches], 1)
     grid = F.conv2d(image, torch.eye(27).view(27, 3, 3, 3), stride=3)  # the same as a map [2, 27, 2, 3]
-    s, t = Projector("tokens", "map", 27, 27, grid=(2, 3))(tokens, grid)
+    s, t = Projector("tokens", "map", 27, 27, student_grid=(2, 3))(tokens, grid)
     assert torch.allclose(s, t, atol=1e-6)
-    s, t = Projector("map", "tokens", 27, 27, grid=(2, 3))(grid, tokens)
+    s, t = Projector("map", "tokens", 27, 27, teacher_grid=(2, 3))(grid, tokens)
     assert torch.allclose(t, s, atol=1e-6)
 
 
 def test_without_a_projection_nothing_is_learned():
     assert list(Projector("tokens", "tokens", 8, 8).parameters()) == []
     assert [p.shape for p in Projector("tokens", "tokens", 8, 8, learns_variance=True).parameters()] == [(8,)]
+
+
+def test_patches_meet_patches_whatever_tokens_stand_before_them():
+    patches = torch.randn(2, 6, 3)
+    few, many = (torch.cat([torch.full((2, n, 3), torch.nan), patches], 1) for n in (1, 5))
+    s, t = Projector("tokens", "tokens", 3, 3, student_grid=(2, 3), teacher_grid=(2, 3))(many, few)
+    assert torch.equal(s, patches.mT.unflatten(2, (2, 3)))
+    assert torch.equal(s, t)
+    fine = torch.cat([torch.full((2, 1, 3), torch.nan), torch.randn(2, 24, 3)], 1)
+    s, t = Projector("tokens", "tokens", 3, 3, student_grid=(2, 3), teacher_grid=(4, 6))(many, fine)
+    assert torch.allclose(t, F.avg_pool2d(fine[:, 1:].mT.unflatten(2, (4, 6)), 2), atol=1e-6)

@@ -54,6 +54,24 @@ def test_the_total_is_the_documented_formula():
     }, rel=1e-5)  # fmt: skip
 
 
+def test_each_layer_has_its_own_mask_and_so_have_the_outputs():
+    tokens = [Layer(name, "Block", "tokens", (4, 3), 1) for name in ("encoder.0", "decoder.0")]
+    mapping = LayerMapping(tuple(Pair(layer.path, layer.path, 1.0) for layer in tokens))
+    loss = RecipeLoss(Recipe(mapping, "nmse", "none", feature_share=0.5, output_weight=1.0), tokens, tokens)
+    read, written = torch.arange(4) < 3, torch.arange(4) < 2
+    student, teacher = (
+        {layer.path: randn(2, 4, 3, seed=seed + i) for i, layer in enumerate(tokens)} for seed in (0, 5)
+    )
+    outputs = randn(2, 4, 5, seed=10), randn(2, 4, 5, seed=11)
+    masks = {"encoder": read.expand(2, 4), "decoder": written.expand(2, 4), "outputs": written.expand(2, 4)}
+
+    terms = loss.terms(torch.tensor(0.0), *outputs, student, teacher, masks)
+
+    cut = [{name: x[:, : 3 if name == "encoder.0" else 2] for name, x in one.items()} for one in (student, teacher)]
+    expected = loss.terms(torch.tensor(0.0), *(x[:, :2] for x in outputs), *cut)
+    assert {name: float(x) for name, x in terms.items()} == pytest.approx({k: float(x) for k, x in expected.items()})
+
+
 @pytest.mark.parametrize("name", [name for name, traits in LOSS_TRAITS.items() if traits.compares[0] in "cs"])
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_after_calibration_the_feature_part_is_its_share(name, share):
@@ -157,6 +175,15 @@ def test_scales_travel_with_the_state():
     other.load_state_dict(loss.state_dict())
     assert torch.equal(other.scales, loss.scales)
     assert other.scales.ne(1).all()
+
+
+def test_a_layer_and_its_copy_do_not_outweigh_the_other_pairs():
+    loss = RecipeLoss(Recipe(MAPPING, projector="none", feature_share=0.5), STUDENT, TEACHER)
+    student, teacher = features()
+    student["s.0"] = teacher["t.1"].clone()
+    loss.calibrate([(student, teacher, None)])
+    assert loss.names == ("s.0 <- t.0", "s.0 <- t.1")
+    assert loss.scales.tolist() == [pytest.approx(2.4, abs=0.1), pytest.approx(0.1)]
 
 
 def test_none_never_fades():

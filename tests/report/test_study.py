@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.summaries import TrialSummary
 from mapsearch.core.verdict import Against, Noise, Question, Verdict
 from mapsearch.report import study as report
+from mapsearch.report.trials import trials_tables
 
 MAPPING = LayerMapping((Pair("s.0", "t.1", 1.0),))
 
@@ -58,48 +60,39 @@ def test_the_verdict_as_a_table(shown):
         Question("uniform", "nominee", 8, asked=False, why_not="features must beat `none` and `outputs` first"),
         Question("none", "outputs", 9, True, "", "BEATS", 0.2, 0.1, 0.3, 0.01, 4),
     )
-    rows = (Against("last", 10, None, 0.03, None, None, None, 2),)
+    rows = (
+        Against("last", 10, None, 0.03, None, None, None, 2), Against("longer", 11, None, 0, None, None, None, 2, 420),
+    )  # fmt: skip
     text = shown(report.verdict_table(Verdict("so", 3, 7, None, rows, margin=0.05, questions=questions), "accuracy"))
     assert "gain of the nominee (trial 3), accuracy, + is better, margin 0.05" in text
-    for cell in ("against outputs", "TIES", "+0.0100", "-0.0200 .. +0.0400", "6", "7", "`outputs` against none"):
+    for cell in ("outputs", "TIES", "+0.0100", "-0.0200 .. +0.0400", "6", "7", "outputs against none"):
         assert cell in text
-    assert "not asked: features must beat" in text
+    assert "uniform: not asked, features must beat" in text
     assert "context" in text
+    assert "longer (420 steps)" in text
 
 
 def test_the_verdict_of_an_earlier_version_as_a_table(shown):
     row = Against("uniform", 7, "TIES", 0.01, -0.02, 0.04, 0.5, 6)
     text = shown(report.verdict_table(Verdict("so", 3, 7, None, (row,)), "accuracy"))
     assert "+ is better" in text
-    for cell in ("against uniform", "TIES", "+0.0100", "-0.0200 .. +0.0400"):
+    for cell in ("uniform", "TIES", "+0.0100", "-0.0200 .. +0.0400"):
         assert cell in text
 
 
-@pytest.mark.parametrize(("direction", "first", "arrow"), [("maximize", "0.9000", "↑"), ("minimize", "0.1000", "↓")])
-def test_the_best_recipes_come_first_and_the_controls_last(shown, direction, first, arrow):
-    trials = [trial(0, "outputs", 0.3), trial(1, value=0.1), trial(2, value=0.9), trial(3, value=None)]
-    lines = shown(report.trials_table(trials, "accuracy", direction)).splitlines()
-    assert f"search accuracy {arrow}" in lines[2]
-    rows = [line for line in lines if line.startswith("│")]
-    assert first in rows[0]
-    assert rows[-1].split()[3] == "outputs"
-
-
-def test_a_confirmed_recipe_comes_before_a_better_search_value(shown):
-    trials = [trial(1, value=0.9), trial(2, value=0.1, confirmed=(0.6, 0.8), overhead=2.5)]
-    lines = shown(report.trials_table(trials, "accuracy", "maximize")).splitlines()
-    rows = [line for line in lines if "curve" in line]
-    assert "0.7000 (2)" in rows[0]
-    assert "2.50x" in rows[0]
-    assert "-" in rows[1]
-
-
-def test_the_first_trouble_of_a_trial_stands_below_its_recipe(shown):
-    trials = [trial(1, warnings=("a note", "another")), trial(2, "uniform", value=None, warnings=("out of memory",))]
-    text = shown(report.trials_table(trials, "accuracy", "maximize"))
-    assert "note: a note" in text
-    assert "another" not in text
-    assert "infeasible: out of memory" in text
+def test_every_metric_on_fresh_seeds_stands_beside_that_of_the_controls(shown):
+    judged = Verdict("so", 3, 1, None, (), questions=(Question("outputs", trial=1), Question("uniform", trial=2)))
+    trials = [
+        trial(3, confirmed=(0.8, 0.9), confirmed_metrics={"accuracy": (0.8, 0.9), "loss": (1.0, None)}),
+        trial(1, "outputs", confirmed=(0.7, 0.7), confirmed_metrics={"accuracy": (0.7, 0.7), "loss": (1.0, 3.0)}),
+        trial(2, "uniform"),
+    ]
+    rows = [line.split() for line in shown(report.metrics_table(trials, judged)).splitlines()]
+    assert [row for row in rows if row and row[0] in ("nominee", "outputs", "uniform")] == [
+        ["nominee", "0.8500", "-", "2", "3"], ["outputs", "0.7000", "2.0000", "2", "1"],
+    ]  # fmt: skip
+    alone = [replace(t, confirmed_metrics={"accuracy": t.confirmed}) for t in trials[:2]]
+    assert report.metrics_table(alone, judged) is None, "the verdict says it all"
 
 
 def test_layers_say_why_not(shown):
@@ -119,11 +112,11 @@ def test_hostile_names_are_shown_as_text(shown):
     crashed = TrialSummary(0, "tune", "", "infeasible", None, recipe, {}, warnings=(HOSTILE,))
     tables = [
         report.verdict_table(Verdict("so", 3, 7, None, (Against("uniform", 7, "TIES", 0, 0, 0, 1, 6),)), HOSTILE),
-        report.trials_table([crashed], HOSTILE, "maximize"),
+        trials_tables([crashed], HOSTILE, "maximize", 300)[0],
         report.layers_table("student", [Layer(HOSTILE, HOSTILE, None, (), 0, HOSTILE)]),
         report.findings_table([("error", "task", HOSTILE)]),
     ]
-    for table, n_names in zip(tables, (1, 4, 3, 1), strict=True):
+    for table, n_names in zip(tables, (1, 3, 3, 1), strict=True):
         text = shown(table)
         assert text.count(SHOWN) == n_names
         assert text.replace("\n", "").isprintable()

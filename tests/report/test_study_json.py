@@ -19,7 +19,7 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     assert set(data) == {
         "name", "state", "metric", "direction", "n_trials", "n_runs", "n_complete", "n_expected", "teacher",
-        "verdict", "trials", "cost", "margin", "budget",
+        "verdict", "trials", "cost", "margin", "budget", "failures", "port", "note",
     }  # fmt: skip
     assert (data["name"], data["state"], data["metric"], data["direction"]) == (
         "tiny",
@@ -52,6 +52,12 @@ def test_the_json_of_a_study_has_the_fields_of_the_contract(finished):
         pairs = zip(confirmed[verdict["nominee"]][: row["n_seeds"]], confirmed[row["trial"]], strict=True)
         gains = [one - other for one, other in pairs]
         assert sum(gains) / row["n_seeds"] == pytest.approx(row["difference"], abs=1e-9)
+    for row in data["trials"]:
+        assert len(row["confirmed_seeds"]) == len(row["confirmed"])
+        for name, metric in row["confirmed_metrics"].items():
+            assert metric["mean"] == pytest.approx(sum(metric["values"]) / len(row["confirmed"]))
+            assert name != "accuracy" or metric["values"] == row["confirmed"]
+    assert any(row["confirmed_metrics"] for row in data["trials"])
     assert set(data["cost"]) == {"device_seconds", "full_run_equivalents"}
     assert data["cost"]["device_seconds"] > 0
 

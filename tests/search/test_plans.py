@@ -16,13 +16,6 @@ def test_confirm_seeds_are_seen_by_no_earlier_stage():
     assert set(search.search_seeds(spec)) <= set(search.noise_seeds(spec))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.5, 1.0])
-def test_free_proposals_are_spread_evenly(share):
-    chosen = [search.is_free(draw, share) for draw in range(100)]
-    assert sum(chosen) == round(100 * share)
-    assert all(abs(sum(chosen[:n]) - n * share) <= 1 for n in range(100))
-
-
 def test_a_plan_is_a_run_per_trial_and_seed():
     plans = search.plan(SPEC, [trial(3, 0.1), trial(4, 0.2)], search.FULL, [7, 8], "confirm", "test")
     assert [p.key for p in plans] == [(3, 2, 7), (4, 2, 7), (3, 2, 8), (4, 2, 8)]

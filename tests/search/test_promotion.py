@@ -47,6 +47,23 @@ def test_the_shortlist_is_the_best_quarter_with_features_and_no_more_than_eight(
     assert [t.number for t in search.shortlist(trials, "minimize")] == list(range(kept))
 
 
+def test_half_of_the_shortlist_is_the_best_at_other_learning_rates():
+    """Short runs at a high rate are ahead by far; the schedule is not short."""
+    trials = [
+        replace(t, recipe=replace(t.recipe, lr_factor=3.0 if t.number > 10 else 0.3 if t.number < 3 else 1.0))
+        for t in (trial(i, i / 100) for i in range(32))
+    ]
+    assert [t.number for t in search.shortlist(trials, "maximize")] == [31, 30, 29, 28, 10, 2, 27, 26]
+    assert [t.number for t in search.shortlist(trials[11:], "maximize")] == [31, 30, 29, 28, 27, 26]
+    assert [t.number for t in search.shortlist(trials[5:14], "maximize")] == [13, 12, 10]
+
+
+def test_uniform_races_wherever_the_search_ranked_it():
+    trials = [trial(i, i / 100) for i in range(31)] + [trial(31, 0.0, control="uniform")]
+    assert [t.number for t in search.shortlist(trials, "maximize")] == [30, 29, 28, 27, 31, 26, 25, 24]
+    assert [t.number for t in search.shortlist(trials, "minimize")] == [0, 31, 1, 2, 3, 4, 5, 6]
+
+
 def test_a_round_is_won_by_the_best_mean_over_its_runs():
     trials = [trial(i, 0.1) for i in range(4)]
     runs = [run(i, seed, value, rung=search.TUNE) for i, value in ((0, 0.3), (1, 0.9), (2, 0.6)) for seed in (500, 501)]

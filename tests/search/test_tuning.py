@@ -9,6 +9,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.trials import Trial
 
+MAPPINGS, _ = search.hand_made(SPEC, SPACE, SIMILARITY, {})
 PLAIN_TRIALS = [Trial(0, "tune", PLAIN["none"]), Trial(1, "tune", Recipe())]
 
 
@@ -64,7 +65,7 @@ def test_without_a_task_loss_the_teacher_is_the_task():
     assert not any(t.recipe.uses_task for t in trials)
     plain = search.tuned(trials, [], "maximize")
     assert set(plain) == {"outputs"}
-    controls = search.control_trials(SPEC, SPACE, SIMILARITY, plain, first=0)
+    controls = search.control_trials(SPEC, SPACE, MAPPINGS, plain, first=0)
     assert not any(t.recipe.uses_task for t in controls)
     assert "none" not in {t.control for t in controls}
     assert "outputs" in {t.control for t in controls}
@@ -74,7 +75,7 @@ def test_features_alone_have_no_plain_control():
     assert search.tuned([], [], "maximize") == {}
     assert not search.base_recipe({}, "loss").uses_task
     assert search.base_recipe({}, "gradient").share_of == "gradient"
-    controls = search.control_trials(SPEC, SPACE, SIMILARITY, {}, first=0)
+    controls = search.control_trials(SPEC, SPACE, MAPPINGS, {}, first=0)
     assert not {"none", "outputs"} & {t.control for t in controls}
 
 

@@ -93,7 +93,7 @@ def test_a_database_that_fails_later_is_reported_in_one_line(sqlite_url: str) ->
         store.create_study("digits", {}, folder="", study_file="")
         store.close()
         Path(sqlite_url.removeprefix("sqlite:///")).write_text("overwritten " * 1000)
-        with pytest.raises(StoreError, match=r"study\.db: the study database failed: .*; restore a backup"):
+        with pytest.raises(StoreError, match=r"study\.db: the study database is corrupt: .*; restore a backup"):
             store.studies()
 
 
@@ -135,7 +135,7 @@ def test_a_database_of_this_version_is_opened_without_loading_the_migrations(sql
 
 FIRST_RUN = """
 import sys
-from mapsearch.proposers.sampler import create_tables
+from mapsearch.proposers.optuna_record import create_tables
 from mapsearch.store.store import Store
 print("ready", flush=True)
 sys.stdin.readline()

@@ -21,6 +21,7 @@ from mapsearch.core.verdict import Verdict
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.rows import result_json, run_of
 from mapsearch.store.schema import attempts, studies
+from mapsearch.store.spool import Begun, Ended
 from mapsearch.store.store import Store
 
 CHECKED = StudyFacts(similarity=Similarity(("s.0",), ("t.0",), ((0.9,),), 0.1, "cka", 64, "rows"))
@@ -47,6 +48,8 @@ RESULT = RunResult(
     mixed_weights=(0.4, 0.6),
     gradient_shares=(0.25, 0.75),
     first_loss=2.3,
+    terms=("task", "b <- a"),
+    term_curve=((10, (1.5, 0.25)), (20, (1.25, 0.125))),
     notes=("pair `a <- b` has 0.0 % of the gradient",),
 )
 
@@ -157,6 +160,22 @@ def test_a_late_result_of_a_lost_attempt_is_refused(study: StudyHandle) -> None:
     assert study.finish_run(crash, None)
     assert not study.finish_run(late, 0.9)  # and has finished
     assert study.runs()[0].result == crash
+
+
+def test_what_waited_for_the_database_is_written_once_and_told_of(store: Store, study: StudyHandle) -> None:
+    study.plan_runs([plan(0), plan(1), plan(2)])
+    study.start_runs([plan(0)], worker="w0")
+    begun = Begun((1, 0, 0), 1, "w0")
+    ended0, ended1 = (Ended(RunResult((n, 0, 0), "complete", {"accuracy": 0.5}), 0.5) for n in (0, 1))
+    late = Ended(RunResult((2, 0, 0), "complete", {"accuracy": 0.9}), 0.9)  # nobody began it
+    for _ in range(2):  # as if the first commit had arrived, and nobody had heard of it
+        text = study.write_kept([ended0, begun, ended1, late], "away")
+        assert text.startswith("away: 2 results")
+        assert "1 came too late" in text
+        assert [(run.state, run.attempt, run.value) for run in study.runs()] == [
+            ("complete", 1, 0.5), ("complete", 1, 0.5), ("waiting", 0, None),
+        ]  # fmt: skip
+    assert store.events("digits")[-1].message == text
 
 
 def test_a_late_start_of_a_lost_attempt_changes_nothing(study: StudyHandle) -> None:
@@ -349,7 +368,12 @@ def test_each_attempt_is_kept_with_where_it_ran(store: Store, study: StudyHandle
 WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "update_spec": lambda study: study.update_spec({"name": "digits", "seed": 0}, folder="/taken", study_file=""),
     "set_state": lambda study: study.set_state("failed"),
+    "drop_curves": lambda study: study.drop_curves(),
+    "write_kept": lambda study: study.write_kept([Begun((0, 0, 0), 9, "1@cpu")], "the database was away"),
     "record_facts": lambda study: study.record_facts(StudyFacts(finalists=(1,))),
+    "rename": lambda study: study.rename("taken"),
+    "copy": lambda study: study.copy("copied", "2026-11-27T00:00:00+00:00"),
+    "delete": lambda study: study.delete(),
     "expect_runs": lambda study: study.expect_runs(9),
     "add_event": lambda study: study.add_event("note", "too late"),
     "add_trials": lambda study: study.add_trials(TRIALS[1:]),

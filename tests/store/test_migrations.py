@@ -1,6 +1,14 @@
-"""The migrations lead to the tables of schema.py, beside Optuna's own and in either order."""
+"""The migrations lead to the tables of schema.py, beside Optuna's own and in either order.
+
+Each file of `golden/` is the study of `study_fixtures.py` with two proposals, run by the mapsearch of that form,
+without Optuna's tables and but for two runs of each stage. A new migration comes with the file of the form before it.
+"""
 
 import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -13,6 +21,7 @@ from mapsearch.core.trials import Trial
 from mapsearch.store.migrations import configuration
 from mapsearch.store.schema import HEAD, METADATA, VERSION_TABLE
 from mapsearch.store.store import Store
+from mapsearch.store.transfer import integrity
 
 
 def open_optuna(url: str) -> None:
@@ -89,6 +98,53 @@ def test_a_study_of_version_0001_is_read_and_goes_on(url: str) -> None:
         with store.control("old") as study:
             study.set_state("complete")
         assert study.epoch == 1
+
+
+GOLDEN = {path.stem: path for path in sorted((Path(__file__).parent / "golden").glob("*.sql"))}
+
+
+@pytest.fixture
+def write(sqlite_url: str) -> Callable[[str], str]:
+    """`write(form)` -> the URL of a database of that form."""
+
+    def fill(form: str) -> str:
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db:
+            db.executescript(GOLDEN[form].read_text(encoding="utf-8"))
+        return sqlite_url
+
+    return fill
+
+
+def test_every_form_before_the_newest_has_one(sqlite_url: str) -> None:
+    engine = create_engine(sqlite_url)
+    with engine.connect() as db:
+        forms = {script.revision for script in ScriptDirectory.from_config(configuration(db)).walk_revisions()}
+    engine.dispose()
+    assert forms - {HEAD} <= set(GOLDEN) <= forms
+
+
+@pytest.mark.parametrize("form", GOLDEN)
+def test_it_is_read_and_goes_on(form: str, write: Callable[[str], str]) -> None:
+    url = write(form)
+    with Store.open_to_read(url) as store:
+        (summary,) = store.studies()
+        assert (summary.name, summary.state, summary.n_runs) == ("tiny", "complete", summary.n_complete)
+        study, trials, runs = store.study("tiny"), store.trials("tiny"), store.runs("tiny")
+        verdict = study.facts.verdict
+        assert verdict is not None
+        assert verdict.sentence
+        assert {trial.state for trial in trials} == {"complete"}
+        assert {"none", "outputs", "uniform"} <= {trial.control for trial in trials}
+        assert {"tune", "search", "confirm"} <= {run.stage for run in runs}
+        assert all(run.result is not None and run.value == run.result.metrics["accuracy"] for run in runs)
+        assert {trial.number for trial in store.page("tiny").trials} == {trial.number for trial in trials}
+        details = store.details("tiny", 3)
+        assert store.trial("tiny", runs[0].trial).runs
+    assert details.overview.name == "tiny"
+    assert integrity(url) == []
+    with Store.open(url) as store, store.control("tiny") as handle:
+        handle.set_state("queued")
+        assert (handle.trials(), handle.runs()) == (trials, runs)
 
 
 OLD_RESULT = {

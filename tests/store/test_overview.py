@@ -1,8 +1,10 @@
 """What `show` reads: summed up in SQL as in Python, in few queries, and no row that is not shown; on both databases."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from statistics import fmean, median
 from typing import Any
 
@@ -12,6 +14,7 @@ from sqlalchemy import Connection, Engine, event, make_url, text
 from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.facts import StudyFacts
 from mapsearch.core.mapping import LayerMapping, Pair
+from mapsearch.core.overheads import Overheads
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import Run, RunPlan, RunResult, Stage
 from mapsearch.core.summaries import TrialSummary
@@ -48,7 +51,7 @@ def result(plan: RunPlan) -> RunResult:
     return RunResult(
         plan.key,
         state,  # type: ignore[arg-type]
-        {"accuracy": n / 97},
+        {"accuracy": n / 97, "loss": math.inf if n % 10 == 3 else n / 50},
         seconds=0.0 if n % 13 == 12 else 1.0 + n % 7 / 3,
         curve=((0, 1.0), (1, 0.5)),
         mixed_weights=(n / 100, 1 - n / 100) if mixed else (),
@@ -111,15 +114,20 @@ def summed_up(trial: Trial, runs: list[Run]) -> TrialSummary:
     seconds = {run.key: run.result.seconds for run in runs if run.state == "complete" and run.result}
     pairs = [(seconds[run.key], seconds.get((1, run.rung, run.seed), 0)) for run in own if run.state == "complete"]
     ratios = [own_seconds / others for own_seconds, others in pairs if others > 0]
-    confirmed = sorted((run.seed, run.value) for run in own if run.stage == "confirm" and run.value is not None)
+    confirmed = [run for run in own if run.stage == "confirm" and run.value is not None]
     complete = [run for run in own if run.state == "complete"]
     longest = [run for run in complete if run.n_steps == max(run.n_steps for run in complete)]
     learned = [run.result.mixed_weights for run in longest if run.result and run.result.mixed_weights]
     texts = [text for run in own if run.result for text in (run.result.error, *run.result.notes) if text]
     return TrialSummary(
         trial.number, trial.proposer, trial.control, trial.state, trial.value, trial.recipe.to_json(), trial.params,
-        confirmed=tuple(value for _, value in confirmed),
+        confirmed=tuple(run.value for run in confirmed),
+        confirmed_seeds=tuple(run.seed for run in confirmed),
+        confirmed_metrics={
+            name: tuple(run.result.metrics[name] for run in confirmed) for name in ("accuracy", "loss") if confirmed
+        },
         overhead=median(ratios) if ratios else None,
+        overhead_measured=median(ratios) if ratios else None,
         warnings=tuple(dict.fromkeys(texts)),
         mixed_weights=tuple(fmean(column) for column in zip(*learned, strict=True)),
     )  # fmt: skip
@@ -132,10 +140,26 @@ def test_what_sql_sums_up_is_what_the_runs_say(large: Callable[[int], Store]) ->
     assert page.trials == tuple(summed_up(trial, runs) for trial in trials)
     assert any(t.overhead is None for t in page.trials), "trial 4 has no run in common with `outputs`"
     assert {bool(t.mixed_weights) for t in page.trials} == {len(t.warnings) > 1 for t in page.trials} == {True, False}
+    losses = [loss for t in page.trials for loss in t.confirmed_metrics.get("loss", ())]
+    assert {loss is None for loss in losses} == {True, False}, "what JSON cannot hold is None"
     assert page.cost.device_seconds == pytest.approx(sum(run.result.seconds for run in runs if run.result))
     assert page.cost.n_steps == sum(run.n_steps for run in runs if run.state == "complete")
     states = [run.state for run in runs]
     assert (page.n_trials, page.n_runs, page.n_complete) == (14, len(runs), states.count("complete"))
+
+
+def test_of_recipes_with_features_the_smoothed_overhead_is_shown_beside_the_measured_one(
+    large: Callable[[int], Store],
+) -> None:
+    store = large(6)
+    before = store.page("large").trials
+    overheads = Overheads({"features": 0.25, "loss nmse linear sum": 0.125, "student blocks.0": 0.0})
+    with store.control("large") as study:
+        study.record_facts(replace(study.facts(), overheads=overheads))
+    for old, new in zip(before, store.page("large").trials, strict=True):
+        assert new.overhead_measured == old.overhead_measured
+        smoothed = 1.5 if new.recipe["aggregation"] == "sum" else 1.25
+        assert new.overhead == (smoothed if new.recipe["pairs"] else old.overhead)
 
 
 def test_pages_are_parts_of_the_whole(large: Callable[[int], Store]) -> None:
@@ -187,7 +211,8 @@ def test_a_page_has_few_queries_and_no_row_that_it_does_not_show(large: Callable
     n_longest = sum(3 if number in CONFIRMED else 2 for number in mixed)
     n_confirmed = sum(len(trial.confirmed) for trial in page.trials)
     assert len(sent) <= 9
-    assert not any("result" in statement for statement in sent), "what is shown stands in columns of its own"
+    of_results = [n for statement, n in sent.items() if "result" in statement]
+    assert of_results == [n_confirmed], "but for the metrics on fresh seeds, what is shown stands in columns of its own"
     n_studies = 4  # its id, its name, its row, its cost
     assert sum(sent.values()) <= n_studies + 60 + 60 + len(told) + n_longest + n_confirmed
 
@@ -228,7 +253,7 @@ def test_sums_are_read_from_the_index_and_other_runs_are_looked_up_by_trial(larg
     assert len(others) == 2
     assert all("COVERING INDEX" in step and "trial=?" in step for step in others)
     without = [step for step in own if "COVERING INDEX" not in step]
-    assert len(without) == 2, f"warnings and mixed weights alone need whole rows: {own}"
+    assert len(without) == 3, f"metrics on fresh seeds, warnings and mixed weights alone need whole rows: {own}"
     assert not any(step.startswith("SCAN mapsearch_runs") for step in own)
 
 

@@ -40,6 +40,15 @@ class Wide(nn.Module):
         return torch.cat([x, x.square()], -1)
 
 
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 def measured(task, size, model=None):
     loaded = load(task)
     return evaluate(loaded, [model or loaded.teacher], loaded.valid, TrainSpec(eval_batch_size=size))[0]
@@ -96,6 +105,17 @@ def test_values(size, shape):
     by_value = [spearmanr(x[:, i], y[:, i]).statistic for i in range(x.shape[1])]
     assert found["spearman"] == pytest.approx(sum(by_value) / len(by_value), abs=1e-6)
     assert found["loss"] == pytest.approx(found["rmse"] ** 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_values_agree_by_their_concordance_with_the_teachers(size):
+    x = drawn(N, 2)
+    task = Known(Outputs("values", mean=(0.5, -2.0), sd=(3.0, 0.1)), x, x)
+    assert measured(task, size)["agreement"] == pytest.approx(1)
+    shifted = measured(task, size, Applied(lambda x: x + 1))["agreement"]
+    variances = x.double().var(0, correction=0)
+    assert shifted == pytest.approx(float((2 * variances / (2 * variances + 1)).mean()), abs=1e-6)
+    assert measured(task, size, Applied(lambda x: -x))["agreement"] < 0
 
 
 def test_targets_that_are_all_alike_have_no_rank():

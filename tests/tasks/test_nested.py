@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mapsearch.core.errors import TaskError
-from mapsearch.tasks.nested import batch_size, first_samples, tensors_of, to_device
+from mapsearch.tasks.nested import batch_size, copied, first_samples, form, tensors_of, to_device
 
 X, Y = torch.randn(4, 3), torch.tensor([0, 1, -100, 1])
 
@@ -42,3 +42,10 @@ def test_the_first_samples_are_cut_from_every_tensor_that_holds_samples():
     assert few["pair"][0].tolist() == [0, 1]
     assert few["pair"][1] == "text"
     assert few["vocabulary"].tolist() == [0, 1, 2]
+
+
+def test_batches_of_one_form_differ_in_their_numbers_alone():
+    batch = {"x": X, "n": 3, "pair": (Y, None)}
+    assert form(batch) == form(copied(batch)) == form({"x": X + 1, "n": 3, "pair": (Y, None)})
+    others = ({**batch, "x": X[:2]}, {**batch, "n": 4}, {**batch, "pair": (Y.int(), None)}, {"x": X})
+    assert form(batch) not in [form(other) for other in others]

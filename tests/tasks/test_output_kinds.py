@@ -92,6 +92,7 @@ YES_OR_NO = (randn(N, 6, seed=2) > 0).float()
         (randn(N, 1), randn(N, seed=3), "values", -1),
         (randn(N), randn(N, 1, seed=3), "values", -1),
         (randn(N, 1), classes(N, n=30), "values", -1),
+        (randn(N, 2, 8, 8), randn(N, 2, 8, 8, seed=3), "values", -3),  # of images: standardised channel by channel
     ],
 )
 def test_labels_say_what_outputs_are(outputs, labels, kind, axis):
@@ -118,6 +119,7 @@ def test_an_axis_is_told_by_the_tasks_own_method_or_loss():
     ("labels", "loss", "kind"),
     [
         (F.one_hot(classes(N)).float(), F.cross_entropy, "classes"),
+        (F.one_hot(classes(N)), lambda output, y: F.cross_entropy(output, y.argmax(-1)), "classes"),
         (F.one_hot(classes(N)).float(), F.binary_cross_entropy_with_logits, "labels"),
         (randn(N, 5, seed=4).sigmoid(), F.mse_loss, "values"),
         (randn(N, 5, seed=4).sigmoid(), F.binary_cross_entropy_with_logits, "labels"),
@@ -126,7 +128,7 @@ def test_an_axis_is_told_by_the_tasks_own_method_or_loss():
 )
 def test_shares_between_zero_and_one_are_told_by_the_tasks_loss(labels, loss, kind):
     assert decide(OwnLoss(randn(N, 5), labels, loss)).kind == kind
-    with pytest.raises(TaskError, match=r"float labels between 0 and 1 .*; state `outputs:`"):
+    with pytest.raises(TaskError, match=r"labels between 0 and 1 .*; state `outputs:`"):
         decide(Case(randn(N, 5), labels))
     assert decide(Case(randn(N, 5), labels), kind).kind == kind
 
@@ -136,6 +138,7 @@ def test_shares_between_zero_and_one_are_told_by_the_tasks_loss(labels, loss, ki
     [
         (lambda x: {"sentence_embedding": x}, "embedding"),
         (lambda x: SimpleNamespace(last_hidden_state=x), "embedding"),
+        (lambda x: {"last_hidden_state": x[:, None], "image_embeds": x}, "embedding"),
         (lambda x: {"logits": x}, "classes"),
     ],
 )
@@ -144,15 +147,50 @@ def test_without_labels_the_field_says_it(wrap, kind):
     assert (form.kind, form.has_loss) == (kind, False)
 
 
+def test_labels_of_zero_and_one_are_values_where_the_loss_is_a_squared_error():
+    labels = YES_OR_NO[:, 0]
+    form = decide(OwnLoss(randn(N, 1), labels, lambda output, y: F.mse_loss(output.squeeze(-1), y)))
+    assert (form.kind, form.losses) == ("values", ("mse", "huber"))
+    form = decide(OwnLoss(randn(N, 1), labels, lambda o, y: F.binary_cross_entropy_with_logits(o.squeeze(-1), y)))
+    assert form.kind == "labels"
+
+
 def test_a_bare_tensor_without_labels_is_asked_for():
     with pytest.raises(TaskError, match=r"no labels .*; state `outputs:` .*embedding"):
         decide(Case(randn(N, 5), None))
     assert decide(Case(randn(N, 5), None), "embedding").kind == "embedding"
 
 
-def test_labels_that_fit_nothing_are_asked_for():
-    with pytest.raises(TaskError, match=r"do not fit labels \[48, 3\]"):
-        decide(Case(randn(N, 5, 7), classes(N, 3)))
+@pytest.mark.parametrize("wanted", ["auto", "classes", "labels", "values"])
+@pytest.mark.parametrize(
+    ("outputs", "labels"),
+    [(randn(N, 5, 7), classes(N, 3)), (randn(N, 5), classes(N, 1)), (randn(N, 5, 8, 8), classes(N, 1, 8, 8))],
+)
+def test_labels_that_fit_nothing_are_asked_for(outputs, labels, wanted):
+    with pytest.raises(TaskError, match=r"labels \[48, .*\] do not fit .*`Task.labels\(batch\)`"):
+        decide(Case(outputs, labels), wanted)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "way_out"),
+    [
+        (randn(N, 5).softmax(-1), classes(N), r"`output.clamp\(min=1e-9\).log\(\)`"),
+        (randn(N, 5, 7).softmax(1), classes(N, 7), r"`output.clamp\(min=1e-9\).log\(\)`"),
+        (randn(N, 6).sigmoid(), YES_OR_NO, r"`output.logit\(eps=1e-6\)`"),
+    ],
+)
+def test_probabilities_are_no_scores(scores, labels, way_out):
+    with pytest.raises(TaskError, match=way_out):
+        decide(Case(scores, labels))
+
+
+def test_labels_under_another_key_are_asked_for():
+    task = Case(randn(N, 5), classes(N), lambda x: {"logits": x})
+    task.collate = lambda samples: dict(zip(("x", "label"), torch.utils.data.default_collate(samples), strict=True))
+    task.forward = lambda model, batch: model(batch["x"])
+    with pytest.raises(TaskError, match=r"`label` is not read .*rename it.*`Task.labels\(batch\)`.*`outputs: classes`"):
+        decide(task)
+    assert decide(task, "classes").kind == "classes"
 
 
 def test_outputs_of_none_are_matched_by_features_alone():
@@ -161,6 +199,8 @@ def test_outputs_of_none_are_matched_by_features_alone():
     task.own = F.cross_entropy
     assert decide(task).kind == "none"
     assert decide(Case(randn(N, 5), classes(N)), "none").kind == "none"
+    boxes = Case(randn(N, 5), classes(N), lambda x: {"boxes": x})  # that no method selects
+    assert decide(boxes, "none").kind == "none"
 
 
 @pytest.mark.parametrize("wanted", ["embedding", "none"])
@@ -207,6 +247,19 @@ def test_labels_that_are_the_inputs_are_those_of_the_next_token():
     assert decide(Language(ids, ends_early)).next_token
     shifted = torch.cat([ids[:, 1:], torch.full((N, 1), -100)], 1)
     assert not decide(Language(ids, shifted)).next_token
+
+
+class Shifting(Language):
+    def loss(self, output, batch):
+        return F.cross_entropy(output[:, :-1].flatten(0, 1), batch[1][:, 1:].flatten())
+
+
+def test_labels_are_not_moved_to_the_next_token_twice():
+    ids = classes(N, 6, n=11)
+    shifted = torch.cat([ids[:, 1:], torch.full((N, 1), -100)], 1)
+    with pytest.raises(TaskError, match=r"next tokens already.*`labels` that equal `input_ids`"):
+        decide(Shifting(ids, shifted))
+    assert decide(Shifting(ids, ids.clone())).next_token
 
 
 def test_a_teacher_that_sees_what_it_should_predict_is_refused():

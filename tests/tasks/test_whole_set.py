@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from mapsearch.core.errors import TaskError
+from mapsearch.core.outputs import Outputs
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.tasks.evaluation import evaluate
 from mapsearch.tasks.task import Task
@@ -183,6 +184,13 @@ def test_objects_that_are_none_are_refused(objects):
         measured(task, 16)
 
 
+def test_an_object_that_cannot_take_the_outputs_is_named():
+    task = Known(*drawn(N))
+    task.metric_objects = lambda: {"mine": torchmetrics.classification.BinaryF1Score()}
+    with pytest.raises(TaskError, match=r"metric_objects\(\)\['mine'\].update\(outputs, labels\)` failed for \[16, "):
+        measured(task, 16)
+
+
 def test_one_name_for_two_metrics_is_refused():
     task = Known(*drawn(N))
     task.metric_objects = lambda: {"a": Computes({"f1": 1.0}), "b": Computes({"f1": 0.0})}
@@ -209,3 +217,11 @@ def test_objects_are_moved_to_the_device():
     task.metric_objects = lambda: {"x": Moved(1.0)}
     measured(task, 16)
     assert moved == [torch.device("cpu")]
+
+
+def test_where_nothing_is_matched_metrics_see_the_whole_output():
+    task = Known(*drawn(N))
+    task.output_form = Outputs("none")
+    task.forward = lambda model, batch: {"boxes": batch[0]}
+    task.score = lambda outputs, labels: {"n": sum(len(output["boxes"]) for output in outputs)}
+    assert measured(task, 16) == {"n": N}

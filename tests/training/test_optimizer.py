@@ -9,7 +9,7 @@ from torch import nn
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.train_spec import OptimizerName, TrainSpec
-from mapsearch.training.optimizer import OPTIMIZERS, loss_divisor, open_optimizer
+from mapsearch.training.optimizer import OPTIMIZERS, loss_divisor, open_optimizer, rates_to_device, set_learning_rate
 
 HALF = Recipe(LayerMapping((Pair("a", "b", 1.0),)), feature_share=0.5)
 
@@ -40,3 +40,12 @@ def test_a_loss_is_divided_where_steps_follow_its_size(name):
     follows = steps[1] < 0.1 * steps[0]
     assert OPTIMIZERS[name].follows_gradient_size == follows
     assert loss_divisor(HALF, TrainSpec(optimizer=name)) == (0.5 if follows else 1.0)
+
+
+def test_rates_on_the_device_follow_the_schedule_in_place():
+    optimizer = open_optimizer([nn.Parameter(torch.ones(2))], TrainSpec(lr=0.5))
+    rates_to_device(optimizer)
+    rate = optimizer.param_groups[0]["lr"]
+    set_learning_rate(optimizer, 0.25)
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == 0.125

@@ -38,7 +38,7 @@ def test_groups_keep_their_own_options_and_projectors_come_on_top(optimizer):
 
 
 def test_projectors_have_a_rate_in_units_of_the_students():
-    assert groups(Clusters()) == [(14, 1e-2, 0.01)]
+    assert groups(Clusters()) == [(12, 1e-2, 0.01), (2, 1e-2, 0.01)]
     assert groups(Clusters(), projector_lr=5.0) == [(12, 1e-2, 0.01), (2, 5e-2, 0.01)]
 
 

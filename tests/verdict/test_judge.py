@@ -94,6 +94,14 @@ def test_other_controls_are_context_without_an_outcome():
     assert row.difference == pytest.approx(0.05, abs=0.02)
 
 
+def test_a_control_that_trains_for_longer_says_for_how_many_steps():
+    found = values(nominee=0.9, none=0.3, outputs=0.7, uniform=0.8) | values(n=2, last=0.85)
+    rows = {
+        row.control: row.n_steps for row in verdict(found, context={"longer": LAST}, n_steps={"longer": 420}).against
+    }
+    assert (rows["longer"], rows["outputs"]) == (420, None)
+
+
 def test_a_seed_far_apart_is_named():
     found = values(nominee=0.9, none=0.3, outputs=0.7, uniform=0.8)
     found[3][2] = 0.1

@@ -27,6 +27,8 @@ def test_one_run_each_is_told_from_chance_by_all_together():
     assert has_learned(stage(0.2, n_seeds=1), 0.1)
     assert not has_learned({t: {0: 0.315} for t in range(6)}, 0.315), "all runs are the constant guess"
     assert has_learned({t: {0: 0.315} for t in range(3)}, 0.315), "too few to tell"
+    assert has_learned({t: {0: x} for t, x in enumerate([0.52, 0.33, 0.63, 0.70, 0.67])}, 0.485), "one rate is too high"
+    assert not has_learned({t: {0: x} for t, x in enumerate([0.49, 0.33, 0.45, 0.70, 0.47])}, 0.485)
 
 
 def test_learned_nothing_is_said_from_six_seeds_on():

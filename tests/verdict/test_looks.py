@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsearch.core.looks import LOOKS, next_look
+from mapsearch.core.looks import ERROR_SHARES, LOOKS, error_spent, next_look
 from mapsearch.verdict import looks
-from mapsearch.verdict.looks import C_TIE, C, chance_to_decide, is_futile, seeds_to_settle
+from mapsearch.verdict.looks import C_TIE, CONSTANTS, C, chance_to_decide, is_futile, seeds_to_settle
 
 WOBBLE = [0.011, -0.008, 0.003, -0.012, 0.007, -0.001]
 """Seed noise with a standard deviation of about 0.009."""
@@ -74,8 +74,24 @@ def test_later_looks_never_need_much_more_than_the_first():
     assert all(C_TIE[n] < C[n] <= C[4] for n in LOOKS)
 
 
+@pytest.mark.parametrize("n", LOOKS)
+def test_less_error_takes_wider_intervals_at_every_look(n):
+    rows = [CONSTANTS[share][n] for share in (2.0, *ERROR_SHARES)]
+    assert rows == sorted(rows)
+    shared = looks.look(around(0.012), [0.3 + 1e-9 * i for i in range(6)], 0.0, share=0.25)
+    assert shared.high - shared.low > look(around(0.012)).high - look(around(0.012)).low
+
+
+def test_the_first_look_is_a_plain_t_test():
+    from scipy import stats
+
+    for share in (2.0, *ERROR_SHARES):
+        assert CONSTANTS[share][4] == pytest.approx(stats.t.isf(0.025 * share * error_spent(4), 3), abs=0.006)
+
+
 @pytest.mark.slow
-def test_constants_are_quantiles_of_null_paths():
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
+def test_constants_are_quantiles_of_null_paths(share):
     """Spent by look n: 0.025 (1 - 3.5 / n) a side; 200,000 fresh paths, so that a standard error is 0.0003."""
     rng, n_paths = np.random.default_rng(0), 200_000
     ever = np.zeros(n_paths, dtype=bool)
@@ -83,8 +99,8 @@ def test_constants_are_quantiles_of_null_paths():
     for n in (n for n in LOOKS if n <= 30):
         d = paths[:, :n]
         t = d.mean(1) / (d.std(1, ddof=1) / math.sqrt(n))
-        ever |= t > C[n]
-        assert ever.mean() == pytest.approx(0.025 * (1 - 3.5 / n), abs=0.0012)
+        ever |= t > CONSTANTS[share][n]
+        assert ever.mean() == pytest.approx(0.025 * share * error_spent(n), abs=0.0012)
 
 
 def test_a_difference_of_zero_seldom_wins_at_any_of_five_looks():
@@ -92,6 +108,23 @@ def test_a_difference_of_zero_seldom_wins_at_any_of_five_looks():
     paths = rng.standard_normal((n_paths, 14))
     wins = [any(look(d[:n]).outcome in ("BEATS", "WORSE") for n in LOOKS if n <= 14) for d in paths]
     assert np.mean(wins) <= 0.05
+
+
+def test_a_second_nominee_judged_on_the_same_seeds_adds_no_false_wins():
+    """The control's seeds are shared, and who searches on has seen that the first nominee did not win."""
+    rng, wins = np.random.default_rng(3), []
+    for _ in range(2000):
+        control, *nominees = rng.standard_normal((3, 14))
+        shares = (1.0, 0.25)  # of which the first leaves a quarter after 14 seeds
+        wins.append(
+            any(
+                looks.look(nominee[:n], control[:n], 0.0, share).outcome == "BEATS"
+                for nominee, share in zip(nominees, shares, strict=True)
+                for n in LOOKS
+                if n <= 14
+            )
+        )
+    assert np.mean(wins) <= 0.025 + 0.004
 
 
 def test_intervals_cover_whenever_one_stops():

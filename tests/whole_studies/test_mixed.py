@@ -5,7 +5,7 @@ import yaml
 
 from mapsearch.api import exports, queries
 from mapsearch.controller.run import run, run_study
-from mapsearch.core.trials import Trial
+from mapsearch.core.trials import PROPOSALS, Trial
 
 MIXED = {
     "space": {"aggregation": ["mix", "fuse"], "balance": ["frozen", "gate"]},
@@ -22,7 +22,7 @@ def study(spec):
 @pytest.mark.slow
 def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(study, url, tmp_path, results):
     update = run(study, url, inline=True)
-    next(item for item in update if isinstance(item, Trial) and item.proposer in ("curve", "free"))
+    next(item for item in update if isinstance(item, Trial) and item.proposer in PROPOSALS)
     update.close()
     run_study(study, url, inline=True)
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
@@ -38,7 +38,8 @@ def test_what_was_learned_is_kept_shown_and_exported_also_after_an_interruption(
     shown = queries.show("tiny", url)["trials"]
     assert shown[every.number]["mixed_weights"] == pytest.approx(learned.mixed_weights)
     assert shown[controls["outputs"].number]["mixed_weights"] is None
-    for target in ("mapsearch", "torch"):
-        said = exports.export("tiny", target, tmp_path / target, trial=every.number, verify=True, storage=url)
-        assert "verified, one batch: loss " in said
-    assert yaml.safe_load((tmp_path / "mapsearch").read_text())["mixed_weights"] == list(learned.mixed_weights)
+    for target, suffix in (("mapsearch", ".yaml"), ("torch", ".py")):
+        path = tmp_path / f"{target}{suffix}"
+        said = exports.export("tiny", target, path, trial=every.number, verify=True, storage=url)
+        assert "verified, 3 steps: first loss " in said
+    assert yaml.safe_load((tmp_path / "mapsearch.yaml").read_text())["mixed_weights"] == list(learned.mixed_weights)

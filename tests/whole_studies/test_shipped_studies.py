@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mapsearch.api import exports, queries
 from mapsearch.check import check
+from mapsearch.controller.run import run_study
 from mapsearch.core.errors import TaskError
 from mapsearch.core.study_file import load_study
 from mapsearch.core.task_reference import TaskReference
@@ -21,12 +23,13 @@ from mapsearch.tasks.loading import open_task
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted([*ROOT.glob("studies/**/study.yaml"), *ROOT.glob("mapsearch/api/templates/**/study.yaml")])
 FASHION = Path("/usr/share/datasets/fashion-mnist")
+QUICK = ["budget=10", "search.trials=4"]
 SENTENCES = ROOT / "studies/minilm/data/vaderSentiment-3.3.2.tar.gz"
 
 
 def test_there_are_studies():
     names = {path.parent.name for path in STUDIES}
-    assert names >= {"digits", "fashion_mnist", "minilm", "embedding", "text", "vision"}
+    assert names >= {"digits", "fashion_mnist", "minilm", "embedding", "pruned_lm", "diabetes", "text", "vision"}
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -154,3 +157,32 @@ def test_minilm_passes_its_check(tmp_path):
     assert [layer.kind for layer in report.teacher] == ["tokens"] * 6
     assert len(report.student) == 3
     assert any(finding.code == "padding.masked" for finding in report.findings)
+
+
+def test_diabetes_is_read_as_values(tmp_path):
+    report = passes("diabetes", tmp_path)
+    assert report.outputs.kind == "values"
+    assert report.teacher_metrics["agreement"] == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_the_pruned_language_model_is_held_against_the_next_character(tmp_path):
+    report = passes("pruned_lm", tmp_path, teacher_steps=100)
+    assert report.outputs.next_token
+    assert report.teacher_metrics["loss"] < report.student_metrics["loss"]  # half of its layers are gone
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("study", "settings"), [("diabetes", []), ("digit_scenes", ["options.scenes=100", "train.steps=60"])]
+)
+def test_regression_and_segmentation_come_to_a_verdict_and_a_verified_export(study, settings, tmp_path):
+    file = ROOT / "studies" / study / "study.yaml"
+    url, spec = f"sqlite:///{tmp_path / 'studies.db'}", load_study(file, [*QUICK, *settings])
+    run_study(spec, url, inline=True)
+    shown = queries.show(spec.name, url)
+    assert shown["verdict"]["decision"] != "nothing_learned"
+    trial = next(t["number"] for t in shown["trials"] if t["control"] == "uniform")
+    exported = exports.export(spec.name, "torch", tmp_path / "distill.py", trial=trial, verify=True, storage=url)
+    assert "verified, 3 steps: first loss " in exported

@@ -17,7 +17,7 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
         ExportError: the file breaks the format.
         MappingError: its recipe is not legal in the space.
     """
-    recipe, scales, norms = read(path)
-    loss = RecipeLoss(recipe, space.student, space.teacher)
-    loss.restore(scales, norms)
+    source = read(path)
+    loss = RecipeLoss(source.recipe, space.student, space.teacher)
+    loss.restore(source.scales, source.norms)
     return AttachedRecipe(loss, student, teacher)

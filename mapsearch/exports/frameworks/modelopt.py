@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mapsearch.core.space import RecipeSpace
-from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch, term_parameters
+from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch
 from mapsearch.exports.frameworks.execute import executed
 
 
@@ -41,24 +40,17 @@ def _registered_meanwhile(network: type[nn.Module]) -> Iterator[None]:
             registry.unregister(network)
 
 
-class _Converted:
+class _Converted(AttachedLoss):
     """A distillation model as an `AttachedLoss`: the teacher is run by whoever runs the student."""
 
     def __init__(self, model: Any, attached: ExitStack) -> None:
-        self.model, self.attached = model, attached
+        self.model, self.module, self.attached = model, model.loss_modules, attached
 
     def __call__(self, batch: ExportedBatch) -> Tensor:
         total: Tensor = self.model.compute_kd_loss(
             student_loss=batch.task_loss, mask=batch.mask, progress=batch.progress
         )
         return total
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        return term_parameters([loss.term for loss in self.model.loss_modules])
-
-    def to(self, device: torch.device) -> Self:
-        self.model.loss_modules.to(device)
-        return self
 
     def close(self) -> None:
         self.attached.close()

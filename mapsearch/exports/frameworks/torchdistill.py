@@ -1,17 +1,17 @@
 """A written torchdistill config, run by torchdistill's own distillation box."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mapsearch.core.errors import FrameworkMissing
 from mapsearch.core.space import RecipeSpace
-from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch, term_parameters
+from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -24,8 +24,11 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
         from torchdistill.common.main_util import import_dependencies
         from torchdistill.common.yaml_util import load_yaml_file
         from torchdistill.core.distillation import DistillationBox
-    except (ImportError, RuntimeError, AttributeError) as error:  # as a rule its torchvision is of another torch
-        raise FrameworkMissing(f"torchdistill cannot be imported here: {' '.join(str(error).split())}") from None
+    except (ImportError, RuntimeError, AttributeError) as error:
+        raise FrameworkMissing(
+            f"torchdistill cannot be imported here: {' '.join(str(error).split())}; as a rule torchvision is for "
+            "another kind of torch: install both for CPUs, or both for one version of CUDA"
+        ) from None
 
     config = load_yaml_file(str(path))
     with _importable(path.parent, [str(one["name"]) for one in config["dependencies"]]):
@@ -51,13 +54,14 @@ def _importable(folder: Path, modules: list[str]) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-class _Box:
+class _Box(AttachedLoss):
     """A distillation box behind our interface: both networks have run already, and it receives their outputs."""
 
     def __init__(self, box: Any) -> None:
-        self.box = box
+        self.box, self.module = box, box.student_model.matching
         self.outputs: dict[str, Tensor | None] = {}
         self.task_loss = torch.zeros(())
+        self.extract = box.extract_model_loss
         box.student_forward_proc = lambda *args: self.outputs["student"]
         box.teacher_forward_proc = lambda *args: self.outputs["teacher"]
         box.extract_model_loss = lambda *args, **kwargs: {"task": self.task_loss}
@@ -67,18 +71,14 @@ class _Box:
         self.task_loss = batch.task_loss
         wrapper = self.box.student_model
         wrapper.mask = batch.mask
-        if hasattr(wrapper, "n_done"):
-            wrapper.n_done.fill_(batch.progress * wrapper.n_batches)
+        wrapper.n_done.fill_(batch.progress * batch.n_batches)
         total: Tensor = self.box.forward_process(None, None)
         return total
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        terms = getattr(self.box.student_model, "terms", nn.ModuleDict())
-        return term_parameters([*terms.values()])
-
-    def to(self, device: torch.device) -> Self:
-        self.box.student_model.to(device)
-        return self
+    def own_task_loss(self, batch: ExportedBatch) -> Tensor | None:
+        labels = batch.batch["labels"] if isinstance(batch.batch, Mapping) else batch.batch[1]
+        total: Tensor = sum(self.extract(batch.output, labels, supp_dict=None).values())
+        return total
 
     def close(self) -> None:
         for wrapper in (self.box.student_model, self.box.teacher_model):

@@ -10,35 +10,51 @@ from mapsearch.losses.projectors import Projector
 
 
 class FeatureTerm(nn.Module):
-    """The loss between a student feature and a teacher feature, and the projector between them."""
+    """The loss between a student layer and its teacher layers, and the projector between them.
 
-    def __init__(self, loss: Callable[..., Tensor], projector: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.loss, self.projector = loss, Projector(**projector)
-
-    def forward(self, student: Tensor, teachers: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """The raw loss, a scalar; `teachers` is the one feature to be matched."""
-        s, t = self.projector(student, teachers[0])
-        return self.loss(s, t, mask, **self.projector.learned)
-
-
-class MixedTerm(nn.Module):
-    """The loss between a student feature and a mixture of teacher features.
-
-    Where the weights of the mixture are learned, moving them away from the recipe's costs a penalty in units of
-    `scale`, the loss at the start.
+    Args:
+        weight: part of the term among all terms.
+        scale: its loss at the start, by which it is divided.
     """
 
     def __init__(
-        self, loss: Callable[..., Tensor], projector: Mapping[str, Any], mixture: Mapping[str, Any], scale: float
+        self,
+        student: str,
+        teachers: Sequence[str],
+        weight: float,
+        scale: float,
+        loss: Callable[..., Tensor],
+        projector: Projector,
     ) -> None:
         super().__init__()
-        self.loss, self.projector, self.scale = loss, Projector(**projector), scale
-        self.mixture = Mixture(**mixture)
+        self.student, self.teachers, self.weight, self.scale = student, teachers, weight, scale
+        self.loss, self.projector = loss, projector
 
-    def forward(self, student: Tensor, teachers: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
-        """The raw loss, a scalar; `teachers` are the features to be mixed."""
-        s, stacked = self.projector(student, self.mixture.stack(teachers))
+    def forward(
+        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> Tensor:
+        """The raw loss of the features by layer, a scalar."""
+        s, t = self.projector(student[self.student], teacher[self.teachers[0]])
+        return self.loss(s, t, mask, **self.projector.learned)
+
+
+class MixedTerm(FeatureTerm):
+    """The loss between a student layer and a mixture of teacher layers.
+
+    Where the weights of the mixture are learned, moving them away from the recipe's costs a penalty in units of
+    `scale`.
+    """
+
+    def __init__(self, mixture: Mixture, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mixture = mixture
+
+    def forward(
+        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], mask: Tensor | None = None
+    ) -> Tensor:
+        """The raw loss of the features by layer, a scalar."""
+        mixed = self.mixture.stack([teacher[path] for path in self.teachers])
+        s, stacked = self.projector(student[self.student], mixed)
         value = self.loss(s, self.mixture(stacked, mask), mask, **self.projector.learned)
         return value + self.scale * self.mixture.anchor()
 

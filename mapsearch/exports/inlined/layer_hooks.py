@@ -1,8 +1,7 @@
-"""Features of a student and a teacher in exported files: hooks, a guard against frozen layers, and fading."""
+"""Features of a student and a teacher in exported files: hooks, and a guard against frozen layers."""
 
 from collections.abc import Sequence
 from functools import partial
-from math import cos, pi
 from typing import Any
 
 import torch
@@ -17,7 +16,8 @@ from mapsearch.features.taps import feature_at
 class LayerHooks:
     """The outputs of some layers in the latest forward pass of a network.
 
-    `path#k` is the k-th call of a module in a pass, from 0, `path[key]` an entry of what it outputs.
+    `path#k` is the k-th call of a module in a pass, from 0, `path[key]` an entry of what it outputs;
+    `@layout` says how the batch lies in it where that is not the first axis.
     Layers are found in wrapped networks as well (DistributedDataParallel, torch.compile, PEFT).
     """
 
@@ -28,15 +28,11 @@ class LayerHooks:
         if missing:
             raise ValueError(f"the {network} has no layer `{missing[0]}`; see `named_modules()` for its layers")
         self.network = network
-        self.model, self.layers = model, {path: modules[address.path] for path, address in self.addresses.items()}
         self.features: dict[str, list[Tensor]] = {path: [] for path in paths}
         self.calls = dict.fromkeys(paths, 0)
-        self.handles: list[RemovableHandle] = []
-
-    def attach(self) -> None:
-        """Set the hooks."""
-        self.handles = [self.model.register_forward_pre_hook(self._start)]
-        self.handles += [m.register_forward_hook(partial(self._capture, path)) for path, m in self.layers.items()]
+        self.handles: list[RemovableHandle] = [model.register_forward_pre_hook(self._start)]
+        for path, address in self.addresses.items():
+            self.handles.append(modules[address.path].register_forward_hook(partial(self._capture, path)))
 
     def remove(self) -> None:
         """Remove the hooks."""
@@ -50,7 +46,7 @@ class LayerHooks:
     def _capture(self, path: str, module: nn.Module, args: Any, output: Any) -> None:
         address = self.addresses[path]
         self.calls[path] += 1
-        feature = feature_at(output, address.key) if address.call in (None, self.calls[path] - 1) else None
+        feature = feature_at(output, address) if address.call in (None, self.calls[path] - 1) else None
         if feature is not None:
             self.features[path].append(feature.clone())  # layers further on may overwrite it in place
 
@@ -72,10 +68,3 @@ def require_gradient(features: dict[str, Tensor]) -> None:
     for path, feature in features.items():
         if torch.is_grad_enabled() and not feature.requires_grad:
             raise RuntimeError(f"student layer `{path}` has no gradient: frozen, no_grad or reentrant checkpointing")
-
-
-def fade(anneal: float | None, until: float, progress: float) -> float:
-    """Factor of the feature loss: half a cosine from one to zero at `anneal` (None: one), and zero from `until` on."""
-    if progress >= until < 1:
-        return 0.0
-    return 1.0 if anneal is None else 0.5 * (1 + cos(pi * min(1.0, progress / anneal)))

@@ -1,28 +1,45 @@
-"""Target `mapsearch`: the recipe with its frozen scales as canonical YAML."""
+"""Target `mapsearch`: the recipe with its frozen scales and all settings of its training, as canonical YAML."""
 
-from mapsearch.exports.capability import EVERYTHING
+from pathlib import Path
+
+from mapsearch.core.training_settings import TrainingSettings
+from mapsearch.exports.capability import Capability
 from mapsearch.exports.render.text_layout import comments, dumped_yaml
 from mapsearch.exports.source import ExportSource, multipliers
-from mapsearch.exports.target import Target, one_file
+from mapsearch.exports.target import YAML_SUFFIXES, Target
 
-KEYS = ("study", "trial", "seed", "n_steps", "first_loss", "recipe", "scales", "multipliers")
+SETTINGS = tuple(key for key, field in TrainingSettings.model_fields.items() if not field.exclude)
+KEYS = (
+    "study", "trial", "seed", "n_steps", "first_loss", "verdict", "values", "versions", *SETTINGS, "outputs", "layers",
+    "recipe", "scales", "multipliers",
+)  # fmt: skip
 MIXED_KEYS = ("norms", "mixed_weights")
 """Per pair: there are norms where teacher features are mixed, and mixed weights where they were learned."""
 
 
-def text(source: ExportSource) -> str:
+def text(source: ExportSource, folder: Path) -> str:
     """The YAML text; `recipe_file.read` gives the same recipe and scales back, to the last bit.
 
     `scales` and `multipliers` are per feature term: per pair in the order of `recipe.pairs`, or per student
     layer where teacher features are mixed, then each divided by its norm. A multiplier is
     `feature_share * weight / scale`, which other trainers can take as it is.
+
+    Args:
+        folder: where the file will lie; the task's file is named from there.
     """
+    layers = {"student": source.student, "teacher": source.teacher}
     data = {
         "study": source.study,
         "trial": source.trial,
         "seed": source.seed,
         "n_steps": source.n_steps,
         "first_loss": source.first_loss,
+        "verdict": source.verdict,
+        "values": list(source.values),
+        "versions": {"mapsearch": source.mapsearch_version, "torch": source.torch_version},
+        **source.settings.seen_from(folder).to_json(),
+        "outputs": source.outputs.to_json(),
+        "layers": {network: [layer.to_json() for layer in found] for network, found in layers.items()},
         "recipe": source.recipe.to_json(),
         "scales": list(source.scales),
         "multipliers": list(multipliers(source.recipe, source.scales)),
@@ -31,4 +48,13 @@ def text(source: ExportSource) -> str:
     return comments(source.provenance) + dumped_yaml(data)
 
 
-TARGET = Target("canonical YAML: the recipe with its frozen scales", EVERYTHING, one_file(text))
+def _render(source: ExportSource, path: Path) -> dict[Path, str]:
+    return {path: text(source, path.parent)}
+
+
+TARGET = Target(
+    "canonical YAML: the recipe with its frozen scales, and how it was trained",
+    Capability(nothing=True),
+    _render,
+    suffixes=YAML_SUFFIXES,
+)

@@ -5,7 +5,7 @@ The source is read from files with `ast`; no module is imported for it, so no to
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,7 @@ class Import:
 
 @dataclass(frozen=True)
 class Definition:
-    """A function, class or constant at the top level of a module, as its file has it."""
+    """A function, class or constant at the top level of a module, as its file has it, and the names it reads."""
 
     module: str
     name: str
@@ -41,34 +41,31 @@ class Definition:
     is_constant: bool
 
 
-@dataclass(frozen=True)
-class Module:
-    """What a Python file defines and imports at its top level, by name."""
-
-    imports: dict[str, Import]
-    definitions: dict[str, Definition]
+Parts = list[Import | Definition]
 
 
 def inlined(text: str) -> str:
     """The text of a Python module with the source of what it uses of mapsearch in place of those imports.
 
-    Imports of other packages are those that the text and the source together need. Each definition is followed by
-    what it calls; constants come first, as they are needed when the rest is defined.
+    Imports of other packages are those that the text and the source together need. Each definition stands after
+    what it uses, constants first.
     """
-    tree, module = ast.parse(text), _module("", text)
-    lines = text.splitlines(keepends=True)
-    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    first, last = (imports[0].lineno - 1, imports[-1].end_lineno or 0) if imports else (0, 0)
-    definitions: dict[str, Definition] = {}
-    needed: set[Import] = set()
+    tree, meanings = ast.parse(text), _meanings("", text)
+    seen: set[Import | Definition] = set()
+    found: Parts = []
     for name in _names(tree):
-        _collect(name, module, definitions, needed)
-    head, body = "".join(lines[:first]) + _import_block(needed), "".join(lines[last:])
-    ordered = sorted(definitions.values(), key=lambda definition: not definition.is_constant)
-    source = "".join(f"\n\n{definition.text}" for definition in ordered)
-    before, marker, after = body.partition(INLINED)
-    text = head + (f"{before.rstrip()}\n{source}\n\n{after}" if marker else body.rstrip() + "\n" + source)
-    return text.strip() + "\n"
+        if isinstance(meanings.get(name), Import):  # what the text itself defines stays where it is
+            _collect(meanings[name], seen, found)
+    definitions = [part for part in found if isinstance(part, Definition)]
+    assert len({part.name for part in definitions}) == len(definitions), "two definitions of one name in one file"
+    constants = "".join(part.text for part in definitions if part.is_constant)
+    others = [part.text for part in definitions if not part.is_constant]
+    source = "".join(f"\n\n{text}" for text in (constants, *others) if text)
+    imports = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    lines, block = text.splitlines(keepends=True), _import_block([part for part in found if isinstance(part, Import)])
+    before, marker, after = "".join(lines[imports[-1].end_lineno :]).partition(INLINED)
+    head = "".join(lines[: imports[0].lineno - 1]) + block
+    return f"{head}{before.rstrip()}\n{source}{after if marker else ''}".strip() + "\n"
 
 
 def definition(module: str, name: str) -> Definition:
@@ -77,63 +74,49 @@ def definition(module: str, name: str) -> Definition:
     Raises:
         LookupError: it does neither.
     """
-    read = _read(module)
-    if name in read.definitions:
-        return read.definitions[name]
-    if name in read.imports and read.imports[name].is_ours:
-        return definition(read.imports[name].module, read.imports[name].name)
+    meaning = _of_module(module).get(name)
+    if isinstance(meaning, Import) and meaning.is_ours:
+        return definition(meaning.module, meaning.name)
+    if isinstance(meaning, Definition):
+        return meaning
     raise LookupError(f"{module} has no `{name}`")
 
 
-def _collect(name: str, module: Module, definitions: dict[str, Definition], needed: set[Import]) -> None:
-    """Add what the name stands for in the module, and all that this uses in turn."""
-    imported = module.imports.get(name)
-    if imported is not None and not imported.is_ours:
-        needed.add(imported)
+def _collect(meaning: Import | Definition | None, seen: set[Import | Definition], found: Parts) -> None:
+    """Add what a name stands for, after all that this uses in turn; no meaning: a local variable or a builtin."""
+    if isinstance(meaning, Import) and meaning.is_ours:
+        meaning = definition(meaning.module, meaning.name)
+    if meaning is None or meaning in seen:
         return
-    if imported is not None:
-        part = definition(imported.module, imported.name)
-    elif name in module.definitions and module.definitions[name].module:
-        part = module.definitions[name]
-    else:  # a local variable, a builtin, or defined in the text itself
-        return
-    if part.name in definitions:
-        assert definitions[part.name] == part, f"two definitions of `{part.name}` in one file"
-        return
-    definitions[part.name] = part
-    for used in part.names:
-        _collect(used, _read(part.module), definitions, needed)
+    seen.add(meaning)
+    if isinstance(meaning, Definition):
+        for name in meaning.names:
+            _collect(_of_module(meaning.module).get(name), seen, found)
+    found.append(meaning)
 
 
 @cache
-def _read(module: str) -> Module:
+def _of_module(module: str) -> dict[str, Import | Definition]:
     path = _PACKAGE.parent.joinpath(*module.split("."))
     place = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return _module(module, place.read_text(encoding="utf-8"))
+    return _meanings(module, place.read_text(encoding="utf-8"))
 
 
-def _module(module: str, text: str) -> Module:
-    imports: dict[str, Import] = {}
-    definitions: dict[str, Definition] = {}
+def _meanings(module: str, text: str) -> dict[str, Import | Definition]:
+    """What the names at the top level of a module stand for."""
+    meanings: dict[str, Import | Definition] = {}
     lines = text.splitlines(keepends=True)
     for node in ast.parse(text).body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            imports |= {alias.asname or alias.name: _import(node, alias) for alias in node.names}
-            continue
+        for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else []:
+            origin = (node.module or "", alias.name) if isinstance(node, ast.ImportFrom) else (alias.name, "")
+            meanings[alias.asname or alias.name] = Import(*origin, alias.asname or "")
         for name in _defined(node):
-            decorators = node.decorator_list if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else []
+            decorators = getattr(node, "decorator_list", [])
             start = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-            source = "".join(lines[start - 1 : node.end_lineno])
+            source = "".join(lines[start - 1 : node.end_lineno]).rstrip() + "\n"
             is_constant = isinstance(node, (ast.Assign, ast.AnnAssign))
-            definitions[name] = Definition(module, name, source.rstrip() + "\n", tuple(_names(node)), is_constant)
-    return Module(imports, definitions)
-
-
-def _import(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> Import:
-    if isinstance(node, ast.Import):
-        return Import(alias.name, alias=alias.asname or "")
-    assert node.module is not None
-    return Import(node.module, alias.name, alias.asname or "")
+            meanings[name] = Definition(module, name, source, tuple(_names(node)), is_constant)
+    return meanings
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -150,7 +133,7 @@ def _names(tree: ast.AST) -> list[str]:
     return list(dict.fromkeys(node.id for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset))))
 
 
-def _import_block(imports: set[Import]) -> str:
+def _import_block(imports: Sequence[Import]) -> str:
     """The imports as formatters sort them: the standard library, a blank line, and all others."""
     groups: list[list[Import]] = [[], []]
     for one in imports:
@@ -158,7 +141,7 @@ def _import_block(imports: set[Import]) -> str:
     return "\n\n".join("\n".join(_import_lines(group)) for group in groups if group) + "\n"
 
 
-def _import_lines(imports: list[Import]) -> Iterator[str]:
+def _import_lines(imports: Sequence[Import]) -> Iterator[str]:
     for one in sorted((x for x in imports if not x.name), key=lambda x: x.module):
         yield f"import {one.module}{f' as {one.alias}' if one.alias else ''}"
     for module in sorted({x.module for x in imports if x.name}):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -11,16 +12,31 @@ import yaml
 from mapsearch.core.text import printable
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call with keyword arguments, in a written Python file."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class Name(str):
+    """What a name stands for in a written Python file, not the text itself."""
+
+
+def rounded(value: float) -> float:
+    """The number to eight digits: more than a trainer in float32 can tell."""
+    return float(f"{value:.8g}")
+
+
 def literal(value: object) -> str:
     """`repr` with double quotes, as formatters write it; what cannot be printed is escaped."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(literal, value))}{',' * (len(value) == 1)})"
-    text = repr(value)
-    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+    if isinstance(value, (dict, list, tuple, Call)):
+        opening, items, closing = _parts(value)
+        comma = "," * (isinstance(value, tuple) and len(value) == 1)
+        return f"{opening}{', '.join(key + literal(item) for key, item in items)}{comma}{closing}"
+    text = repr(value) if not isinstance(value, Name) else str(value)
+    return f'"{text[1:-1]}"' if isinstance(value, str) and text[0] == "'" and '"' not in text else text
 
 
 def laid_out(value: object, indent: int, used: int = 0) -> str:
@@ -31,13 +47,22 @@ def laid_out(value: object, indent: int, used: int = 0) -> str:
         used: what else is in the line the value begins in.
     """
     line = literal(value)
-    if indent + used + len(line) < 120 or not isinstance(value, (dict, list, tuple)):
+    if indent + used + len(line) < 120 or not isinstance(value, (dict, list, tuple, Call)):
         return line
-    pad, items = " " * (indent + 4), []
-    for item in value.items() if isinstance(value, dict) else value:
-        key = f"{literal(item[0])}: " if isinstance(value, dict) else ""
-        items.append(f"{pad}{key}{laid_out(item[1] if key else item, indent + 4, len(key))},\n")
-    return f"{line[0]}\n{''.join(items)}{' ' * indent}{line[-1]}"
+    opening, items, closing = _parts(value)
+    pad = " " * (indent + 4)
+    lines = [f"{pad}{key}{laid_out(item, indent + 4, len(key))},\n" for key, item in items]
+    return f"{opening}\n{''.join(lines)}{' ' * indent}{closing}"
+
+
+def _parts(value: dict[Any, Any] | list[Any] | tuple[Any, ...] | Call) -> tuple[str, list[tuple[str, Any]], str]:
+    """How a value opens, its items with what stands before each, and how it closes."""
+    if isinstance(value, dict):
+        return "{", [(f"{literal(key)}: ", item) for key, item in value.items()], "}"
+    if isinstance(value, Call):
+        return f"{value.name}(", [(f"{key}=", item) for key, item in value.arguments.items()], ")"
+    brackets = "[]" if isinstance(value, list) else "()"
+    return brackets[0], [("", item) for item in value], brackets[1]
 
 
 def one_line(text: str) -> str:

@@ -1,88 +1,63 @@
-"""Target `torchdistill`: a YAML config that holds the mapping, and a plugin module of projectors and losses."""
+"""Target `torchdistill`: a YAML config, and a plugin module that holds the mapping with its projectors and losses."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mapsearch.core.recipe import BalanceName, Recipe
-from mapsearch.exports.capability import EVERYTHING, Unsupported
+from mapsearch.core.train_spec import TrainSpec
+from mapsearch.exports.capability import FROZEN_BALANCE, Capability, Unsupported
 from mapsearch.exports.render.template import rendered
-from mapsearch.exports.render.terms import term_arguments
-from mapsearch.exports.render.text_layout import comments, docstring_line, dumped_yaml, module_name
-from mapsearch.exports.source import ExportSource, multipliers
-from mapsearch.exports.target import Target
+from mapsearch.exports.render.text_layout import comments, dumped_yaml, module_name, rounded
+from mapsearch.exports.source import ExportSource
+from mapsearch.exports.target import YAML_SUFFIXES, Target
 
-_TO_FILL_IN = """\
-  # Fill in the data, the optimizer and the number of epochs. The loss on the labels is `extract_task_loss` in the
-  # plugin, and `n_batches` below, if it is there, is num_epochs * batches per epoch.
+_DATA = """\
+  # Fill in the data and the number of epochs; `n_batches` below is num_epochs * batches per epoch. The loss on the
+  # labels is `extract_task_loss` in the plugin.
   num_epochs: 1
   train_data_loader:
     dataset_id: train
-    sampler: {class_or_func: !import_get {key: torch.utils.data.RandomSampler}, kwargs: {}}
-    kwargs: {batch_size: 64, drop_last: true}
-  optimizer: {key: AdamW, kwargs: {lr: 0.001}}
+    sampler: {{class_or_func: !import_get {{key: torch.utils.data.RandomSampler}}, kwargs: {{}}}}
+    kwargs: {{batch_size: {batch_size}, drop_last: true}}
 """
 
 
-def render(source: ExportSource, path: Path, schema: str) -> dict[Path, str]:
+def render(source: ExportSource, path: Path) -> dict[Path, str]:
     """The config, and the plugin module that its `dependencies` name."""
     plugin = f"{module_name(path)}_plugin"
     return {
         path: _config(source, plugin),
-        path.with_name(f"{plugin}.py"): rendered("torchdistill_plugin", source, config=docstring_line(path.name)),
+        path.with_name(f"{plugin}.py"): rendered("torchdistill", source, path),
     }
 
 
 def _config(source: ExportSource, plugin: str) -> str:
-    recipe = source.recipe
-    criterion = {
-        "key": "WeightedSumLoss",
-        "func2extract_model_loss": f"{plugin}.extract_task_loss",
-        "kwargs": {
-            "model_term": {"weight": (1 - recipe.feature_share) * recipe.task_weight},
-            "sub_terms": _sub_terms(source, plugin),
-        },
+    recipe, train = source.recipe, source.settings.train
+    teacher = {"key": f"{plugin}.WatchedTeacher", "kwargs": {}}
+    student = {"key": f"{plugin}.DistilledStudent", "kwargs": {"n_batches": source.n_steps * train.accumulate}}
+    schedule = {"n_steps": source.n_steps, "warmup": train.warmup, "schedule": train.schedule}
+    terms = {
+        "model_term": {"weight": rounded((1 - recipe.feature_share) * recipe.task_weight)},
+        "sub_terms": {"matching": {"criterion": {"key": f"{plugin}.Matching", "kwargs": {}}, "weight": 1.0}},
     }
-    networks = {"teacher": _teacher(recipe, plugin), "student": _student(source, plugin)}
+    extract, forward = f"{plugin}.extract_task_loss", {"forward_proc": f"{plugin}.forward_inputs"}
+    config = {
+        "optimizer": _optimizer(train, rounded(train.lr * recipe.lr_factor)),
+        "scheduler": {"key": f"{plugin}.study_schedule", "kwargs": schedule, "scheduling_step": 1},
+        "teacher": {**forward, "requires_grad": False, "auxiliary_model_wrapper": teacher},
+        "student": {**forward, "auxiliary_model_wrapper": student},
+        "criterion": {"key": "WeightedSumLoss", "func2extract_model_loss": extract, "kwargs": terms},
+    }
     dependencies = f"dependencies: [{{name: {plugin}}}]  # a file beside this one; its folder must be in PYTHONPATH\n"
-    dumped = dumped_yaml({**networks, "criterion": criterion}, width=118, default_flow_style=None)
+    dumped = dumped_yaml(config, width=118, default_flow_style=None)
     indented = "".join(f"  {line}\n" for line in dumped.splitlines())
-    return f"{comments(source.provenance)}{dependencies}train:\n{_TO_FILL_IN}{indented}"
+    data = _DATA.format(batch_size=train.batch_size)
+    return f"{comments(source.provenance)}{dependencies}train:\n{data}{indented}"
 
 
-def _teacher(recipe: Recipe, plugin: str) -> dict[str, Any]:
-    config: dict[str, Any] = {"forward_proc": f"{plugin}.forward_inputs", "requires_grad": False}
-    if recipe.mapping.pairs:
-        layers = list(recipe.mapping.teacher_layers)
-        config["auxiliary_model_wrapper"] = {"key": f"{plugin}.WatchedTeacher", "kwargs": {"layers": layers}}
-    return config
-
-
-def _student(source: ExportSource, plugin: str) -> dict[str, Any]:
-    mapping, wrapper = source.recipe.mapping, {"key": f"{plugin}.MaskedStudent", "kwargs": {}}
-    if mapping.pairs:
-        kwargs = {
-            "layers": list(mapping.student_layers),
-            "anneal": source.recipe.anneal,
-            "features_until": source.recipe.features_until,
-            "n_batches": source.n_steps,
-            "terms": {f"feature{i}": arguments for i, arguments in enumerate(term_arguments(source))},
-        }
-        wrapper = {"key": f"{plugin}.ProjectedStudent", "kwargs": kwargs}
-    return {"forward_proc": f"{plugin}.forward_inputs", "auxiliary_model_wrapper": wrapper}
-
-
-def _sub_terms(source: ExportSource, plugin: str) -> dict[str, Any]:
-    recipe, terms = source.recipe, {}
-    if recipe.uses_outputs:
-        terms["outputs"] = {
-            "criterion": {"key": f"{plugin}.OutputLoss", "kwargs": {"temperature": recipe.temperature}},
-            "weight": (1 - recipe.feature_share) * recipe.output_weight,
-        }
-    for i, (term, factor) in enumerate(zip(recipe.feature_terms, multipliers(recipe, source.scales), strict=True)):
-        kwargs = {"term": f"feature{i}", "student": term.student, "teachers": list(term.teachers)}
-        terms[f"feature{i}"] = {"criterion": {"key": f"{plugin}.FeatureLoss", "kwargs": kwargs}, "weight": factor}
-    return terms
+def _optimizer(train: TrainSpec, lr: float) -> dict[str, Any]:
+    key, more = ("SGD", {"momentum": 0.9, "nesterov": True}) if train.optimizer == "sgd" else ("AdamW", {})
+    kwargs = {"lr": lr, "weight_decay": train.weight_decay, **more}
+    return {"key": key, "kwargs": kwargs, "grad_accum_step": train.accumulate, "max_grad_norm": train.max_grad_norm}
 
 
 def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
@@ -96,10 +71,10 @@ def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
 
 
 TARGET = Target(
-    "a torchdistill config with a plugin module beside it",
-    replace(EVERYTHING, balances=frozenset[BalanceName]({"frozen"}), outputs="logits"),
+    "a torchdistill config, and a plugin module beside it with the mapping",
+    Capability(balances=FROZEN_BALANCE, outputs="logits", masks_by_layer=False),
     render,
     unsupported,
-    requires=("torchdistill",),
-    install="pip install torchdistill",
+    requires={"torchdistill": "torchdistill==1.1.5", "torchvision": "torchvision==0.28.0"},
+    suffixes=YAML_SUFFIXES,
 )

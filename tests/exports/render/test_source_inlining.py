@@ -45,6 +45,7 @@ def home_of(live, name):
         "losses.aggregation",
         "losses.projectors",
         "features.taps",
+        "features.layouts",
         "features.modules",
         "exports.inlined.layer_hooks",
     ]
@@ -67,7 +68,7 @@ def test_helpers_are_followed_through_modules_once_and_named_imports_kept():
         "def loss(s, t):\n    return gram(s, t) + pkt(s, t)\n"
     )
     assert defined(text) == [
-        "loss", "gram", "products", "samples", "covering", "unpadded", "pkt", "_pick_probabilities"
+        "loss", "products", "covering", "unpadded", "samples", "gram", "_pick_probabilities", "pkt"
     ]  # fmt: skip
     head = text.partition("X = 1")[0]
     assert head == '"""Docstring."""\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n\n'

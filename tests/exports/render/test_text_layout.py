@@ -7,7 +7,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapsearch.exports.render.text_layout import comments, docstring_line, dumped_yaml, laid_out, literal
+from mapsearch.exports.render.text_layout import (
+    Call,
+    Name,
+    comments,
+    docstring_line,
+    dumped_yaml,
+    laid_out,
+    literal,
+    rounded,
+)
 
 VALUES = st.recursive(
     st.text() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none(),
@@ -21,6 +30,16 @@ def test_a_literal_reads_back_and_shows_all_that_it_holds(value):
     for text in (literal(value), laid_out(value, 4)):
         assert ast.literal_eval(text) == value
         assert text.replace("\n", "").isprintable()
+
+
+def test_a_call_is_laid_out_with_its_arguments_by_name():
+    call = Call("Term", {"student": "a" * 60, "loss": Name("nmse"), "projector": Call("Linear", {"width": 4})})
+    assert literal(call) == f'Term(student="{"a" * 60}", loss=nmse, projector=Linear(width=4))'
+    assert laid_out(call, 40) == (
+        f'Term(\n{" " * 44}student="{"a" * 60}",\n{" " * 44}loss=nmse,\n'
+        f"{' ' * 44}projector=Linear(width=4),\n{' ' * 40})"
+    )
+    assert rounded(1 / 3) == 0.33333333
 
 
 @given(st.text())

@@ -3,7 +3,6 @@
 import pytest
 import yaml
 
-from mapsearch.exports.source import multipliers
 from mapsearch.exports.write import write
 
 
@@ -14,22 +13,15 @@ def config(source, folder):
     return yaml.safe_load(text.replace("!import_get", ""))
 
 
-def test_the_mapping_stands_in_the_config(distilled, tmp_path):
-    source = distilled("images").source
+def test_the_config_trains_as_the_study_did(distilled, tmp_path):
+    source = distilled("images", lr_factor=3.0).source
     train = config(source, tmp_path)["train"]
-    terms = train["criterion"]["kwargs"]["sub_terms"]
-    assert [(terms[f"feature{i}"]["criterion"]["kwargs"]) for i in range(3)] == [
-        {"term": "feature0", "student": "blocks.0", "teachers": ["blocks.0"]},
-        {"term": "feature1", "student": "blocks.0", "teachers": ["blocks.1"]},
-        {"term": "feature2", "student": "blocks.1", "teachers": ["blocks.2"]},
-    ]
-    assert tuple(terms[f"feature{i}"]["weight"] for i in range(3)) == multipliers(source.recipe, source.scales)
-    assert terms["outputs"]["weight"] == pytest.approx(0.3 * 2)
     assert train["criterion"]["kwargs"]["model_term"]["weight"] == pytest.approx(0.3)
-    wrapper = train["student"]["auxiliary_model_wrapper"]["kwargs"]
-    assert wrapper["layers"] == ["blocks.0", "blocks.1"]
-    assert (wrapper["anneal"], wrapper["n_batches"]) == (0.5, 3)
-    assert [*wrapper["terms"]] == ["feature0", "feature1", "feature2"]
+    assert train["student"]["auxiliary_model_wrapper"]["kwargs"] == {"n_batches": 3}
+    assert train["train_data_loader"]["kwargs"]["batch_size"] == 8
+    assert train["optimizer"]["kwargs"] == {"lr": 0.006, "weight_decay": 0.01}
+    assert (train["optimizer"]["max_grad_norm"], train["optimizer"]["grad_accum_step"]) == (5.0, 1)
+    assert train["scheduler"]["kwargs"] == {"n_steps": 3, "warmup": 0.05, "schedule": "cosine"}
 
 
 def test_every_key_is_registered_by_the_plugin_beside_it(distilled, tmp_path):
@@ -47,7 +39,7 @@ def test_every_key_is_registered_by_the_plugin_beside_it(distilled, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "plugin"), [("a-b.yml", "a_b_plugin.py"), ("7.yaml", "_7_plugin.py"), ("recipe", "recipe_plugin.py")]
+    ("name", "plugin"), [("a-b.yml", "a_b_plugin.py"), ("7.yaml", "_7_plugin.py"), ("recipe.yaml", "recipe_plugin.py")]
 )
 def test_the_plugin_can_be_imported_whatever_the_config_is_called(name, plugin, distilled, tmp_path):
     files, left_out = write("torchdistill", distilled("tags", pairs=False).source, tmp_path / name)

@@ -1,0 +1,1 @@
+"""How far from the best recipe a search ends, by proposer and landscape."""

@@ -1,0 +1,1 @@
+"""STEP: an old study + new networks -> what of it carries over."""

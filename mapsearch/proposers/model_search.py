@@ -1,0 +1,103 @@
+"""The most promising of many recipes, by a model of what those tried were worth."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mapsearch.core.search_problem import Proposal, SearchProblem
+from mapsearch.core.trials import Trial
+from mapsearch.proposers.candidates import Candidate, Candidates, Settings
+from mapsearch.proposers.depth_curve import DepthCurve
+from mapsearch.proposers.drawing import drawn_candidate
+from mapsearch.proposers.moves import crossed, moved
+from mapsearch.proposers.random_search import generator, propose_random
+from mapsearch.proposers.surrogate import Floats, Surrogate, fitted, points
+
+N_DRAWN, N_MOVED, N_ROUNDS = 100, 80, 2
+"""Candidates of a proposal: drawn at random, and moved from the best of them in each round."""
+
+N_PARENTS, MOST_MOVES, P_CROSSED = 10, 3, 0.25
+"""Moves begin at so many candidates, so many follow each other, some begin at the rows of two."""
+
+EVEN_PAIR = DepthCurve(0.0, 0.5, shift=0.5)
+"""What `uniform` is among mappings with one teacher layer a row, with two, half a teacher apart: chance rarely draws
+two far teachers that serve, and without one the model learns nothing of them."""
+
+LEAST_TOLD = 4
+"""Trials before anything is modelled; controls count."""
+
+MOST_TOLD = 400
+"""Trials that the model learns from: half of them the best, half the newest. Its cost grows with their cube."""
+
+
+def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: int) -> Proposal:
+    """The candidate of the largest upper confidence bound under a Gaussian process over mappings and settings.
+
+    The bound's width is drawn for each proposal, so that those made at once differ. Trials that still train are taken
+    to end as the model expects. Every other proposal is drawn at random: a model alone would follow the noise. What was
+    tried is not proposed again: on the same seed it would end the same.
+
+    Source: Srinivas et al. 2010 (the bound); Berk et al. 2020 (its width at random).
+    """
+    known = _told(problem, trials)
+    if len(known) < LEAST_TOLD or number % 2:
+        return propose_random(problem, trials, number)
+    candidates, rng = Candidates(problem), generator(problem, number)
+    told, values = [candidates.of(t) for t, _ in known], np.array([value for _, value in known])
+    if even := _even_pair(candidates, trials, told[int(values.argmax())].settings):
+        return candidates.proposal(even)
+    spread = float(values.std()) or 1.0
+    model = fitted(points(told), (values - values.mean()) / spread)
+    if waiting := [candidates.of(t) for t in trials if t.state == "waiting" and t.recipe.mapping.pairs]:
+        model = model.believing(points(waiting))
+    tried = {replace(t.recipe, mapping=t.recipe.mapping.normalised()) for t in trials}
+    best = (candidates.proposal(c) for c in _best(candidates, told, model, rng.exponential(), rng))
+    return next((p for p in best if p.recipe not in tried), None) or propose_random(problem, trials, number)
+
+
+def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Candidate | None:
+    """The even pair at these settings; None if it was tried at any, or cannot be."""
+    if any(t.params == EVEN_PAIR._asdict() for t in trials):
+        return None
+    return candidates.along(EVEN_PAIR, settings)
+
+
+def _best(
+    candidates: Candidates, told: Sequence[Candidate], model: Surrogate, width: float, rng: np.random.Generator
+) -> list[Candidate]:
+    """The most promising, best first."""
+
+    def bounds(those: Sequence[Candidate]) -> Floats:
+        expected, deviation = model.predict(points(those))
+        return expected + width * deviation
+
+    expected, _ = model.predict(points(told))
+    parents = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
+    pool = [c for _ in range(N_DRAWN) if (c := drawn_candidate(candidates, rng)) is not None]
+    for _ in range(N_ROUNDS):
+        pool += [c for _ in range(N_MOVED) if (c := _child(candidates, parents, rng)) is not None]
+        pool = parents = [pool[i] for i in np.argsort(-bounds(pool), kind="stable")[:N_PARENTS]]
+    return pool
+
+
+def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.Generator) -> Candidate | None:
+    one, other = (parents[int(i)] for i in rng.integers(len(parents), size=2))
+    child = crossed(candidates, one, other, rng) if rng.random() < P_CROSSED else one
+    for _ in range(rng.integers(1, MOST_MOVES + 1)):
+        child = moved(candidates, child, rng) if child is not None else None
+    return child
+
+
+def _told(problem: SearchProblem, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+    """Trials with features and what they are worth, more being better; what could not be run is the worst."""
+    sign = 1.0 if problem.direction == "maximize" else -1.0
+    found = [t for t in trials if t.recipe.mapping.pairs and t.state in ("complete", "infeasible")]
+    values = {t.number: sign * t.value for t in found if t.value is not None}
+    worst = min(values.values(), default=0.0)
+    told = [(t, values.get(t.number, worst)) for t in found]
+    if len(told) <= MOST_TOLD:
+        return told
+    newest = told[-MOST_TOLD // 2 :]
+    best = sorted(told[: -MOST_TOLD // 2], key=lambda item: -item[1])[: MOST_TOLD // 2]
+    return [*best, *newest]

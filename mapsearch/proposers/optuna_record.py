@@ -1,0 +1,191 @@
+"""A thin adapter to Optuna: the trials of a search in Optuna's own tables, where its API and dashboard read them."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, TypeVar
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+
+from mapsearch.core.errors import DatabaseFailed, StoreError
+from mapsearch.core.recipe import NAMED_SETTINGS
+from mapsearch.core.trials import Trial
+
+Answer = TypeVar("Answer")
+
+CREATED_AT_ATTRIBUTE = "mapsearch:created_at"
+"""User attribute that identifies an Optuna study as that of our study."""
+
+SETTINGS = ("feature_share", "loss", "projector", "aggregation", "balance", "anneal", "lr_factor")
+LARGEST = 1e6
+"""Of a recorded number: one range for all, since Optuna compares only what has the same range."""
+
+
+class OptunaRecord:
+    """The Optuna study of a study; it is written to and never read for proposals.
+
+    Args:
+        guard: surrounds every exchange with the database: it makes sure that this process is still the one. An
+            exchange in which the database fails is tried once more.
+
+    Raises:
+        StoreError: the database holds a foreign Optuna study of that name.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        metric: str,
+        direction: Literal["maximize", "minimize"],
+        created_at: str,
+        guard: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        self._guard = guard
+        self._storage, self._study = self._exchange(lambda: _open(url, name, metric, direction, created_at))
+
+    def close(self) -> None:
+        """Close the connections to the database: SQLite keeps what was written in a file beside it until the last."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    def add(self, trial: Trial) -> int:
+        """Record how a trial ended, once per number and outcome, and give its number there.
+
+        One that could not be run is a violated constraint. A trial may have another outcome later: the cause was
+        mended, and its runs were tried again.
+        """
+        return self._exchange(lambda: self._add(trial))
+
+    def _add(self, trial: Trial) -> int:
+        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        for known in done:
+            known_value = None if known.constraints.get("infeasible", 0.0) > 0 else known.value
+            if known.user_attrs.get("trial") == trial.number and known_value == trial.value:
+                return known.number
+        rising = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
+        worst = (min if rising else max)((t.value for t in done if t.value is not None), default=0.0)
+        params, kinds = _numbers(trial)
+        self._study.add_trial(
+            create_trial(
+                params=params,
+                distributions=kinds,
+                value=worst if trial.value is None else trial.value,
+                user_attrs={"trial": trial.number, "proposer": trial.proposer, "recipe": str(trial.recipe)},
+                constraints={"infeasible": float(trial.value is None)},
+            )
+        )
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def _exchange(self, exchange: Callable[[], Answer]) -> Answer:
+        """The answer of the database. Each exchange finds what an earlier try of it left, so that it may be repeated.
+
+        Raises:
+            DatabaseFailed: the database failed twice.
+            StudyBusy: another process took over.
+        """
+        try:
+            with self._guard():
+                return exchange()
+        except DatabaseFailed:
+            with self._guard():
+                return exchange()
+
+
+def rename_record(url: str, name: str, new_name: str, created_at: str) -> None:
+    """Gives our study's Optuna study another name, if it has one; Optuna can only copy. Done twice, it changes nothing.
+
+    Raises:
+        StoreError: a foreign Optuna study has that name.
+    """
+    with _storage(url) as storage:
+        names = optuna.get_all_study_names(storage)
+        if name not in names or _created_at(storage, name) != created_at:
+            return
+        if new_name in names:
+            if _created_at(storage, new_name) != created_at:
+                raise StoreError(f"the database holds a foreign Optuna study `{new_name}`; choose another name")
+            optuna.delete_study(study_name=new_name, storage=storage)  # half a copy, left by a crash
+        optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=new_name)
+        optuna.delete_study(study_name=name, storage=storage)
+
+
+def copy_record(url: str, name: str, new_name: str, created_at: str, new_created_at: str) -> None:
+    """Copies our study's Optuna study, if it has one, for the copy of our study that was created then.
+
+    Raises:
+        StoreError: a foreign Optuna study has that name.
+    """
+    with _storage(url) as storage:
+        names = optuna.get_all_study_names(storage)
+        if name not in names or _created_at(storage, name) != created_at:
+            return
+        if new_name in names:
+            raise StoreError(f"the database holds a foreign Optuna study `{new_name}`; choose another name")
+        optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=new_name)
+        copied = optuna.load_study(study_name=new_name, storage=storage)
+        copied.set_user_attr(CREATED_AT_ATTRIBUTE, new_created_at)
+
+
+def delete_record(url: str, name: str, created_at: str) -> None:
+    """Deletes our study's Optuna study, if it has one."""
+    with _storage(url) as storage:
+        if name in optuna.get_all_study_names(storage) and _created_at(storage, name) == created_at:
+            optuna.delete_study(study_name=name, storage=storage)
+
+
+def create_tables(url: str) -> None:
+    """Makes Optuna's tables in the study database if they are not there; one process at a time may call it."""
+    with _storage(url):
+        pass
+
+
+@contextmanager
+def _storage(url: str) -> Iterator[optuna.storages.RDBStorage]:
+    """Optuna's tables in the study database, made if they are not there."""
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _created_at(storage: optuna.storages.RDBStorage, name: str) -> object:
+    return optuna.load_study(study_name=name, storage=storage).user_attrs.get(CREATED_AT_ATTRIBUTE)
+
+
+def _numbers(trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """What a trial is: its settings, and the numbers of its depth curve if it is one."""
+    settings = {f"recipe.{name}": getattr(trial.recipe, name) for name in SETTINGS}
+    curve = {f"curve.{name}": float(value) for name, value in trial.params.items() if isinstance(value, int | float)}
+    params = {name: value for name, value in (settings | curve).items() if value is not None}
+    number = FloatDistribution(-LARGEST, LARGEST)
+    named = {f"recipe.{name}": CategoricalDistribution(names) for name, names in NAMED_SETTINGS.items()}
+    return params, {name: named.get(name, number) for name in params}
+
+
+def _open(
+    url: str, name: str, metric: str, direction: Literal["maximize", "minimize"], created_at: str
+) -> tuple[optuna.storages.RDBStorage, optuna.Study]:
+    storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
+    if name in optuna.get_all_study_names(storage):
+        known = optuna.load_study(study_name=name, storage=storage)
+        if known.user_attrs.get(CREATED_AT_ATTRIBUTE) != created_at and known.get_trials(deepcopy=False):
+            raise StoreError(f"the database holds a foreign Optuna study `{name}`; give the study file a new `name`")
+    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
+    study.set_user_attr(CREATED_AT_ATTRIBUTE, created_at)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([metric])
+    return storage, study
+
+
+def _engine_options(url: str) -> dict[str, object]:
+    # a server that restarted closed its connections: each is tried before it is used
+    return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}

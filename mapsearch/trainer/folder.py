@@ -1,0 +1,117 @@
+"""The folder of a trained student: its weights, how they came about, and a model card."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from mapsearch.core.errors import TrainingFailed
+from mapsearch.core.trained import TrainReport
+from mapsearch.trainer.files import replaced, write_text
+
+WEIGHTS = "student.safetensors"
+PROJECTORS = "projectors.safetensors"
+METRICS = "metrics.json"
+
+
+def write_student(folder: Path, student: nn.Module) -> tuple[str, ...]:
+    """Write the bare student; one of Hugging Face as `from_pretrained` takes it. Returns the names of the files.
+
+    Raises:
+        TrainingFailed: they cannot be written.
+    """
+    with _in_words(folder):
+        if not hasattr(student, "save_pretrained"):
+            _save(student, folder / WEIGHTS)
+            return (WEIGHTS,)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as unfinished:
+            save = cast(Any, student).save_pretrained
+            save(unfinished)
+            written = sorted(path for path in Path(unfinished).iterdir() if path.name != "README.md")
+            for path in written:
+                os.replace(path, folder / path.name)
+            return tuple(path.name for path in written)
+
+
+def write_projectors(folder: Path, loss: nn.Module) -> tuple[str, ...]:
+    """Write what the loss has learned, apart from the student, which does without it.
+
+    Raises:
+        TrainingFailed: it cannot be written.
+    """
+    if not any(True for _ in loss.parameters()):
+        return ()
+    with _in_words(folder):
+        _save(loss, folder / PROJECTORS)
+    return (PROJECTORS,)
+
+
+def write_texts(folder: Path, texts: dict[str, str]) -> None:
+    """Write files of text.
+
+    Raises:
+        TrainingFailed: one cannot be written.
+    """
+    with _in_words(folder):
+        for name, text in texts.items():
+            write_text(folder / name, text)
+
+
+def read_report(folder: Path) -> TrainReport | None:
+    """What a finished training left; None where there is none, or something else."""
+    try:
+        return TrainReport.from_json(json.loads((folder / METRICS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+def read_student(folder: Path, student: nn.Module) -> nn.Module:
+    """A student with the weights that `write_student` wrote, in evaluation mode.
+
+    Raises:
+        TrainingFailed: they are gone, or are another network's.
+    """
+    try:
+        if (folder / WEIGHTS).exists():
+            load_model(student, folder / WEIGHTS)
+        else:
+            student = cast(Any, type(student)).from_pretrained(folder)
+    except (OSError, RuntimeError, SafetensorError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingFailed(f"the student in {folder} cannot be read: {reason}; choose another -o") from None
+    return student.eval()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, if need be.
+
+    Raises:
+        TrainingFailed: it cannot be made.
+    """
+    with _in_words(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _save(module: nn.Module, path: Path) -> None:
+    """Tensors that share memory are written once; `safetensors.torch.load_model` gives them back, strictly."""
+    with replaced(path) as unfinished:
+        save_model(module, str(unfinished))
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = (
+            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else " ".join(str(error).split())
+        )
+        kept = "the checkpoint is kept: make room, then run the same command again"
+        raise TrainingFailed(f"{folder} cannot be written to: {reason}; {kept}") from None

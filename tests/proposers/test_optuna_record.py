@@ -1,0 +1,105 @@
+import logging
+import sqlite3
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+
+import optuna
+import pytest
+
+from mapsearch.core.errors import DatabaseFailed, StudyBusy
+from mapsearch.core.mapping import LayerMapping
+from mapsearch.core.recipe import Recipe
+from mapsearch.core.trials import Trial
+from mapsearch.proposers.depth_curve import DepthCurve
+from mapsearch.proposers.optuna_record import OptunaRecord
+from mapsearch.store.store import Store
+
+RECIPE = Recipe(LayerMapping([("s.0", "t.0", 1.0)]), feature_share=0.5, anneal=None)
+CURVE = Trial(3, "curve", RECIPE, params=DepthCurve(0.0, 1.0)._asdict(), state="complete", value=0.5)
+FREE = Trial(4, "free", replace(RECIPE, loss="cosine", anneal=1.0), state="complete", value=0.9)
+
+
+@pytest.fixture
+def url(tmp_path):
+    return new_database(tmp_path / "study.db")
+
+
+def new_database(path):
+    """A database in the journal mode that the store leaves it in."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    return f"sqlite:///{path}"
+
+
+def record(url, direction="maximize", guard=nullcontext):
+    return OptunaRecord(url, "study", "accuracy", direction, "2026-11-27", guard)
+
+
+def history(url):
+    return optuna.load_study(storage=url, study_name="study").trials
+
+
+def test_trials_are_recorded_once_with_their_settings_and_numbers(url):
+    here = record(url)
+    first = here.add(CURVE)
+    assert here.add(CURVE) == record(url).add(CURVE) == first
+    assert here.add(FREE) != first
+    assert [t.value for t in history(url)] == [0.5, 0.9]
+    assert optuna.load_study(storage=url, study_name="study").metric_names == ["accuracy"]
+    ours = {"trial": 3, "proposer": "curve", "recipe": str(RECIPE)}
+    assert history(url)[0].user_attrs == ours
+    curve, free = (t.params for t in history(url))
+    assert (curve["recipe.feature_share"], curve["curve.end"], curve["recipe.loss"]) == (0.5, 1.0, "nmse")
+    assert "recipe.anneal" not in curve
+    assert free["recipe.anneal"] == 1.0
+
+
+def test_a_trial_that_was_run_again_is_recorded_with_its_new_value(url):
+    here = record(url)
+    first = here.add(CURVE)
+    second = here.add(replace(CURVE, value=0.75))
+    assert second != first
+    assert here.add(replace(CURVE, value=0.75)) == second
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_infeasible_is_a_violated_constraint_not_a_failure(url, direction):
+    here = record(url, direction)
+    here.add(CURVE)
+    number = here.add(replace(FREE, state="infeasible", value=None))
+    assert here.add(replace(FREE, state="infeasible", value=None)) == number
+    assert history(url)[number].constraints == {"infeasible": 1.0}
+    assert optuna.load_study(storage=url, study_name="study").best_trial.number == 0
+
+
+def test_nothing_is_logged(url, caplog, capfd):
+    record(url).add(CURVE)
+    assert [r for r in caplog.records if r.levelno < logging.WARNING and "optuna" in r.name] == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("exchange", [1, 2])
+def test_an_exchange_in_which_the_database_fails_is_repeated_and_leaves_nothing_twice(url, exchange):
+    begun = []
+
+    @contextmanager
+    def failing_once():
+        begun.append(1)
+        yield
+        if len(begun) == exchange:
+            raise DatabaseFailed("the server is gone")
+
+    record(url, guard=failing_once).add(CURVE)
+    assert len(begun) == 3, "one was repeated"
+    assert len(history(url)) == 1
+
+
+def test_a_controller_that_lost_its_study_records_nothing(url):
+    with Store.open(url) as store, Store.open(url) as other:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits", lease_seconds=0) as study:
+            here = record(url, guard=study.guarded)
+            with other.control("digits"):
+                with pytest.raises(StudyBusy, match="took over"):
+                    here.add(CURVE)
+                assert history(url) == []

@@ -1,0 +1,113 @@
+"""A study database moved to another: every row kept, ours and Optuna's."""
+
+import shutil
+
+import optuna
+import pytest
+from sqlalchemy import MetaData, create_engine, select, text
+
+from mapsearch.core.errors import StoreError
+from mapsearch.proposers.optuna_record import create_tables
+from mapsearch.store.store import Store
+from mapsearch.store.transfer import backup, copy_database, integrity
+
+VERSIONS = ("mapsearch_alembic_version", "alembic_version", "version_info")
+
+
+@pytest.fixture
+def source(finished, tmp_path):
+    """The URL of a copy of a finished study."""
+    return f"sqlite:///{shutil.copy(finished[1].removeprefix('sqlite:///'), tmp_path / 'source.db')}"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def target(request, tmp_path):
+    """The URL of a database that holds nothing yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'target.db'}"
+    return request.getfixturevalue("postgresql_url")
+
+
+def rows_of(url):
+    engine, found = create_engine(url), MetaData()
+    found.reflect(engine)
+    with engine.connect() as db:
+        rows = {
+            t.name: [tuple(row) for row in db.execute(select(t).order_by(*t.primary_key))] for t in found.sorted_tables
+        }
+    engine.dispose()
+    return {name: table for name, table in rows.items() if name not in VERSIONS}
+
+
+def test_every_row_is_copied_there_and_back(source, target, tmp_path):
+    counts = copy_database(source, target, create_more=create_tables)
+    back = f"sqlite:///{tmp_path / 'back.db'}"
+    copy_database(target, back, create_more=create_tables)
+    before, after = rows_of(source), rows_of(back)
+    assert after == before
+    assert counts == {name: len(rows) for name, rows in before.items()}
+    assert counts["mapsearch_runs"] > 50
+
+
+def test_the_copy_is_a_study_that_goes_on(source, target):
+    copy_database(source, target, create_more=create_tables)
+    with Store.open(target) as store, store.control("tiny") as study:
+        study.add_event("note", "in its new place")
+        assert store.events("tiny")[-1].message == "in its new place"
+    storage = optuna.storages.RDBStorage(target)
+    copied = optuna.load_study(study_name="tiny", storage=storage)
+    n_before = len(copied.trials)
+    assert copied.ask().number == n_before
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_a_running_study_is_not_copied_and_a_database_with_studies_is_not_written(source, target):
+    with Store.open(source) as store, store.control("tiny"), pytest.raises(StoreError, match="`tiny` is running"):
+        copy_database(source, target, create_more=create_tables)
+    copy_database(source, target, create_more=create_tables)
+    with pytest.raises(StoreError, match="holds studies already"):
+        copy_database(source, target, create_more=create_tables)
+
+
+def test_a_backup_is_taken_beside_a_writer(source, tmp_path):
+    with Store.open(source) as store, store.control("tiny") as study:
+        study.add_event("note", "just now")
+        backup(source, tmp_path / "backup.db")
+    with Store.open_to_read(f"sqlite:///{tmp_path / 'backup.db'}") as store:
+        assert store.events("tiny")[-1].message == "just now"
+    with pytest.raises(StoreError, match="exists already"):
+        backup(source, tmp_path / "backup.db")
+    with pytest.raises(StoreError, match="cannot be written"):
+        backup(source, tmp_path / "no" / "backup.db")
+
+
+@pytest.mark.postgres
+def test_a_server_is_backed_up_by_its_own_means(postgresql_url):
+    Store.open(postgresql_url).close()
+    with pytest.raises(StoreError, match="pg_dump"):
+        backup(postgresql_url, "backup.db")
+
+
+def test_damage_and_lost_rows_are_found(source, tmp_path):
+    assert integrity(source) == []
+    engine = create_engine(source)
+    with engine.begin() as db:
+        n = db.scalar(text("SELECT count(*) FROM mapsearch_trials"))
+        db.execute(text("UPDATE mapsearch_trials SET study_id = 'nobody'"))
+    engine.dispose()
+    assert f"mapsearch_trials: {n} rows of studies that are not there" in integrity(source)
+
+
+def test_damaged_pages_are_found(source):
+    file = source.removeprefix("sqlite:///")
+    with open(file, "r+b") as damaged:
+        size = damaged.seek(0, 2)
+        for page in range(size // 4096 // 2, size // 4096):  # the second half: tables, not the schema
+            damaged.seek(4096 * page)
+            damaged.write(b"\xff" * 4096)
+    try:
+        problems = integrity(source)
+    except StoreError as error:
+        problems = [str(error)]
+    assert any("damaged" in problem or "malformed" in problem for problem in problems)
