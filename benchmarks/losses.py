@@ -21,13 +21,13 @@ from torch.utils._pytree import tree_leaves
 
 import mapsearch
 from benchmarks.machine import machine_name
+from benchmarks.recording import RECORDED
 from mapsearch.core.layers import Layer
 from mapsearch.core.projectors import projector_arguments
 from mapsearch.core.space import pair_problem
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.recipe_loss import FEATURE_LOSSES
 
-RECORDED = Path(__file__).parent / "recorded"
 MIB = 2**20
 
 # name -> batch, kind, shape of a student's sample, shape of a teacher's

@@ -13,15 +13,14 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sqlalchemy import create_engine, insert, make_url, select, update
+from sqlalchemy import create_engine, insert, select, update
 
-from benchmarks.machine import machine_name
+from benchmarks.recording import report_on_database
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult, Stage
@@ -30,7 +29,6 @@ from mapsearch.store.rows import result_columns, run_row, trial_row
 from mapsearch.store.schema import runs, studies, trials
 from mapsearch.store.store import Store
 
-RECORDED = Path(__file__).parent / "recorded"
 SPEC = {"name": "large", "metric": "accuracy", "direction": "maximize", "train": {"steps": 300}}
 RECIPE = Recipe(LayerMapping(tuple(Pair(f"blocks.{s}", f"layers.{s}", 1.0) for s in range(12))), feature_share=0.5)
 CONTROLS = ("none", "outputs", "uniform", "last", "first", "reverse", "random", "all")
@@ -117,14 +115,7 @@ def measure(url: str, n_trials: int, n_runs: int, repeats: int) -> dict[str, Any
         for _ in range(repeats):
             for command in COMMANDS:
                 times[" ".join(command)].append(round(cpu_seconds(command, url, bytecode), 3))
-    return {
-        "database": make_url(url).get_backend_name(),
-        "n_trials": n_trials,
-        "n_runs": n_trials * n_runs,
-        "machine": machine_name(),
-        "python": sys.version.split()[0],
-        "cpu_seconds": times,
-    }
+    return {"n_trials": n_trials, "n_runs": n_trials * n_runs, "cpu_seconds": times}
 
 
 def page(record: dict[str, Any], date: str) -> str:
@@ -145,7 +136,6 @@ def page(record: dict[str, Any], date: str) -> str:
             "| command | median | range |",
             "| --- | ---: | ---: |",
             *rows,
-            "",
         ]
     )
 
@@ -162,13 +152,8 @@ def main() -> None:
     n_trials, repeats = (20, 1) if options.quick else (options.trials, options.repeats)
     with tempfile.TemporaryDirectory() as folder:
         url = options.storage or f"sqlite:///{Path(folder) / 'study.db'}"
-        record = measure(url, n_trials, options.runs_per_trial, repeats)
-    date = f"{datetime.now(UTC):%Y-%m-%d}"
-    print(page(record, date))
-    if not options.quick:
-        stem = RECORDED / f"read-models-{date}{'' if record['database'] == 'sqlite' else '-' + record['database']}"
-        stem.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        stem.with_suffix(".md").write_text(page(record, date), encoding="utf-8")
+        measured = measure(url, n_trials, options.runs_per_trial, repeats)
+    report_on_database("read-models", url, measured, page, is_recorded=not options.quick)
 
 
 if __name__ == "__main__":

@@ -12,25 +12,20 @@ import argparse
 import http.client
 import multiprocessing
 import os
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from itertools import cycle, islice
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sqlalchemy import make_url
-
-from benchmarks.machine import machine_name
-from benchmarks.recording import record
-from benchmarks.scaling import OUTPUTS, RECORDED, InstantExecutor, searching, spec_of
+from benchmarks.recording import report_on_database
+from benchmarks.scaling import OUTPUTS, InstantExecutor, searching, spec_of
 from benchmarks.service import serving
 from mapsearch.controller import proposals
 from mapsearch.core.trials import Trial
@@ -190,17 +185,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = options.storage or f"sqlite:///{Path(folder) / 'study.db'}"
         measured = measure(url, **sizes)
-    numbers = {
-        "database": make_url(url).get_backend_name(), "n_readers": sizes["n_readers"], "n_trials": sizes["n_trials"],
-        "n_batches": sizes["n_batches"], "training_seconds": sizes["seconds"], "pause_seconds": sizes["pause"],
-        "machine": machine_name(), "python": sys.version.split()[0], "niceness": os.nice(0),
-        **measured,
+    settings = {
+        "n_readers": sizes["n_readers"], "n_trials": sizes["n_trials"], "n_batches": sizes["n_batches"],
+        "training_seconds": sizes["seconds"], "pause_seconds": sizes["pause"], "niceness": os.nice(0),
     }  # fmt: skip
-    date = f"{datetime.now(UTC):%Y-%m-%d}"
-    print(page(numbers, date))
-    if not options.quick:
-        suffix = "" if numbers["database"] == "sqlite" else f"-{numbers['database']}"
-        record(RECORDED, f"readers-{date}{suffix}", page(numbers, date), numbers)
+    report_on_database("readers", url, {**settings, **measured}, page, is_recorded=not options.quick)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,17 @@
 """What a benchmark found, kept as a page and as numbers."""
 
 import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import make_url
+
+from benchmarks.machine import machine_name
+
+RECORDED = Path(__file__).parent / "recorded"
 
 
 def record(folder: Path, name: str, text: str, numbers: Any) -> None:
@@ -10,3 +19,16 @@ def record(folder: Path, name: str, text: str, numbers: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
     (folder / f"{name}.json").write_text(json.dumps(numbers, indent=1), encoding="utf-8")
+
+
+def report_on_database(
+    name: str, url: str, measured: Mapping[str, Any], page: Callable[[dict[str, Any], str], str], *, is_recorded: bool
+) -> None:
+    """Print the page of what was measured on a database, and record it as `NAME-DATE`, with the database if another."""
+    database = make_url(url).get_backend_name()
+    numbers = {"database": database, "machine": machine_name(), "python": sys.version.split()[0], **measured}
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    print(page(numbers, date))
+    if is_recorded:
+        suffix = "" if database == "sqlite" else f"-{database}"
+        record(RECORDED, f"{name}-{date}{suffix}", page(numbers, date), numbers)

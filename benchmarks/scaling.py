@@ -8,23 +8,20 @@ at once. Writes recorded/scaling-DATE.md and .json, unless quick.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
-from sqlalchemy import MetaData, create_engine, insert, make_url, select, update
+from sqlalchemy import MetaData, create_engine, insert, select, update
 
 import mapsearch
-from benchmarks.machine import machine_name
 from benchmarks.read_models import CURVE
-from benchmarks.recording import record as write_down
+from benchmarks.recording import report_on_database
 from mapsearch.controller import proposals
 from mapsearch.controller.context import StudyContext
 from mapsearch.controller.interrupt import Interrupt
@@ -50,7 +47,6 @@ from mapsearch.store.schema import runs, trials
 from mapsearch.store.spool import Spool
 from mapsearch.store.store import Store
 
-RECORDED = Path(__file__).parent / "recorded"
 OUTPUTS = Recipe(output_weight=1.0, temperature=2.0)
 N_STUDENT, N_TEACHER = 6, 12
 LAYERS: Mapping[Network, tuple[Layer, ...]] = {
@@ -282,15 +278,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = options.storage or f"sqlite:///{Path(folder) / 'study.db'}"
         rows = [measure(url, n, window, options.workers) for n in sizes]
-    numbers = {
-        "database": make_url(url).get_backend_name(), "n_workers": options.workers, "machine": machine_name(),
-        "python": sys.version.split()[0], "rows": rows,
-    }  # fmt: skip
-    date = f"{datetime.now(UTC):%Y-%m-%d}"
-    print(page(numbers, date))
-    if not options.quick:
-        suffix = "" if numbers["database"] == "sqlite" else f"-{numbers['database']}"
-        write_down(RECORDED, f"scaling-{date}{suffix}", page(numbers, date), numbers)
+    measured = {"n_workers": options.workers, "rows": rows}
+    report_on_database("scaling", url, measured, page, is_recorded=not options.quick)
 
 
 if __name__ == "__main__":

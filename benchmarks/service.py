@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.machine import machine_name
-from benchmarks.read_models import RECORDED, fill
-from benchmarks.recording import record
+from benchmarks.read_models import fill
+from benchmarks.recording import RECORDED, record
 
 PATHS = (
     "/", "/studies/large", "/studies/large/trials", "/api/v1/studies", "/api/v1/studies/large?limit=100",

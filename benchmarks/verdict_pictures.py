@@ -14,11 +14,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.recording import RECORDED
 from mapsearch.api.queries import show
 from mapsearch.core.looks import LOOKS
 from mapsearch.verdict.looks import look
 
-RECORDED = Path(__file__).parent / "recorded"
 STUDY, SIMULATED = RECORDED / "verdict-study.json", RECORDED / "verdict-2026-11-26.json"
 COLOURS = {"BEATS": "#0072b2", "TIES": "#009e73", "WORSE": "#d55e00", "INCONCLUSIVE": "#8c8c8c"}
 CONTEXT = "#555555"

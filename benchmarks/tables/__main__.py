@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import machine_name
+from benchmarks.recording import RECORDED
 from benchmarks.tables.filling import fill_together
 from benchmarks.tables.page import page
 from benchmarks.tables.pairs import PAIRS
 from benchmarks.tables.table import read_table
 from benchmarks.tables.training import open_pair
-
-RECORDED = Path(__file__).parents[1] / "recorded"
 
 
 def main() -> None:

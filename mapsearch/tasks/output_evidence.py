@@ -17,9 +17,10 @@ from mapsearch.tasks.default_losses import UNLABELLED
 from mapsearch.tasks.labels import labels_of
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
+from mapsearch.tasks.output_fields import own_loss
 from mapsearch.tasks.outputs import float_outputs
 from mapsearch.tasks.precision import Precision, forward_in
-from mapsearch.tasks.task import TARGETS, Task, inputs_of, own_loss
+from mapsearch.tasks.task import TARGETS, Task, inputs_of
 from mapsearch.tasks.user_code import describe
 
 N_SAMPLES = 64

@@ -28,9 +28,10 @@ from mapsearch.tasks.output_evidence import (
     squeezed,
     teaches_without_outputs,
 )
+from mapsearch.tasks.output_fields import LOGITS, field, named_output
 from mapsearch.tasks.outputs import float_outputs
 from mapsearch.tasks.precision import Precision, forward_in
-from mapsearch.tasks.task import LOGITS, Task, field, named_output
+from mapsearch.tasks.task import Task
 from mapsearch.tasks.token_outputs import is_per_token
 
 N_STANDARDISING = 512

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,18 +17,10 @@ from mapsearch.tasks.default_losses import UNLABELLED, default_metrics, is_unlab
 from mapsearch.tasks.masks import Masks, decoder_masks, mask_of
 from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.nested import with_tensors
+from mapsearch.tasks.output_fields import HIDDEN, LOGITS, SENTENCE, TOWERS, named_output, own_loss, stacked
 
-LOGITS = "logits"
-SENTENCE = "sentence_embedding"
-HIDDEN = ("pooler_output", "last_hidden_state")
-"""Fields of outputs without a head, the first that is there."""
-
-TOWERS = ("image_embeds", "video_embeds", "audio_embeds", "text_embeds")
-"""What networks of one tower or more output beside their hidden states, `[B, D]` each, such as CLIP and its parts."""
-
-SPAN_LOGITS = ("start_logits", "end_logits")
 SPAN_LABELS = ("start_positions", "end_positions")
-"""What question answering outputs and is taught: where in the sequence the answer starts and ends."""
+"""What question answering is taught: where in the sequence the answer starts and ends."""
 TARGETS = ("labels", *SPAN_LABELS)
 """Keys of a batch that are to be learned, not seen."""
 
@@ -176,7 +168,7 @@ class Task(ABC):
         if isinstance(batch, Mapping):
             labels, ignored = batch.get("labels"), self.output_form.ignored
             if labels is None:
-                return _stacked(batch, SPAN_LABELS)
+                return stacked(batch, SPAN_LABELS)
             return labels if ignored is None else labels.masked_fill(labels == ignored, UNLABELLED)  # type: ignore[no-any-return]
         return batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else None
 
@@ -259,40 +251,6 @@ def forward_batch(model: nn.Module, batch: Any) -> Any:
         return model(inputs_of(batch))
     taken = inspect.signature(getattr(model, "forward", model)).parameters
     return model(**{key: value for key, value in batch.items() if key not in TARGETS or key in taken})
-
-
-def own_loss(output: Any) -> Tensor | None:
-    """The loss that the model computed, a scalar: `.loss`, `["loss"]`, or what stands first in a tuple."""
-    if isinstance(output, (tuple, list)) and output:
-        found = getattr(output, "loss", output[0])
-    else:
-        found = field(output, "loss")
-    return found if isinstance(found, Tensor) and not found.ndim else None
-
-
-def field(output: Any, name: str) -> Any:
-    """An entry of a dict or an attribute of another object; None where there is none."""
-    return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
-
-
-def named_output(output: Any) -> tuple[str, Tensor] | None:
-    """Which field of an output, or several taken together, the student is to match; None where it has none."""
-    towers = {name: field(output, name) for name in TOWERS}
-    towers = {name: x for name, x in towers.items() if isinstance(x, Tensor) and x.ndim == 2}
-    found = {
-        LOGITS: field(output, LOGITS),
-        SENTENCE: field(output, SENTENCE),
-        "` and `".join(towers): torch.cat([*towers.values()], 1) if towers else None,
-        **{name: field(output, name) for name in HIDDEN},
-        "` and `".join(SPAN_LOGITS): _stacked(output, SPAN_LOGITS),
-    }
-    return next(((name, x) for name, x in found.items() if x is not None), None)
-
-
-def _stacked(output: Any, names: Sequence[str]) -> Tensor | None:
-    """These fields as one tensor with a second axis of their number; None unless all are tensors."""
-    found = [field(output, name) for name in names]
-    return torch.stack(found, 1) if all(isinstance(tensor, Tensor) for tensor in found) else None
 
 
 def inputs_of(batch: Any) -> Any:

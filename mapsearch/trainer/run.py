@@ -82,12 +82,7 @@ def train_student(
         KeyboardInterrupt: it was stopped.
     """
     loaded, train = loaded.drawn(plan.seed), settings.train
-    if train.batch_size % processes.n:
-        raise TrainingFailed(
-            f"`train.batch_size: {train.batch_size}` must be a multiple of the {processes.n} processes"
-        )
-    if processes.shards and (problem := _shard_problem(train, plan)):
-        raise TrainingFailed(f"{problem} cannot be trained with `shard`; leave it out")
+    _check_processes(train, plan, processes)
     with ExitStack() as stack:
         stack.enter_context(_errors_in_words())
         processes.shard(loaded.teacher)
@@ -138,11 +133,18 @@ def _begin(
     return course
 
 
-def _shard_problem(train: TrainSpec, plan: RunPlan) -> str:
-    """What needs the student's whole weights at each step, as a key of the recipe file; nothing: empty."""
+def _check_processes(train: TrainSpec, plan: RunPlan, processes: Processes) -> None:
+    """Raise TrainingFailed where these processes cannot train a student together as one does alone."""
+    if train.batch_size % processes.n:
+        raise TrainingFailed(
+            f"`train.batch_size: {train.batch_size}` must be a multiple of the {processes.n} processes"
+        )
+    needs_whole_weights = {"`balance: gate`": plan.recipe.balance == "gate"}
     if train.ema is not None:
-        return f"`train.ema: {train.ema:g}`"
-    return "`balance: gate`" if plan.recipe.balance == "gate" else ""
+        needs_whole_weights[f"`train.ema: {train.ema:g}`"] = True
+    for key, is_set in needs_whole_weights.items():
+        if processes.shards and is_set:
+            raise TrainingFailed(f"{key} cannot be trained with `shard`; leave it out")
 
 
 def _kept(loaded: LoadedTask, training: StudentTraining, course: Course) -> nn.Module:
