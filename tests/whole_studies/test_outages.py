@@ -4,14 +4,12 @@ import resource
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mapsearch.controller.run import run
-from mapsearch.core.errors import DatabaseFailed
 from mapsearch.core.events import Message
 from mapsearch.core.trials import Trial
 from mapsearch.store import sqlite
@@ -57,36 +55,26 @@ def check_once(url, finished, results):
     assert {(r.state, r.attempt) for r in results(url)[1]} == {("complete", 1)}
 
 
-@pytest.fixture
-def disturb(monkeypatch):
-    """Run a study that meets `fault` once its controls are planned; gives what it told and how it ended."""
-    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0.1)
-
-    def disturb(fault, spec, url):
-        begin, told, failure = threading.Event(), [], None
-        with ThreadPoolExecutor(1) as pool:
-            over = pool.submit(lambda: begin.wait() and fault())
-            try:
-                for item in run(spec, url):
-                    if isinstance(item, Trial) and item.proposer == "control":
-                        begin.set()
-                    told += [item.text] if isinstance(item, Message) and item.stage == "database" else []
-            except DatabaseFailed as error:
-                failure = error
-            over.result(timeout=10)
-        return told, failure
-
-    return disturb
-
-
 @pytest.mark.parametrize("fault", [locked, pytest.param(full, marks=pytest.mark.slow)])
-def test_a_file_that_cannot_be_written_for_a_while(fault, finished, results, spec, url, tmp_path, disturb, eventually):
-    def meanwhile():
+def test_a_file_that_cannot_be_written_for_a_while(
+    fault, finished, results, spec, url, tmp_path, monkeypatch, eventually
+):
+    monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0.1)
+    begin, is_over = threading.Event(), threading.Event()
+
+    def disturb():
+        begin.wait()
         with fault(url.removeprefix("sqlite:///")):
             eventually(lambda: b'"ended"' in kept(tmp_path))
+        is_over.set()
 
-    told, failure = disturb(meanwhile, spec(), url)
-    assert failure is None
+    threading.Thread(target=disturb, daemon=True).start()
+    told = []
+    for item in run(spec(), url):
+        if isinstance(item, Trial) and item.proposer == "control":
+            begin.set()
+        told += [item.text] if isinstance(item, Message) and item.stage == "database" else []
+    assert is_over.is_set()
     assert any("results kept meanwhile are written" in text and "0 results" not in text for text in told)
     check_once(url, finished, results)
     assert kept(tmp_path) == b""
@@ -96,30 +84,30 @@ def test_a_file_that_cannot_be_written_for_a_while(fault, finished, results, spe
 
 @pytest.mark.slow
 def test_a_deleted_file_is_noticed_and_what_it_held_and_what_it_did_not_comes_back(
-    finished, results, mapsearch, spec, write_study, url, tmp_path, n_complete, disturb, eventually
+    finished, results, mapsearch, write_study, url, tmp_path, n_complete, eventually
 ):
-    path = Path(url.removeprefix("sqlite:///"))
-
-    def meanwhile():
-        with locked(path):  # so that results are kept before it goes
-            eventually(lambda: b'"ended"' in kept(tmp_path))
-            for left in path.parent.glob("study.db*"):
-                left.unlink()
-
-    failure = disturb(meanwhile, spec(), url)[1]
+    path, command = Path(url.removeprefix("sqlite:///")), ("run", write_study(), "--storage", url)
+    process = mapsearch(*command)
+    eventually(lambda: n_complete(url) >= 8)
+    with locked(path):  # so that results are kept before it goes
+        eventually(lambda: b'"ended"' in kept(tmp_path))
+        for left in path.parent.glob("study.db*"):
+            left.unlink()
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 1, said
     (saved,) = path.parent.glob("study.db.saved-*")
-    assert f"move {saved} there" in str(failure)
+    assert f"move {saved} there" in said
     assert not path.exists()
     saved.rename(path)
     n_kept, n_held = kept(tmp_path).count(b'"ended"'), n_complete(url)
-    process = mapsearch("run", write_study(), "--storage", url)
+    assert n_kept > 0
+    process = mapsearch(*command)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert f"{n_kept} results kept meanwhile are written" in said
-    assert n_kept > 0
-    assert n_held > 0
-    check_once(url, finished, results)
+    assert n_held >= 8
     assert kept(tmp_path) == b""
+    assert results(url, reproducible=True) == results(finished[1], reproducible=True)
 
 
 @pytest.mark.slow
