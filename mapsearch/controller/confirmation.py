@@ -73,17 +73,22 @@ def _add_equal_time(context: StudyContext, nominee: Trial) -> None:
 
 
 def _add_context(context: StudyContext, nominee: Trial | None) -> Iterator[Update]:
-    """The other controls on few seeds, the telling ones first, as far as the budget pays for them."""
+    """The other controls on few seeds, the telling ones first, as far as the budget pays for them.
+
+    `outputs_equal_time` is reckoned as full runs, whether it is needed or not: clocks decide that and how long it
+    trains, and which other controls a study has must not follow them.
+    """
     spec, budget, have = context.spec, full_runs(context.spec.budget), {run.key for run in context.runs}
     seeds, spent = search.confirm_seeds(spec, spec.confirm.context_seeds), search.spent(spec, context.runs)
-    paid, left_out = list[Trial](), list[str]()
-    for name, trial in search.telling_first(context_trials(context, nominee)).items():
-        n_steps = sum(plan.n_steps for plan in _plans(context, [trial], seeds) if plan.key not in have)
-        if n_steps and spent + n_steps / spec.train.steps > budget:
-            left_out.append(f"`{name}`")
+    trials, paid, left_out = context_trials(context, nominee), list[Trial](), list[str]()
+    for name in search.telling_first([search.EQUAL_TIME, *trials]):
+        wanted = [trials[name]] if name in trials else []
+        n_new = sum(plan.key not in have for plan in _plans(context, wanted, seeds)) if wanted else len(seeds)
+        if n_new and spent + n_new > budget:
+            left_out += [f"`{trial.control}`" for trial in wanted]
         else:
-            spent += n_steps / spec.train.steps
-            paid.append(trial)
+            spent += n_new
+            paid += wanted
     if left_out:
         yield Message("confirm", f"a `budget` of {budget} does not pay for the controls {', '.join(left_out)}")
     yield from _train(context, paid, seeds)

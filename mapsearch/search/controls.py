@@ -147,10 +147,10 @@ def _rounded_up(overhead: float) -> float:
     return math.ceil(20 * overhead - 1e-6) / 20
 
 
-def telling_first(controls: Mapping[str, Trial]) -> dict[str, Trial]:
+def telling_first(names: Sequence[str]) -> list[str]:
     """Controls in the order in which a budget that does not suffice for all of them pays."""
-    telling = [name for name in TELLING if name in controls]
-    return {name: controls[name] for name in (*telling, *(name for name in controls if name not in telling))}
+    telling = [name for name in TELLING if name in names]
+    return [*telling, *(name for name in names if name not in telling)]
 
 
 def same_mapping(one: LayerMapping, other: LayerMapping) -> bool:

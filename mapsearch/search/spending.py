@@ -25,9 +25,9 @@ def budget_sentence(spec: StudySpec, planned: Sequence[StageForecast]) -> str:
 
 
 def spent(spec: StudySpec, runs: Sequence[Run], *, before_confirm: bool = False) -> float:
-    """Full-run equivalents of the runs that have ended."""
+    """Full-run equivalents of the runs that have ended; those that train for longer (equal time) count as one each."""
     ended = [run for run in runs if run.state in FINISHED and not (before_confirm and run.stage == "confirm")]
-    return sum(run.n_steps for run in ended) / spec.train.steps
+    return sum(min(run.n_steps / spec.train.steps, 1.0) for run in ended)
 
 
 def n_seeds_affordable(spec: StudySpec, spent_before: float) -> int:

@@ -170,3 +170,21 @@ def test_context_is_trained_as_far_as_the_budget_pays(with_controls):
     assert 1 <= len(context_rows) <= 3
     assert all(f"`{name}`" not in told for name in context_rows)
     assert search.spent(context.spec, context.runs) <= context.spec.budget
+
+
+@pytest.mark.parametrize("overhead", [1.0, 1.3, 9.0])
+def test_which_controls_are_context_does_not_follow_the_clock(with_controls, overhead):
+    def timed(plan):
+        return replace(complete(plan), seconds=plan.n_steps * (overhead if plan.recipe.mapping.pairs else 1.0))
+
+    context = with_controls(outcome=timed)
+    nominee = shortlisted(context)
+    spent = search.spent(context.spec, context.runs)
+    three_controls = context.spec.model_copy(update={"budget": math.ceil(spent + 4 * 3) + 3 * 2})
+    context = replace(context, spec=three_controls)
+    list(confirm(context, nominee))
+    numbers = {run.trial for run in context.runs if run.stage == "confirm"}
+    others = {context.trials[n].control for n in numbers} - {"", "none", "outputs", "outputs_equal_time"}
+    assert sorted(others - {context.trials[nominee.number].control}) == ["no_projector", "placebo"]
+    list(confirm(context, nominee))
+    assert numbers == {run.trial for run in context.runs if run.stage == "confirm"}

@@ -132,4 +132,4 @@ def test_outputs_get_the_nominees_time_as_steps():
 
 def test_controls_that_explain_a_verdict_are_paid_for_before_those_that_illustrate_it():
     trials = {name: Trial(n, "matched", mapped(), control=name) for n, name in enumerate(("last", "copied", "first"))}
-    assert list(search.telling_first(trials)) == ["copied", "last", "first"]
+    assert search.telling_first(list(trials)) == ["copied", "last", "first"]
