@@ -1,10 +1,9 @@
 """The students of a cohort trained step by step on the same batches, and measured."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
-from time import perf_counter
 
 import torch
 
@@ -18,6 +17,7 @@ from mapsearch.tasks.evaluation import Evaluator
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.training.memory import step_memory
 from mapsearch.training.step import record_values
+from mapsearch.training.stopwatch import device_clock
 from mapsearch.training.student import StudentTraining, failed
 from mapsearch.training.teacher_batches import TeacherBatch, teacher_batches
 
@@ -34,7 +34,8 @@ def train_side_by_side(
     with ExitStack() as stack:
         batches = stack.enter_context(closing(teacher_batches(loaded, train, plans, worker_state.cache, n_steps)))
         steps: Steps = OrdinarySteps(loaded, train)
-        started = perf_counter()
+        clock = device_clock(loaded.device)
+        started = clock()
         for step, parts in enumerate(batches):
             if step == WATCHED_STEP and worker_state.open_recorder is not None:
                 recorder = stack.enter_context(closing(worker_state.open_recorder(worker_state.step_bytes)))
@@ -43,8 +44,8 @@ def train_side_by_side(
                 ended = [*_taken(loaded, cohort, steps, parts, step, worker_state)]
             yield from ended
             if (step + 1) % PROGRESS_STEPS == 0 or step + 1 == n_steps:
-                yield from _progress(cohort, step, started)
-                started = perf_counter()
+                yield from _progress(cohort, step, clock, started)
+                started = clock()
             if not cohort:
                 return
 
@@ -99,15 +100,17 @@ def _try_step(
         return failed(error, training.result("crashed"))
 
 
-def _progress(cohort: list[StudentTraining], step: int, started: float) -> Iterator[Progress | RunResult]:
+def _progress(
+    cohort: list[StudentTraining], step: int, clock: Callable[[], float], started: float
+) -> Iterator[Progress | RunResult]:
     """Progress since the last look, in one transfer from the device, which also waits for its work.
 
     The time since then, with that of the shared teacher passes, is split by the time of each student's own steps.
     """
     values = iter(torch.cat([row for training in cohort for row in training.recent]).tolist() if cohort else ())
-    seconds = perf_counter() - started
+    seconds = clock() - started
     own = [training.stopwatch.take() for training in cohort]
-    total = math.fsum(own)
+    total = math.fsum(own) or 1.0  # a coarse clock may have seen none
     for training, own_seconds in zip(tuple(cohort), own, strict=True):
         training.seconds += seconds * own_seconds / total
         ended = record_values(training, [[*islice(values, len(row))] for row in training.recent], step)

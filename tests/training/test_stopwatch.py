@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from mapsearch.training.stopwatch import Stopwatch
 def clock(monkeypatch):
     """Seconds that the stopwatch reads, one after the other."""
     times = []
-    monkeypatch.setattr(stopwatch, "perf_counter", lambda: times.pop(0))
+    monkeypatch.setattr(stopwatch, "process_time", lambda: times.pop(0))
     return times
 
 
@@ -32,3 +34,10 @@ def test_time_is_taken_once(clock):
     watch.start()
     watch.stop()
     assert watch.take() == 3.0
+
+
+def test_on_a_cpu_what_the_process_does_not_do_takes_no_time():
+    clock = stopwatch.device_clock(torch.device("cpu"))
+    began, before = time.perf_counter(), clock()
+    time.sleep(0.05)
+    assert clock() - before < time.perf_counter() - began
