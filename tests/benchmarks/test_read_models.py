@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import read_models
+from benchmarks.recording import on_database
 from mapsearch.store.store import Store
 
 
@@ -11,7 +12,7 @@ def test_every_command_is_measured_on_a_finished_study(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     record = read_models.measure(url, n_trials=30, n_runs=10, repeats=1)
     assert all(len(times) == 1 and times[0] > 0 for times in record["cpu_seconds"].values())
-    text = read_models.page(record, "2026-11-26")
+    text = read_models.page(on_database(url, record), "2026-11-26")
     assert "30 trials and 300 runs" in text
     assert all(f"`mapsearch {' '.join(command)}`" in text for command in read_models.COMMANDS)
 
