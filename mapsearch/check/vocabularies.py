@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from mapsearch.check.finding_log import FindingLog
 from mapsearch.core.errors import TaskError
 from mapsearch.tasks.task import Task
+from mapsearch.tasks.user_code import user_code
 
 PADDING_MULTIPLE = 64
 """Vocabularies are padded to multiples of this, for the sake of the hardware (151936, 152064, 50304, 30528)."""
@@ -21,7 +22,8 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
     Args:
         student: shape of the student's logits, `[..., C]`.
     """
-    tokenizers = task.tokenizers()
+    with user_code("`tokenizers()`"):
+        tokenizers = task.tokenizers()
     if tokenizers is not None and not _is_one_vocabulary(log, tokenizers):
         return
     small, large = sorted((student[-1], teacher[-1]))

@@ -46,7 +46,8 @@ def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord)
     yield from _keep(trials, runner.submit(proposals, search.proposal_plans(spec, proposals)))
     while True:
         while runner.n_free and n_proposed < spec.search.trials:
-            raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
+            if not runner.any_came_through:
+                raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
             _write_down(context, record)
             new = _propose(context, problem, list(trials.values()), n_proposed)
             context.study.add_trials(new)

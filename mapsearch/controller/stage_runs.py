@@ -37,6 +37,11 @@ class Runner:
         return self._context.scheduler.is_done_with(self._plans)
 
     @property
+    def any_came_through(self) -> bool:
+        """Whether one of the stage's runs is complete."""
+        return any(key in self._known and self._known[key].state == "complete" for key in self._plans)
+
+    @property
     def ended(self) -> list[Run]:
         """Those of the stage's runs that have ended, in the order in which they were wanted."""
         return [self._known[key] for key in self._plans if key in self._known and self._known[key].state in FINISHED]

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from mapsearch.core.errors import MappingError
@@ -64,6 +64,10 @@ class LayerMapping:
 
     def normalised(self) -> "LayerMapping":
         """The same mapping with weights that sum to one."""
+        return self._normalised
+
+    @cached_property  # a search asks every mapping it has tried, before each proposal
+    def _normalised(self) -> "LayerMapping":
         total = math.fsum(p.weight for p in self.pairs)
         return LayerMapping(tuple(p._replace(weight=p.weight / total) for p in self.pairs))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.trials import Trial
 from mapsearch.proposers.candidates import Candidate, Candidates, Settings
@@ -51,9 +52,14 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
     model = fitted(points(told), (values - values.mean()) / spread)
     if waiting := [candidates.of(t) for t in trials if t.state == "waiting" and t.recipe.mapping.pairs]:
         model = model.believing(points(waiting))
-    tried = {replace(t.recipe, mapping=t.recipe.mapping.normalised()) for t in trials}
     best = (candidates.proposal(c) for c in _best(candidates, told, model, rng.exponential(), rng))
-    return next((p for p in best if p.recipe not in tried), None) or propose_random(problem, trials, number)
+    return next((p for p in best if not _was_tried(p.recipe, trials)), None) or propose_random(problem, trials, number)
+
+
+def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
+    """Whether one of the trials teaches the same, whatever unit its weights were written in."""
+    alike = (t.recipe for t in trials if t.recipe.mapping.normalised() == recipe.mapping)
+    return any(replace(tried, mapping=recipe.mapping) == recipe for tried in alike)
 
 
 def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Candidate | None:

@@ -2,19 +2,22 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.recipe import NAMED_SETTINGS
 from mapsearch.core.trials import Trial
 
 Answer = TypeVar("Answer")
+
+Outcome = tuple[int, float | None]
+"""Of a trial: its number, and its value if it could be run."""
 
 CREATED_AT_ATTRIBUTE = "mapsearch:created_at"
 """User attribute that identifies an Optuna study as that of our study."""
@@ -47,6 +50,7 @@ class OptunaRecord:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._guard = guard
         self._storage, self._study = self._exchange(lambda: _open(url, name, metric, direction, created_at))
+        self._recorded: dict[Outcome, int] | None = self._exchange(self._read)
 
     def close(self) -> None:
         """Close the connections to the database: SQLite keeps what was written in a file beside it until the last."""
@@ -62,24 +66,36 @@ class OptunaRecord:
         return self._exchange(lambda: self._add(trial))
 
     def _add(self, trial: Trial) -> int:
-        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        for known in done:
-            known_value = None if known.constraints.get("infeasible", 0.0) > 0 else known.value
-            if known.user_attrs.get("trial") == trial.number and known_value == trial.value:
-                return known.number
+        recorded = self._read() if self._recorded is None else self._recorded
+        self._recorded = None  # what a failure leaves is not known
+        outcome = trial.number, trial.value
+        if outcome not in recorded:
+            self._study.add_trial(self._as_theirs(trial, recorded))
+            recorded[outcome] = len(self._study.get_trials(deepcopy=False)) - 1
+        self._recorded = recorded
+        return recorded[outcome]
+
+    def _read(self) -> dict[Outcome, int]:
+        """The number of every outcome that is recorded; to read them all takes longer the more there are."""
+        recorded = dict[Outcome, int]()
+        for known in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if "trial" in known.user_attrs:
+                value = None if known.constraints.get("infeasible", 0.0) > 0 else known.value
+                recorded.setdefault((known.user_attrs["trial"], value), known.number)
+        return recorded
+
+    def _as_theirs(self, trial: Trial, recorded: Collection[Outcome]) -> FrozenTrial:
+        values = [value for _, value in recorded if value is not None]
         rising = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
-        worst = (min if rising else max)((t.value for t in done if t.value is not None), default=0.0)
+        worst = (min if rising else max)(values, default=0.0)
         params, kinds = _numbers(trial)
-        self._study.add_trial(
-            create_trial(
-                params=params,
-                distributions=kinds,
-                value=worst if trial.value is None else trial.value,
-                user_attrs={"trial": trial.number, "proposer": trial.proposer, "recipe": str(trial.recipe)},
-                constraints={"infeasible": float(trial.value is None)},
-            )
+        return create_trial(
+            params=params,
+            distributions=kinds,
+            value=worst if trial.value is None else trial.value,
+            user_attrs={"trial": trial.number, "proposer": trial.proposer, "recipe": str(trial.recipe)},
+            constraints={"infeasible": float(trial.value is None)},
         )
-        return len(self._study.get_trials(deepcopy=False)) - 1
 
     def _exchange(self, exchange: Callable[[], Answer]) -> Answer:
         """The answer of the database. Each exchange finds what an earlier try of it left, so that it may be repeated.

@@ -13,8 +13,11 @@ from mapsearch.store.schema import attempts, runs
 
 def plan(db: Connection, study_id: str, plans: Sequence[RunPlan]) -> None:
     """Adds the runs that the study lacks, waiting."""
-    keys = select(runs.c.trial, runs.c.rung, runs.c.seed).where(runs.c.study_id == study_id)
-    known = {tuple(row) for row in db.execute(keys)}
+    if not plans:
+        return
+    numbers = [plan.trial for plan in plans]
+    around = (runs.c.study_id == study_id) & runs.c.trial.between(min(numbers), max(numbers))
+    known = {tuple(row) for row in db.execute(select(runs.c.trial, runs.c.rung, runs.c.seed).where(around))}
     new = {plan.key: run_row(study_id, plan) for plan in plans if plan.key not in known}
     if new:
         db.execute(insert(runs), list(new.values()))

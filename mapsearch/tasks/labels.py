@@ -10,11 +10,17 @@ from mapsearch.tasks.task import Task
 
 
 def labels_of(task: Task, batch: Any) -> Tensor | None:
-    """The labels of a batch, or None where the task has a loss and targets of its own and `labels` does not apply."""
+    """The labels of a batch, or None where the task has a loss and targets of its own and `labels` does not apply.
+
+    Raises:
+        Exception: whatever a `labels` of the task's own raises.
+    """
     try:
         labels = task.labels(batch)
-    except Exception:  # a default loss that needs them fails later, where its error is reported
-        return None
+    except Exception:
+        if type(task).labels is not Task.labels:
+            raise
+        return None  # a default loss that needs them fails later, where its error is reported
     return labels if isinstance(labels, Tensor) else None
 
 

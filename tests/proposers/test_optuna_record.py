@@ -78,7 +78,7 @@ def test_nothing_is_logged(url, caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("exchange", [1, 2])
+@pytest.mark.parametrize("exchange", [1, 2, 3])
 def test_an_exchange_in_which_the_database_fails_is_repeated_and_leaves_nothing_twice(url, exchange):
     begun = []
 
@@ -90,7 +90,7 @@ def test_an_exchange_in_which_the_database_fails_is_repeated_and_leaves_nothing_
             raise DatabaseFailed("the server is gone")
 
     record(url, guard=failing_once).add(CURVE)
-    assert len(begun) == 3, "one was repeated"
+    assert len(begun) == 4, "one was repeated"
     assert len(history(url)) == 1
 
 
