@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, func, inspect, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
@@ -22,6 +22,9 @@ if sys.platform != "win32":
 _KNOWN = "`sqlite:///FILE.db` and `postgresql+psycopg://USER@HOST/DATABASE` are known"
 NO_DATABASE = "file is not a database"
 DAMAGED = ("malformed", NO_DATABASE, "corrupt", "invalid page")
+IDLE_SECONDS = 60.0
+"""How long a PostgreSQL server waits for a process that stands still in the middle of a transaction: it holds rows."""
+
 # any numbers that other users of the same PostgreSQL database do not lock
 _CREATION_LOCK, _MIGRATION_LOCK = 0x6D617072, 0x6D617073
 
@@ -43,6 +46,8 @@ def connect(url: str, *, create_more: Callable[[str], None] | None = None) -> En
     engine = _engine(parsed, **options)
     if _is_sqlite(parsed):
         set_up_writing(engine)
+    else:
+        event.listen(engine, "connect", _limit_idling)
     with _usable(engine):
         if create_more is None:
             _migrate(engine)
@@ -183,6 +188,11 @@ def _engine(url: URL, **options: Any) -> Engine:
         ) from None
     except NoSuchModuleError:
         raise StoreError(f"{shown(url)}: no such database driver; {_KNOWN}") from None
+
+
+def _limit_idling(connection: Any, _record: object) -> None:
+    connection.execute(f"SET idle_in_transaction_session_timeout = {1000 * IDLE_SECONDS:.0f}")
+    connection.commit()
 
 
 def _is_sqlite(url: URL) -> bool:

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mapsearch.core.errors import StudyBusy
+from mapsearch.core.errors import DatabaseAway, StudyBusy
+from mapsearch.store import connect, lease
 from mapsearch.store.process import this_process
 from mapsearch.store.store import Store
 
@@ -89,6 +91,62 @@ def test_a_process_that_cannot_be_seen_from_here_keeps_its_lease_until_it_expire
         assert not _is_free(second)
         rewrite(lease_until=0.0)
         assert _is_free(second)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The hosts' wall clock, which stands still until a test moves `now`."""
+    clock = SimpleNamespace(now=1_000_000.0)
+    monkeypatch.setattr(lease, "time", SimpleNamespace(time=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.parametrize(("age", "is_free"), [(0.0, False), (30.0, False), (59.9, False), (60.0, True), (1e6, True)])
+def test_a_second_controller_in_another_container_at_every_age_of_the_lease(
+    store: Store, second: Store, rewrite: Callable[..., None], clock: SimpleNamespace, age: float, is_free: bool
+) -> None:
+    with store.control("digits", lease_seconds=60.0) as study:
+        rewrite(lease_pid_namespace="pid:[1]")
+        clock.now += age
+        assert _is_free(second) == is_free
+        if is_free:
+            with pytest.raises(StudyBusy, match="another process took over"):
+                study.set_state("running")
+        else:
+            study.set_state("running")
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_jumps_never_lets_two_write(
+    store: Store, second: Store, rewrite: Callable[..., None], clock: SimpleNamespace, jump: float
+) -> None:
+    with store.control("digits", lease_seconds=60.0) as study:
+        rewrite(lease_host="another")  # whose clock is right
+        clock.now += jump
+        study.set_state("running")
+        if jump > 0:  # here the lease looks as if it had ended long ago
+            with second.control("digits") as other:
+                with pytest.raises(StudyBusy, match="took over"):
+                    study.set_state("failed")
+                other.set_state("complete")
+        else:  # here it looks as if it went on for days: whoever wants it waits
+            assert not _is_free(second)
+    assert store.study("digits").state == ("complete" if jump > 0 else "stopped")
+
+
+@pytest.mark.postgres
+def test_a_process_that_stands_still_in_a_transaction_holds_the_study_for_no_longer_than_a_server_waits(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "IDLE_SECONDS", 0.5)
+    with Store.open(postgresql_url) as store, Store.open(postgresql_url) as other:
+        store.create_study("digits", {}, folder="", study_file="")
+        with store.control("digits", lease_seconds=0.0) as study:
+            stands_still = study._lease.writing()  # with the study's row in its hands
+            with pytest.raises(DatabaseAway, match="idle"), stands_still, other.control("digits") as after:
+                after.set_state("complete")
+            with pytest.raises(StudyBusy, match="took over"):
+                study.set_state("failed")
 
 
 @pytest.mark.skipif(this_process().boot_id is None, reason="deaths are proven by /proc")

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import JSON, MetaData, create_engine, insert, inspect, select, text
 
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
@@ -104,15 +104,36 @@ GOLDEN = {path.stem: path for path in sorted((Path(__file__).parent / "golden").
 
 
 @pytest.fixture
-def write(sqlite_url: str) -> Callable[[str], str]:
-    """`write(form)` -> the URL of a database of that form."""
+def write(url: str, sqlite_url: str) -> Callable[[str], str]:
+    """`write(form)` -> the URL of a database of that form; on PostgreSQL its tables are made by the migrations."""
 
     def fill(form: str) -> str:
         with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db:
             db.executescript(GOLDEN[form].read_text(encoding="utf-8"))
-        return sqlite_url
+        if url != sqlite_url:
+            move_rows(sqlite_url, url, form)
+        return url
 
     return fill
+
+
+def move_rows(source: str, target: str, form: str) -> None:
+    engine, into = create_engine(source), create_engine(target)
+    theirs, ours = MetaData(), MetaData()
+    theirs.reflect(engine)
+    with engine.connect() as old, into.begin() as new:
+        command.upgrade(configuration(new), form)
+        ours.reflect(new)
+        assert set(ours.tables) == set(theirs.tables)
+        for table in ours.sorted_tables:
+            for column in table.columns:
+                if isinstance(column.type, JSON):
+                    column.type = JSON(none_as_null=True)
+            rows = [dict(row) for row in old.execute(select(theirs.tables[table.name])).mappings()]
+            if rows and table.name != VERSION_TABLE:
+                new.execute(insert(table), rows)
+    engine.dispose()
+    into.dispose()
 
 
 def test_every_form_before_the_newest_has_one(sqlite_url: str) -> None:

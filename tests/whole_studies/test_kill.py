@@ -3,11 +3,14 @@
 import os
 import random
 import signal
+from contextlib import suppress
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import create_engine, update
 
+from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
 
 N_KILLS = int(os.environ.get("MAPSEARCH_KILLS", "3"))
@@ -21,10 +24,32 @@ def url(request, tmp_path):
     return f"sqlite:///{tmp_path / 'study.db'}" if kind == "sqlite" else request.getfixturevalue("postgresql_url")
 
 
+HELD = """
+
+class Held(Clusters):
+    def loss(self, output, batch):
+        import pathlib, time
+        folder = pathlib.Path(__file__).parent
+        if (folder / "hold").exists():
+            (folder / "hold").rename(folder / "held")
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+        return super().loss(output, batch)
+"""
+"""A task that waits in a step once the file `hold` is there; it then is `held`, until there is one named `go`."""
+
+
 @pytest.fixture
 def begin(mapsearch, write_study, url):
     """`begin()` -> `mapsearch run` of the study as a process; called again, the same command."""
-    return lambda: mapsearch("run", write_study(), "--storage", url)
+
+    def run(**changes):
+        study = write_study(**changes)
+        with (study.parent / "task.py").open("a") as task:
+            task.write(HELD)
+        return mapsearch("run", study, "--storage", url)
+
+    return run
 
 
 def state(url):
@@ -38,7 +63,7 @@ def end(process):
 
 
 def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_worker):
-    """SIGKILL the controller n times, each some runs further, and see that its workers leave.
+    """SIGKILL the controller n times, every other time its workers too, and see that all of them leave.
 
     The goals lie well under the study's 60 runs, for some more finish until the signal strikes.
     """
@@ -48,6 +73,9 @@ def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_work
         eventually(lambda goal=goal: n_complete(url) >= goal)
         left = workers(url)
         process.kill()
+        for worker in filter(is_worker, left if goal % 2 else ()):
+            with suppress(ProcessLookupError):  # it left with its controller
+                os.kill(worker, signal.SIGKILL)
         process.communicate()
         eventually(lambda left=left: not any(map(is_worker, left)))
 
@@ -120,7 +148,9 @@ def test_killed_workers_change_nothing(seed, begin, url, finished, results, n_co
     check_whole(url, finished, results)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_the_study_and_the_same_command_goes_on(
     number, begin, url, finished, results, n_complete, eventually, is_worker, workers
 ):
@@ -155,3 +185,41 @@ def test_a_second_controller_is_refused_and_a_second_interrupt_stops_at_once(
     os.kill(first.pid, signal.SIGCONT)
     assert end(first)[0] == 130
     assert not any(map(is_worker, left))
+
+
+def expire(url):
+    """The lease of the study has run out, as it does when its holder stands still for that long."""
+    engine = create_engine(url)
+    with engine.begin() as db:
+        db.execute(update(studies).values(lease_until=0.0))
+    engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("url", "goal"), [("sqlite", 12), pytest.param("postgresql", 30, marks=pytest.mark.postgres)], indirect=["url"]
+)
+def test_a_controller_that_wakes_up_after_another_took_over_writes_nothing(
+    goal, begin, url, finished, results, n_complete, eventually, is_worker, workers, tmp_path
+):
+    folder = tmp_path / "study"
+    first = begin(task="task.py:Held")
+    eventually(lambda: n_complete(url) >= goal)
+    (folder / "hold").touch()
+    eventually((folder / "held").exists)  # its controller has written all, and waits for its worker
+    os.kill(first.pid, signal.SIGSTOP)
+    left = workers(url)
+    expire(url)
+    assert end(begin(task="task.py:Held"))[0] == 0
+    after = results(url)
+    (folder / "go").touch()
+    os.kill(first.pid, signal.SIGCONT)
+    code, said = end(first)
+    assert code == 2, said
+    assert "another process took over" in said
+    assert "Traceback" not in said
+    assert not any(map(is_worker, left))
+    assert results(url) == after
+    assert state(url) == "complete"
+    assert len(complete_attempts(url)) == len(set(complete_attempts(url))) == len(after[1])
+    check_whole(url, finished, results)
