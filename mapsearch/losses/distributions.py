@@ -25,7 +25,16 @@ def nst(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     compares which maps occur, not which channel has them, and is small (about 1 / C) between features
     without selectivity.
     """
-    s, t = (F.normalize(unpadded(x, mask).flatten(2), dim=2) for x in (student, teacher))  # [B, C, P]
+    return maps_apart(unit_maps(student, mask), unit_maps(teacher, mask))
+
+
+def unit_maps(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """Each channel's map over the positions, `[B, C, P]`, of norm one."""
+    return F.normalize(unpadded(feature, mask).flatten(2), dim=2)
+
+
+def maps_apart(s: Tensor, t: Tensor) -> Tensor:
+    """The `nst` of `unit_maps`."""
     if s.shape[2] <= max(s.shape[1], t.shape[1]):
         moments = [products(x.mT, x.mT) / x.shape[1] for x in (s, t)]  # [B, P, P]
         return (moments[0] - moments[1]).square().sum((1, 2)).mean()

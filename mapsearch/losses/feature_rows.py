@@ -43,9 +43,9 @@ def products(x: Tensor, y: Tensor) -> Tensor:
         return x @ y.transpose(-1, -2)
 
 
-def averaged_to(feature: Tensor, grid: Sequence[int]) -> Tensor:
-    """A map `[B, C, *positions]` averaged down to a grid of as many axes; as it is where it has that grid."""
-    if list(feature.shape[2:]) == list(grid):
+def averaged_to(feature: Tensor, grid: Sequence[int] | None) -> Tensor:
+    """A map `[B, C, *positions]` averaged down to a grid of as many axes; as it is where that is None, or its own."""
+    if grid is None or list(feature.shape[2:]) == list(grid):
         return feature
     pools: dict[int, Callable[[Tensor, Any], Tensor]]
     pools = {1: F.adaptive_avg_pool1d, 2: F.adaptive_avg_pool2d, 3: F.adaptive_avg_pool3d}

@@ -20,8 +20,19 @@ def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor
     FitNets' hint loss (Romero et al. 2015, eq. 3) made free of the teacher's scale. Trap: a few
     positions of huge norm own it; prefer `cosine` then.
     """
-    s, t = positions(student, mask), positions(teacher, mask)  # [N, C]
-    return F.mse_loss(s, t, reduction="sum") / (t - t.mean(0)).square().sum().clamp(min=1e-12)
+    return unexplained(positions(student, mask), with_energy(teacher, mask))
+
+
+def with_energy(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Rows `[N, C]`, and the sum of their squared distances from their mean."""
+    t = positions(teacher, mask)
+    return t, (t - t.mean(0)).square().sum().clamp(min=1e-12)
+
+
+def unexplained(student: Tensor, teacher: tuple[Tensor, Tensor]) -> Tensor:
+    """The `nmse` of rows `[N, C]` and a teacher's `with_energy`."""
+    rows, energy = teacher
+    return F.mse_loss(student, rows, reduction="sum") / energy
 
 
 def mse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -45,7 +56,12 @@ def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tens
     Source: the hidden-state loss of DistilBERT (Sanh et al. 2019, section 3). Trap: a position that is
     all zero has no direction and counts as 1.
     """
-    return (1 - F.cosine_similarity(positions(student, mask), positions(teacher, mask), dim=1)).mean()
+    return away(positions(student, mask), positions(teacher, mask))
+
+
+def away(student: Tensor, teacher: Tensor) -> Tensor:
+    """The `cosine` of rows `[N, C]`."""
+    return (1 - F.cosine_similarity(student, teacher, dim=1)).mean()
 
 
 def vid(
@@ -67,8 +83,21 @@ def vid(
         log_variance: learned with the student, `[C]`; 0 is the teacher's variance.
         floor: the least variance, as a fraction of the teacher's.
     """
-    s, t = positions(student, mask), positions(teacher, mask)  # [N, C]
-    error = (s - t).square().mean(0) / (t - t.mean(0)).square().mean().clamp(min=1e-12)  # [C]
+    return unlikeliness(positions(student, mask), with_variance(teacher, mask), log_variance=log_variance, floor=floor)
+
+
+def with_variance(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Rows `[N, C]`, and their variance averaged over channels."""
+    t = positions(teacher, mask)
+    return t, (t - t.mean(0)).square().mean().clamp(min=1e-12)
+
+
+def unlikeliness(
+    student: Tensor, teacher: tuple[Tensor, Tensor], *, log_variance: Tensor, floor: float = 0.01
+) -> Tensor:
+    """The `vid` of rows `[N, C]` and a teacher's `with_variance`."""
+    rows, unit = teacher
+    error = (student - rows).square().mean(0) / unit  # [C]
     variance = floor + log_variance.float().exp()
     return 0.5 * ((variance / floor).log() + error / variance).mean()
 
@@ -81,8 +110,14 @@ def attention(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> T
     (its released code squares the distance and averages over positions too; here positions are summed).
     Trap: one position of huge norm, such as a class token, owns the map.
     """
-    maps = []
-    for feature in (student, teacher):
-        energy = unpadded(feature, mask).square().sum(1).flatten(1)  # [B, P]
-        maps.append(F.normalize(energy, dim=1))
-    return (maps[0] - maps[1]).square().sum(1).mean()
+    return squared_distance(energy_map(student, mask), energy_map(teacher, mask))
+
+
+def energy_map(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """Where a feature's energy lies, `[B, P]`, of norm one per sample."""
+    return F.normalize(unpadded(feature, mask).square().sum(1).flatten(1), dim=1)
+
+
+def squared_distance(student: Tensor, teacher: Tensor) -> Tensor:
+    """Of rows `[B, D]`, averaged over them."""
+    return (student - teacher).square().sum(1).mean()

@@ -49,13 +49,27 @@ class Projector(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         """Both features as `[B, C, *positions]`; gradients flow to the student's alone."""
-        student = _channels_second(student.float(), self.kinds[0], self.grids[0])
-        teacher = _channels_second(teacher.detach().float(), self.kinds[1], self.grids[1])
-        if self.aligned and student.shape[2:] != teacher.shape[2:]:
-            grid = [min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True)]
-            student, teacher = averaged_to(student, grid), averaged_to(teacher, grid)
+        student, teacher = self.channels_second(student, teacher)
+        grid = self.common_grid(student, teacher)
+        return self.project(averaged_to(student, grid)), averaged_to(teacher, grid)
+
+    def channels_second(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Both features in float32 with their channels second, the teacher's without a graph."""
+        return (
+            _channels_second(student.float(), self.kinds[0], self.grids[0]),
+            _channels_second(teacher.detach().float(), self.kinds[1], self.grids[1]),
+        )
+
+    def common_grid(self, student: Tensor, teacher: Tensor) -> tuple[int, ...] | None:
+        """The positions that both are to be averaged down to; None where both stay as they are."""
+        if not self.aligned or student.shape[2:] == teacher.shape[2:]:
+            return None
+        return tuple(min(a, b) for a, b in zip(student.shape[2:], teacher.shape[2:], strict=True))
+
+    def project(self, student: Tensor) -> Tensor:
+        """The student's channels made the teacher's at each position."""
         projected = self.projection(torch.movedim(student, 1, -1))
-        return torch.movedim(projected, -1, 1).float(), teacher  # autocast projects in half precision
+        return torch.movedim(projected, -1, 1).float()  # autocast projects in half precision
 
 
 def _channels_second(feature: Tensor, kind: str, grid: tuple[int, int] | None) -> Tensor:

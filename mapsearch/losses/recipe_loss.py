@@ -22,6 +22,7 @@ from mapsearch.losses.features import attention, cosine, mse, nmse, teacher_vari
 from mapsearch.losses.outputs import binary_kl, cosine_distance, dkd, huber, kl, logit_mse, relational, standardised_kl
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
+from mapsearch.losses.sides import SIDES, Once, TeacherFeatures, shared_loss
 
 Masks = Tensor | Mapping[str, Tensor] | None
 """Real positions, bool `[B, L]`: one mask for all, or several by name and glob of the layers (`core/masks.py`)."""
@@ -272,16 +273,18 @@ class RecipeLoss(nn.Module):
         self, student_features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Masks,
         function: Callable[..., Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
-        loss = function or FEATURE_LOSSES[self.recipe.loss]
-        mixtures = [mixture for _, mixture in self._rows()]
-        values = []
+        mixtures, values, averaged = [mixture for _, mixture in self._rows()], list[Tensor](), Once()
+        name, is_shared = self.recipe.loss, self.recipe.loss in SIDES and not (mixtures or function)
+        shared = teacher if is_shared and isinstance(teacher, TeacherFeatures) else None
         for i, (term, feature) in enumerate(zip(self.feature_terms, student_features, strict=True)):
-            teacher_features = [teacher[path] for path in term.teachers]
-            target = mixtures[i].stack(teacher_features) if mixtures else teacher_features[0]
-            projector = self.projectors[i]
+            projector, own = self.projectors[i], mask_for(mask, term.student, *term.teachers)
             assert isinstance(projector, Projector)
-            s, t = projector(feature, target)
-            own = mask_for(mask, term.student, *term.teachers)
+            if shared is not None:
+                values.append(shared_loss(name, projector, feature, shared, term.teachers[0], own, averaged))
+                continue
+            teacher_features = [teacher[path] for path in term.teachers]
+            s, t = projector(feature, mixtures[i].stack(teacher_features) if mixtures else teacher_features[0])
+            loss = function or FEATURE_LOSSES[name]
             values.append(loss(s, mixtures[i](t, own) if mixtures else t, own, **projector.learned))
         return torch.stack(values) if values else self.scales.new_zeros(0)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mapsearch.losses.feature_rows import products, samples
+from mapsearch.losses.features import squared_distance
 
 
 def gram(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -23,8 +24,13 @@ def gram(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor
     grows. Trap: nothing is centred, so a mean that all samples share makes all Grams alike; `cka` is
     the centred one.
     """
-    s, t = (F.normalize(products(x, x), dim=1) for x in (samples(student, mask), samples(teacher, mask)))
-    return (s - t).square().sum(1).mean()
+    return squared_distance(unit_gram(student, mask), unit_gram(teacher, mask))
+
+
+def unit_gram(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """Inner products of the samples, `[B, B]`, each row scaled to norm one."""
+    rows = samples(feature, mask)
+    return F.normalize(products(rows, rows), dim=1)
 
 
 def relational_distance(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -34,8 +40,12 @@ def relational_distance(student: Tensor, teacher: Tensor, mask: Tensor | None = 
     al. 2019, section 3.2.1 (`L_RKD-D`; Huber with delta 1). Trap: with many channels all distances tend to
     be equal, and the loss to be small from the start.
     """
-    n = student.shape[0]
-    s, t = (_relative_distances(samples(x, mask)) for x in (student, teacher))
+    return distances_apart(relative_distances(student, mask), relative_distances(teacher, mask))
+
+
+def distances_apart(s: Tensor, t: Tensor) -> Tensor:
+    """The `relational_distance` of `relative_distances`."""
+    n = len(s)
     return F.smooth_l1_loss(s, t, reduction="sum") / max(1, n * (n - 1))
 
 
@@ -48,8 +58,12 @@ def relational_angle(student: Tensor, teacher: Tensor, mask: Tensor | None = Non
     at a time, each computed again for its gradient. Trap: its definition has `B^3` angles, so that time
     grows with the cube of the batch.
     """
-    n = student.shape[0]
-    s, t = (_squared_distances(samples(x, mask)) for x in (student, teacher))
+    return angles_apart(squared_distances(student, mask), squared_distances(teacher, mask), part_size=part_size)
+
+
+def angles_apart(s: Tensor, t: Tensor, *, part_size: int = 2**22) -> Tensor:
+    """The `relational_angle` of `squared_distances`."""
+    n = len(s)
     n_corners = max(1, part_size // n**2)
     if n <= n_corners:
         total = _angle_loss(s, s, t, t)
@@ -71,7 +85,11 @@ def pkt(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     (its released code averages over `i` too, and so shrinks when the batch grows). Trap: with
     many channels all kernels are near 1/2 and the loss is tiny (1e-3 nats) though nothing has been learned.
     """
-    s, t = (_pick_probabilities(samples(x, mask)) for x in (student, teacher))
+    return picks_apart(pick_probabilities(student, mask), pick_probabilities(teacher, mask))
+
+
+def picks_apart(s: Tensor, t: Tensor) -> Tensor:
+    """The `pkt` of `pick_probabilities`."""
     ratio = t.clamp(min=1e-12) / s.clamp(min=1e-12)  # 1 on the diagonal, where both are zero
     return (t * ratio.log()).sum(0).mean()
 
@@ -84,12 +102,17 @@ def cka(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     eq. 2-3 (in minibatches). Trap: debiasing keeps a small batch from looking alike, but its noise stays:
     about `1 / B` between unrelated features, of either sign; below four samples there is no estimate.
     """
-    s, t = (F.normalize(_u_centred(samples(x, mask)).flatten(), dim=0) for x in (student, teacher))
+    return unaligned(centred_gram(student, mask), centred_gram(teacher, mask))
+
+
+def unaligned(s: Tensor, t: Tensor) -> Tensor:
+    """The `cka` of `centred_gram`."""
     return 1 - (s * t).sum()
 
 
-def _squared_distances(rows: Tensor) -> Tensor:
-    """`[B, D]` -> `[B, B]`; centred first, so that a common offset costs no digits."""
+def squared_distances(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """Between all samples, `[B, B]`; centred first, so that a common offset costs no digits."""
+    rows = samples(feature, mask)
     centred = rows - rows.mean(0)
     inner = products(centred, centred)
     norms = inner.diagonal()
@@ -101,8 +124,10 @@ def _apart(squared: Tensor, all_squared: Tensor) -> Tensor:
     return squared > 1e-6 * all_squared.detach().mean()
 
 
-def _relative_distances(rows: Tensor) -> Tensor:
-    n, squared = len(rows), _squared_distances(rows)
+def relative_distances(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """Between all samples, `[B, B]`, in units of their mean."""
+    squared = squared_distances(feature, mask)
+    n = len(squared)
     apart = _apart(squared, squared)
     distances = squared.masked_fill(~apart, 1.0).sqrt().masked_fill(~apart, 0.0)
     return distances / (distances.sum() / max(1, n * (n - 1))).clamp(min=1e-12)
@@ -122,20 +147,21 @@ def _cosines(part: Tensor, squared: Tensor) -> Tensor:
     return inner * (inverse[:, :, None] * inverse[:, None, :])
 
 
-def _pick_probabilities(rows: Tensor) -> Tensor:
+def pick_probabilities(feature: Tensor, mask: Tensor | None) -> Tensor:
     """`p[i, j]`, the probability of picking `i` when at `j`; each column sums to one, zero diagonal."""
-    directions = F.normalize(rows, dim=1)
+    directions = F.normalize(samples(feature, mask), dim=1)
     kernel = ((1 + products(directions, directions)) / 2).clamp(min=1e-6)
-    kernel = kernel.masked_fill(torch.eye(len(rows), dtype=torch.bool, device=rows.device), 0.0)
+    kernel = kernel.masked_fill(torch.eye(len(kernel), dtype=torch.bool, device=kernel.device), 0.0)
     return kernel / kernel.sum(0).clamp(min=1e-12)
 
 
-def _u_centred(rows: Tensor) -> Tensor:
-    """`[B, D]` -> the U-centred Gram matrix `[B, B]`, zero diagonal."""
+def centred_gram(feature: Tensor, mask: Tensor | None) -> Tensor:
+    """The U-centred Gram matrix of the samples, zero diagonal, of norm one and flattened, `[B * B]`."""
+    rows = samples(feature, mask)
     n = len(rows)
     centred = rows - rows.mean(0)
     diagonal = torch.eye(n, dtype=torch.bool, device=rows.device)
     inner = products(centred, centred).masked_fill(diagonal, 0.0)
     sums = inner.sum(1) / max(1, n - 2)
     inner = inner - sums[:, None] - sums + sums.sum() / max(1, n - 1)
-    return inner.masked_fill(diagonal, 0.0)
+    return F.normalize(inner.masked_fill(diagonal, 0.0).flatten(), dim=0)

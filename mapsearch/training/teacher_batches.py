@@ -12,6 +12,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.features.taps import FeatureTaps
+from mapsearch.losses.sides import TeacherFeatures
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading_ahead import Drawn
 from mapsearch.tasks.masks import Masks
@@ -93,6 +94,8 @@ def open_teacher(loaded: LoadedTask, train: TrainSpec, names: Sequence[str], sta
 def teacher_batch(loaded: LoadedTask, batch: Any, outputs: dict[str, Tensor], share: float = 1.0) -> TeacherBatch:
     """A batch on the device with the teacher's outputs for it."""
     features = {name: feature for name, feature in outputs.items() if name != OUTPUTS}
+    if loaded.device.type == "cpu":  # on a GPU students have streams of their own, and recorded steps their memory
+        features = TeacherFeatures(features)
     return TeacherBatch(batch, share, outputs.get(OUTPUTS), features, loaded.task.mask(batch))
 
 

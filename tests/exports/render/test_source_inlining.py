@@ -68,7 +68,8 @@ def test_helpers_are_followed_through_modules_once_and_named_imports_kept():
         "def loss(s, t):\n    return gram(s, t) + pkt(s, t)\n"
     )
     assert defined(text) == [
-        "loss", "products", "covering", "unpadded", "samples", "gram", "_pick_probabilities", "pkt"
+        "loss", "squared_distance", "covering", "unpadded", "samples", "products", "unit_gram", "gram",
+        "picks_apart", "pick_probabilities", "pkt",
     ]  # fmt: skip
     head = text.partition("X = 1")[0]
     assert head == '"""Docstring."""\n\nimport torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n\n'
