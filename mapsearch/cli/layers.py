@@ -13,7 +13,7 @@ from mapsearch.cli.output import print_json, print_table
 @storage_option
 @json_option
 def layers(study: Path, storage: str, as_json: bool) -> None:
-    """List the layers of both networks: path, shape, calls, whether it takes part, and why it cannot be used."""
+    """List the layers of both networks: path, type, feature, and whether each takes part, or why it cannot."""
     spec = read_study(study)
     from mapsearch.api.inspect import layers_of
 

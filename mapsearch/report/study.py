@@ -128,22 +128,17 @@ def metrics_table(trials: Sequence[TrialSummary], verdict: Verdict) -> Table | N
 
 
 def layers_table(network: str, layers: Sequence[Layer], taking_part: Collection[str] = ()) -> Table:
-    """Every layer of a network, whether it takes part, usable or not and why."""
+    """Every layer of a network, what it gives, whether it takes part, and why it cannot be used."""
     table = Table(
         title=f"{network}: {sum(not x.problem for x in layers)} of {len(layers)} layers can be mapped",
         title_justify="left",
     )
-    for name in ("layer", "type", "kind", "shape"):
+    for name in ("layer", "type", "feature", "use"):
         table.add_column(name, overflow="fold")
-    table.add_column("calls", justify="right")
-    table.add_column("takes part")
-    table.add_column("usable, or why not", overflow="fold")
     for layer in layers:
-        shape = "x".join(map(str, layer.shape))
-        table.add_row(
-            cell_text(layer.path), cell_text(layer.type), layer.kind or "-", shape or "-", str(layer.calls),
-            "yes" if layer.path in taking_part else "-", cell_text(layer.problem or "yes"),
-        )  # fmt: skip
+        feature = f"{layer.kind or '-'} {'x'.join(map(str, layer.shape))}".strip()
+        use = layer.problem or ("takes part" if layer.path in taking_part else "possible")
+        table.add_row(cell_text(layer.path), cell_text(layer.type), feature, cell_text(use))
     return table
 
 

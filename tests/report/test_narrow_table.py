@@ -2,6 +2,7 @@ import pytest
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mapsearch.report.narrow_table import fit
 
@@ -43,3 +44,23 @@ def test_what_lacks_least_is_whole_first():
 def test_a_wide_table_stays_as_it_is_and_one_without_room_folds():
     assert shown(120).splitlines()[3].startswith("  none      ")
     assert max(map(len, shown(30).splitlines())) <= 30
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_names_fold_at_their_dots_where_whole_ones_have_no_room(width):
+    names = ("vit.layers.10.attention.q_proj", "vit.embeddings.patch_embeddings.projection")
+    table = Table()
+    for name in ("layer", "type", "feature", "use"):
+        table.add_column(name, overflow="fold")
+    for name in names:
+        table.add_row(Text(name), Text("ViTPatchEmbeddings"), "tokens 17x16", Text(f"choose `{name}#0`"))
+    fit(table, width)
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(table)
+    cells = [line.split("│")[1].split() for line in capture.get().splitlines() if line.startswith("│")]
+    parts = [part for cell in cells for part in cell]
+    assert "".join(parts) == "".join(names)
+    assert all(part.endswith(".") or part.endswith(("q_proj", "projection")) for part in parts)
+    assert {"17x16", "tokens"} <= {part for line in capture.get().split("│") for part in line.split()}
+    assert max(map(len, capture.get().splitlines())) <= width
