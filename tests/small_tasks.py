@@ -1,8 +1,10 @@
 """Tiny tasks for the tests: clusters for two MLPs, pictures, sentences, and students that go wrong on purpose."""
 
+import resource
 import sys
 import time
 import weakref
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -346,6 +348,25 @@ class Crowded(Clusters):
 
     def student(self) -> nn.Module:
         return Hungry(self.room)
+
+
+class Fat(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            x = x + (x.unsqueeze(-1) + torch.zeros(400_000)).exp().mean(-1)  # 12.8 MB per sample, three times over
+        return super().forward(x)
+
+
+class Limited(Clusters):
+    """Its process gets 450 MB more than it has when the task is loaded; a batch of 16 samples takes 615."""
+
+    def teacher(self) -> nn.Module:
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 450 * 2**20,) * 2)
+        return super().teacher()
+
+    def student(self) -> nn.Module:
+        return Fat(8, 2)
 
 
 class BadMetric(Clusters):

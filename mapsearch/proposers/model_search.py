@@ -78,7 +78,7 @@ def _best(
         expected, deviation = model.predict(points(those))
         return expected + width * deviation
 
-    expected, _ = model.predict(points(told))
+    expected = model.expected_of_told()[: len(told)]  # those that still train come after them
     parents = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
     pool = [c for _ in range(N_DRAWN) if (c := drawn_candidate(candidates, rng)) is not None]
     for _ in range(N_ROUNDS):

@@ -81,6 +81,10 @@ class Surrogate:
         left = np.maximum(self.kernel.own(asked) - explained, 1e-9)
         return between @ self.weights, np.sqrt(self.variance * left)
 
+    def expected_of_told(self) -> Floats:
+        """What `predict` expects of the points it was told, `[n]`: the values without what is taken for noise."""
+        return self.values - self.noise * self.weights
+
     def believing(self, waiting: Points) -> "Surrogate":
         """The model as if these had ended as it expects: less is then to be learned beside them."""
         told = Points(*(np.concatenate(both) for both in zip(self.told, waiting, strict=True)))
@@ -157,10 +161,15 @@ def _mappings_alike(one: Floats, other: Floats, reach: float, scale: float) -> F
 
 def _settings_alike(one: Floats, other: Floats) -> Floats:
     """By every setting alone and by all together, `[n, m]`; Source: ANOVA kernels, Duvenaud et al. 2011."""
-    squared = (one[:, None] - other) ** 2
-    n_names = len(NAMED_SETTINGS)
-    squared[:, :, -n_names:] = OTHER_CHOICE**2 * (squared[:, :, -n_names:] > 0)
-    return np.asarray((WHATEVER_ELSE + (1 - WHATEVER_ELSE) * np.exp(-squared / 2)).prod(2))
+    alike = np.ones((len(one), len(other)))
+    n_numbers = one.shape[1] - len(NAMED_SETTINGS)
+    for number in range(n_numbers):
+        squared = (one[:, number, None] - other[:, number]) ** 2
+        alike *= WHATEVER_ELSE + (1 - WHATEVER_ELSE) * np.exp(-squared / 2)
+    other_name = WHATEVER_ELSE + (1 - WHATEVER_ELSE) * math.exp(-(OTHER_CHOICE**2) / 2)
+    for name in range(n_numbers, one.shape[1]):
+        alike *= np.where(one[:, name, None] == other[:, name], 1.0, other_name)
+    return alike
 
 
 def _smoothed(mappings: Floats, reach: float) -> Floats:

@@ -194,6 +194,19 @@ def test_a_cohort_out_of_memory_goes_on_in_smaller_ones_and_a_new_process(open_s
     assert max(len(event.plans) for event in again) <= 2  # learnt once
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_under_a_real_limit_on_memory_a_run_goes_on_in_parts_and_in_a_new_process(open_scheduler, monkeypatch):
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")  # what is freed goes back, and the limit leaves what it says
+    (plan,) = make_plans(Recipe(), n_steps=2)
+    events = list(run(open_scheduler(setup("Limited")), [(plan,)]))
+    ended = [event for event in events if isinstance(event, RunResult)]
+    assert [(event.state, event.key) for event in ended] == [("complete", plan.key)]
+    assert ended[0].notes[0].startswith("too little memory for whole batches")
+    assert len({event.worker for event in events if isinstance(event, RunsStarted)}) == ended[0].attempt > 1
+    assert not any(isinstance(event, RunsLost) for event in events)
+
+
 def one_worker(executor: LocalExecutor):
     """The process of a worker that has just loaded its task."""
     executor.start(0)

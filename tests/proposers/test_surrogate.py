@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mapsearch.proposers import surrogate
 from mapsearch.proposers.candidates import Candidate, Settings
-from mapsearch.proposers.surrogate import Kernel, fitted, points
+from mapsearch.proposers.surrogate import Kernel, Points, fitted, points
 
 SETTINGS = Settings(0.5, "nmse", "linear", "sum", "frozen", 1.0, 1.0)
 
@@ -43,7 +44,18 @@ def test_a_model_knows_what_it_was_told_and_is_unsure_elsewhere():
     model = fitted(points(told), np.linspace(-1.5, 1.5, 6))
     expected, deviation = model.predict(points([*told, candidate([7], [0])]))
     assert (np.diff(expected[:6]) > 0).all()
+    assert model.expected_of_told() == pytest.approx(expected[:6])
     assert deviation[6] > 1.2 * deviation[:6].max()
+
+
+def test_of_many_values_a_part_chooses_the_kernel_and_all_are_learned(monkeypatch):
+    told = points([candidate([s], [t]) for s in range(8) for t in range(8)])
+    values = np.sin(np.arange(64.0))
+    monkeypatch.setattr(surrogate, "MOST_WEIGHED", 20)
+    model = fitted(told, values)
+    assert len(model.told.mappings) == len(model.values) == 64
+    part = fitted(Points(*(x[::4] for x in told)), values[::4])
+    assert (model.kernel, model.noise) == (part.kernel, part.noise)
 
 
 def test_believing_what_trains_leaves_expectations_and_shrinks_doubt():

@@ -148,9 +148,7 @@ def test_killed_workers_change_nothing(seed, begin, url, finished, results, n_co
     check_whole(url, finished, results)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_stops_the_study_and_the_same_command_goes_on(
     number, begin, url, finished, results, n_complete, eventually, is_worker, workers
 ):
@@ -196,15 +194,12 @@ def expire(url):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("url", "goal"), [("sqlite", 12), pytest.param("postgresql", 30, marks=pytest.mark.postgres)], indirect=["url"]
-)
 def test_a_controller_that_wakes_up_after_another_took_over_writes_nothing(
-    goal, begin, url, finished, results, n_complete, eventually, is_worker, workers, tmp_path
+    begin, url, finished, results, n_complete, eventually, is_worker, workers, tmp_path
 ):
     folder = tmp_path / "study"
     first = begin(task="task.py:Held")
-    eventually(lambda: n_complete(url) >= goal)
+    eventually(lambda: n_complete(url) >= 12)
     (folder / "hold").touch()
     eventually((folder / "held").exists)  # its controller has written all, and waits for its worker
     os.kill(first.pid, signal.SIGSTOP)
