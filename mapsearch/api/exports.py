@@ -147,7 +147,7 @@ def _header(path: Path) -> str:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: the exported file cannot be read: {error}") from None
+        raise ExportError(f"{path}: the exported file cannot be read: {getattr(error, 'strerror', error)}") from None
     return " ".join(" ".join(line.lstrip("# ") for line in lines).split())
 
 

@@ -164,6 +164,9 @@ def _source(source: str | Path, trial: int | None, storage: str) -> tuple[Export
         if trial is not None:
             raise ExportError(f"{source} holds one recipe; leave out --trial, or name the study instead of the file")
         return recipe_file.read(Path(source)), parse_section(Execution, {})
+    if Path(source).suffix == ".py" and Path(source).is_file():
+        message = "is a program; `mapsearch export NAME --to mapsearch -o recipe.yaml` writes what can be trained here"
+        raise ExportError(f"{source} {message}")
     study, trials, runs = read_for_export(str(source), storage, trial)
     return export_source(study, trials, runs, trial), parse_section(Execution, study.spec["execution"])
 

@@ -23,6 +23,7 @@ MapsearchError            exit code 2
 |  `- WrongExport          the file was run and does not give the trial's loss
 |- TrainingNotFound       a final training of the service, or one of its files
 |- TrainingBusy           such a training, which runs or has ended
+|- TrainingChanged        a folder that holds another training than the one asked for
 |- TrainingFailed         exit code 1: a final training could not be finished, or not be written
 `- StudyFailed            exit code 1: the study itself failed
 """
@@ -152,6 +153,10 @@ class TrainingNotFound(MapsearchError):
 
 class TrainingBusy(MapsearchError):
     """The service's final training runs, or has ended, and cannot be changed so."""
+
+
+class TrainingChanged(MapsearchError):
+    """The folder of a final training holds another one."""
 
 
 class TrainingFailed(MapsearchError):

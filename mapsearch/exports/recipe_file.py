@@ -101,7 +101,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path}: the exported file cannot be read: {error}") from None
+        raise ExportError(f"{path}: the exported file cannot be read: {getattr(error, 'strerror', error)}") from None
     except yaml.YAMLError as error:
         raise ExportError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from mapsearch.core.errors import TrainingFailed
+from mapsearch.core.errors import TrainingChanged, TrainingFailed
 from mapsearch.trainer.files import replaced
 
 FILE = "checkpoint.pt"
@@ -32,7 +32,8 @@ class CheckpointFile:
         """What `write` wrote last; None where there is nothing yet.
 
         Raises:
-            TrainingFailed: the file is of another training, or is no checkpoint.
+            TrainingChanged: the file is of another training.
+            TrainingFailed: it is no checkpoint.
         """
         if not self.path.exists():
             return None
@@ -77,11 +78,11 @@ def require_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     """Make sure that a folder holds what is trained now.
 
     Raises:
-        TrainingFailed: it holds another training; what differs is named.
+        TrainingChanged: it holds another training; what differs is named.
     """
     changed = [f"`{key}`: {before.get(key)} -> {now.get(key)}" for key in now if before.get(key) != now.get(key)]
     if changed:
-        raise TrainingFailed(f"{folder} holds another training ({'; '.join(changed)}); choose another -o")
+        raise TrainingChanged(f"{folder} holds another training ({'; '.join(changed)}); choose another -o")
 
 
 def _save(data: dict[str, Any], path: Path) -> None:

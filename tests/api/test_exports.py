@@ -66,6 +66,9 @@ def test_a_header_that_says_what_is_not_so_is_caught(target, finished, tmp_path)
         with pytest.raises(ExportError, match=message):
             exports.verify_export("tiny", target, path, storage=finished[1])
     assert exports.verify_export("tiny", target, path, trial=one, storage=finished[1]), "a header may be missing"
+    path.unlink()
+    with pytest.raises(ExportError, match=r"cannot be read: No such file or directory$"):
+        exports.verify_export("tiny", target, path, storage=finished[1])
 
 
 def test_a_trial_that_is_not_there(finished, tmp_path):

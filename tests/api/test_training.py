@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 import mapsearch
 from mapsearch.api.queries import read
 from mapsearch.api.training import train, train_updates
-from mapsearch.core.errors import ExportError, SpecError, StudyNotFound, TaskError, TrainingFailed
+from mapsearch.core.errors import ExportError, SpecError, StudyNotFound, TaskError, TrainingChanged
 from mapsearch.core.trained import TrainReport
 
 FILES = {"student.safetensors", "projectors.safetensors", "recipe.yaml", "metrics.json", "README.md", "losses.png"}
@@ -75,7 +75,7 @@ def test_a_finished_folder_is_left_as_it_is_and_its_student_read(finished, stude
     weights = load_file(folder / "student.safetensors")
     assert all(torch.equal(x, weights[name]) for name, x in again.state_dict().items())
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    with pytest.raises(TrainingFailed, match=r"holds another training .*`seed`: .* -> 7"):
+    with pytest.raises(TrainingChanged, match=r"holds another training .*`seed`: .* -> 7"):
         train("tiny", trial=trial, seed=7, output=folder, storage=finished[1])
 
 
@@ -106,6 +106,9 @@ def test_mistakes_are_one_line(finished, student, tmp_path):
         train(study, storage=url)
     with pytest.raises(ExportError, match="holds one recipe; leave out --trial"):
         train(student[0] / "recipe.yaml", trial=1, storage=url)
+    (tmp_path / "distill.py").write_text("")
+    with pytest.raises(ExportError, match=r"distill\.py is a program; `mapsearch export .* --to mapsearch"):
+        train(tmp_path / "distill.py", storage=url)
     with pytest.raises(SpecError, match=r"devices"):
         train("tiny", device="GPU!", storage=url)
     data = yaml.safe_load((student[0] / "recipe.yaml").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mapsearch.core.errors import TrainingFailed
+from mapsearch.core.errors import TrainingChanged, TrainingFailed
 from mapsearch.trainer.checkpoint_file import CheckpointFile
 
 STATE = {"step": 3, "weights": {"x": torch.arange(4.0)}, "names": ("a", "b"), "nothing": None}
@@ -35,7 +35,7 @@ def test_what_was_written_last_comes_back(file):
 
 def test_the_checkpoint_of_another_training_is_refused(file):
     file.write(STATE)
-    with pytest.raises(TrainingFailed, match=r"holds another training \(`steps`: 10 -> 20\); choose another -o"):
+    with pytest.raises(TrainingChanged, match=r"holds another training \(`steps`: 10 -> 20\); choose another -o"):
         CheckpointFile(file.folder, {"seed": 1, "steps": 20}).read()
 
 

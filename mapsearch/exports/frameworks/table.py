@@ -1,6 +1,7 @@
 """The table of frameworks: how a target's files are run."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -17,8 +18,8 @@ wrong with the file may come out as any exception."""
 FRAMEWORKS: dict[TargetName, Load] = {
     "mapsearch": mapsearch_yaml.load,
     "torch": torch_module.load,
-    "transformers": torch_module.load,
-    "lightning": torch_module.load,
+    "transformers": partial(torch_module.load, trainer="DistillationTrainer"),
+    "lightning": partial(torch_module.load, trainer="DistillationModule"),
     "torchdistill": torchdistill.load,
     "modelopt": modelopt.load,
 }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from mapsearch.exports.frameworks.edits import edited_lines
 from mapsearch.exports.frameworks.report import LOOSE_TOLERANCE, Measured, VerifyReport, tolerance
 from mapsearch.exports.frameworks.table import FRAMEWORKS
 from mapsearch.exports.source import ExportSource
-from mapsearch.exports.target import Target
 from mapsearch.exports.targets import target_named
 from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loaded_task import LoadedTask
@@ -30,9 +30,6 @@ from mapsearch.tasks.training_batches import train_batches
 from mapsearch.tasks.user_code import describe, user_code
 
 Attach = Callable[[nn.Module, nn.Module], AttachedLoss]
-
-_NOT_OF_THE_FILE = (ImportError, OSError)
-"""Errors while a file is run that say nothing about the file."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,10 @@ def verify(
     """
     name, chosen = target_named(target)
     loaded = loaded.drawn(source.seed)
-    _require_installed(chosen, f"mapsearch export {source.study} --to {target} --verify {path}")
+    if chosen.missing:
+        again = f"mapsearch export {source.study} --to {target} --verify {quote(str(path))}"
+        missing = f"{', '.join(chosen.missing)}, which is not installed; {chosen.install}"
+        raise FrameworkMissing(f"running it needs {missing}, then `{again}`")
     restricted = restricted_to(source, chosen.capability)
 
     def recipe_loss() -> RecipeLoss:
@@ -101,13 +101,6 @@ def verify(
     return report
 
 
-def _require_installed(chosen: Target, command: str) -> None:
-    if chosen.missing:
-        raise FrameworkMissing(
-            f"running it needs {', '.join(chosen.missing)}, which is not installed; {chosen.install}, then `{command}`"
-        )
-
-
 def _require_equal(path: Path, report: VerifyReport, problems: list[str]) -> None:
     differences = [*report.differences, *problems]
     if differences:
@@ -133,7 +126,7 @@ def _trained_with_file(path: Path, side: _Side) -> tuple[Measured, list[str]]:
     except MapsearchError as error:
         raise WrongExport(*(f"{path}: {problem}" for problem in error.problems)) from None
     except Exception as error:  # the file may have been edited into anything
-        if isinstance(error, _NOT_OF_THE_FILE) or is_out_of_memory(error):
+        if isinstance(error, ImportError | OSError) or is_out_of_memory(error):  # not of the file
             raise ExportError(f"{path}: the file cannot be run here: {describe(error)}") from error
         raise WrongExport(f"{path}: the file cannot be loaded and run: {describe(error)}") from error
 

@@ -253,3 +253,13 @@ def test_without_its_framework_a_file_is_not_verified_and_the_way_out_is_named(t
 def test_the_target_must_be_known(images, tmp_path):
     with pytest.raises(ExportError, match=r"^unknown target `yaml`"):
         check(tmp_path / "out", "yaml", images)
+
+
+@pytest.mark.parametrize("target", ["transformers", "lightning"])
+def test_a_file_of_another_target_is_refused(target, distilled, tmp_path):
+    study = distilled(task="images")
+    path = tmp_path / "x.py"
+    write("torch", study.source, path)
+    attach = table.FRAMEWORKS[target]
+    with pytest.raises(WrongExport, match=r"x\.py must define `Distillation.*--to must name the target"):
+        attach(path, study.space, study.loaded.new_student(0), study.loaded.teacher)
