@@ -26,9 +26,8 @@ def copy_template(template: str, folder: Path) -> list[Path]:
     targets = [folder / name for name in FILES]
     there = [str(path) for path in targets if path.exists()]
     if there:
-        raise SpecError(
-            f"{' and '.join(there)} already exist{'s' * (len(there) == 1)}; choose another folder or delete the old study"
-        )
+        exist = "exists" if len(there) == 1 else "exist"
+        raise SpecError(f"{' and '.join(there)} already {exist}; choose another folder or delete the old study")
     source = files("mapsearch.api") / "templates" / template
     texts = {path: (source / path.name).read_text(encoding="utf-8") for path in targets}
     study = targets[0]
