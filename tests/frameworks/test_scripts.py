@@ -116,7 +116,7 @@ def by_a_loop(file, task):
         optimizer.step()
         rates.step()
     loss.close()
-    return measured(task, student.eval(), task.valid_data(), int(batch_size))["accuracy"]
+    return measured(task, student.eval(), int(batch_size))["accuracy"]
 
 
 def test_each_file_alone_trains_a_student_like_the_trials(study, tmp_path, capsys):

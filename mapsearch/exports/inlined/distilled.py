@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from mapsearch.tasks.nested import to_device
 
@@ -95,11 +95,15 @@ def save_student(student: Any, folder: Path) -> None:
 
 
 @torch.no_grad()
-def measured(task: Any, student: nn.Module, data: Sequence[Any], batch_size: int) -> dict[str, float]:
-    """The task's own metrics of the student, means over the samples that have a value."""
+def measured(task: Any, student: nn.Module, batch_size: int) -> dict[str, float]:
+    """The task's own metrics, means over those samples of the verdict's data that have a value."""
+    data = task.test_data()  # or else what the study set aside
+    if data is None:
+        valid = task.valid_data()
+        data = Subset(valid, range(1, len(valid), 2))
     device = next(student.parameters()).device
     values: dict[str, list[Tensor]] = {}
-    for batch in DataLoader(data, batch_size, collate_fn=task.collate):  # type: ignore[arg-type]
+    for batch in DataLoader(data, batch_size, collate_fn=task.collate):
         moved = to_device(batch, device)
         for name, value in task.metrics(task.forward(student, moved), moved).items():
             values.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64).flatten().cpu())
