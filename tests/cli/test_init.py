@@ -19,7 +19,7 @@ def test_a_template_passes_its_check(do, template):
 def test_init_overwrites_nothing(refused, do):
     do("init", "new")
     (line,) = refused("init", "new")
-    assert "new/study.yaml, new/task.py already" in line
+    assert "new/study.yaml and new/task.py already exist;" in line
 
 
 @pytest.mark.slow
