@@ -32,7 +32,8 @@ def our_measures(batch: int) -> dict[str, Measure]:
 def alone(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[str, Spread | str]:
     """Similarity work over forward-only time: layer outputs are replayed from memory, all interleaved.
 
-    `compare` is timed whole; `sums alone` leaves out its listing of layers, its digest and its result.
+    `compare` is timed whole; `sums alone` leaves out its listing of layers, its digest and its result, and
+    `products alone` all but the Gram matrices: no less can be done in blocks of 64.
     """
     pair = pair_of(name, n, batch, shrink=shrink)
     replayed = recorded(pair)
@@ -43,6 +44,7 @@ def alone(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[
     cases |= {
         f"{SMALL}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**FLATTEN)),
         f"{POOLED}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**AVERAGE)),
+        f"{SMALL}, products alone": partial(_products_alone, replayed, 64),
     }
     _sums_alone(replayed, 64, RowRule(**FLATTEN))
     return ratios(interleaved(cases, repeats), to=FORWARD) | failed
@@ -63,6 +65,15 @@ def _sums_alone(pair: Pair, block: int, rule: RowRule) -> Tensor:
                     reduced[network].append(sums.reduce(network, i, rows))
             done = sums.add(*reduced)
     return sums.estimate().values
+
+
+@torch.inference_mode()
+def _products_alone(pair: Pair, block: int) -> None:
+    for batch in pair.batches:
+        for model in pair.networks:
+            for name in model.names:
+                blocks = getattr(model, name)(int(batch[0, 0])).flatten(1).unflatten(0, (-1, block))
+                torch.matmul(blocks, blocks.mT)
 
 
 def end_to_end(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[str, Spread | str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import torch
@@ -26,7 +27,7 @@ _NETWORKS = ("student", "teacher")
 
 def moved_to(model: nn.Module, batch: Any) -> Any:
     """The batch on the network's device; one that is there already is left as it is."""
-    device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
+    device = next((tensor.device for tensor in chain(model.parameters(), model.buffers())), None)
     if device is None or all(tensor.device == device for tensor in tensors_of(batch)):
         return batch
     return to_device(batch, device)
