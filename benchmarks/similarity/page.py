@@ -43,8 +43,8 @@ def page(results: dict[str, Any], stem: str) -> str:
 ALONE = (
     "Layer outputs replayed from memory, so that the clock holds similarity work only; interleaved, median of the "
     "repeats (smallest .. largest). `forward only, again` is the null row: what it differs from 100 % by is noise, and "
-    "the same noise is in every row. `compare` is timed whole; `sums alone` leaves out its listing of layers, `products "
-    "alone` all but the Gram matrices. "
+    "the same noise is in every row. `compare` is timed whole; `sums alone` leaves out its listing of layers, "
+    "`products alone` all but the Gram matrices. "
     "Blocks of 64 are a noisier estimator than blocks of the batch, and pooled features another quantity: only "
     "`blocks of the batch` does the same work as the packages, which flatten."
 )
