@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -26,10 +26,12 @@ def fit(table: Table, width: int) -> None:
         return
     if _set_widths(table, width, whole_names=True) or not _set_widths(table, width, whole_names=False):
         return
-    for column in table.columns:
-        assert column.width is not None
-        cells = [cell if isinstance(cell, Text) else Text(str(cell)) for cell in column.cells]
-        column._cells = [_fold_names(cell, column.width) for cell in cells]
+    columns, rows = table.columns, table.rows
+    cells = zip(*(column.cells for column in columns), strict=True)
+    table.columns, table.rows = [column.copy() for column in columns], []
+    for row, texts in zip(rows, cells, strict=True):
+        folded = [_fold_names(text, column.width) for text, column in zip(texts, columns, strict=True)]
+        table.add_row(*folded, style=row.style, end_section=row.end_section)
 
 
 def _set_widths(table: Table, width: int, *, whole_names: bool) -> bool:
@@ -61,14 +63,14 @@ def _widths(column: Column, whole_names: bool) -> tuple[int, int]:
     return max(map(cell_len, parts), default=0), max(map(cell_len, lines), default=0)
 
 
-def _fold_names(cell: Text, width: int) -> Text:
+def _fold_names(cell: RenderableType, width: int | None) -> Text:
     """The cell with line ends in names that are wider than its column."""
-    ends = []
+    cell, ends = cell if isinstance(cell, Text) else Text(str(cell)), list[int]()
     for word in re.finditer(r"\S+", cell.plain):
         start = word.start()
         joints = [word.start() + joint.start() for joint in NAME_JOINT.finditer(word[0])]
         for joint, after in pairwise([*joints, word.end()]):
-            if cell_len(cell.plain[start:after]) > width:
+            if width is not None and cell_len(cell.plain[start:after]) > width:
                 ends.append(joint)
                 start = joint
     return Text("\n").join(cell.divide(ends))
