@@ -30,9 +30,9 @@ def find_trunk(network: str, model: nn.Module, layers: Sequence[Layer]) -> Trunk
 
     Blocks are instances of one class that holds most of the parameters and is repeated; the calls of one block that
     runs several times are blocks too. To those of an `encoder` come those of the `decoder` beside it. Looked for in
-    turn: blocks inside a container, blocks anywhere, containers, single weighted layers. What a student cannot learn
-    in, because nothing up to it is trainable, is left out, and so is the head: the layer that ran last, unless it is a
-    block like the others.
+    turn: blocks inside a container, blocks anywhere, containers inside one, containers, single weighted layers. What a
+    student cannot learn in, because nothing up to it is trainable, is left out, and so is the head: the layer that ran
+    last, unless it is a block like the others.
 
     Args:
         network: `teacher` or `student`, for messages.
@@ -65,6 +65,7 @@ def _chosen(usable: list[Layer], modules: Modules, single: set[str]) -> list[Lay
     tiers: tuple[tuple[list[Layer], Callable[[str], bool]], ...] = (
         (usable, lambda path: _is_block(modules[path]) and _is_in_container(path, modules)),
         (usable, lambda path: _is_block(modules[path])),
+        (headless, lambda path: isinstance(modules[path], nn.Sequential) and _is_in_container(path, modules)),
         (headless, lambda path: isinstance(modules[path], nn.Sequential)),
         (headless, lambda path: isinstance(modules[path], (nn.Linear, *CONVOLUTIONS))),
     )
@@ -73,9 +74,9 @@ def _chosen(usable: list[Layer], modules: Modules, single: set[str]) -> list[Lay
         _with_other_part(_without_odd_end(_largest_family(layers, modules), headless), layers, modules)
         for layers in of_tiers
     ]
-    for min_containers in (3, 2):  # two containers are usually trunk and head: first try everything else
+    for min_containers in (3, 2):  # two that no container holds are usually trunk and head: first try all else
         for number, family in enumerate(families):
-            if len(family) >= (min_containers if number >= 2 else 2):
+            if len(family) >= (min_containers if number >= 3 else 2):
                 return family
     return headless[-1:]
 

@@ -107,6 +107,34 @@ class Blocks(nn.Module):
         return x
 
 
+def stage(n_in, n_out):
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.ReLU())
+
+
+class Stages(nn.Module):
+    def __init__(self, holder):
+        super().__init__()
+        self.stem = nn.Linear(3, 8)
+        self.body = holder([stage(8, 8), stage(8, 8)])
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for part in self.body:
+            x = part(x)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("holder", [nn.ModuleList, lambda stages: nn.Sequential(*stages)])
+def test_two_containers_inside_one_are_blocks(holder):
+    assert [layer.path for layer in trunk(Stages(holder), torch.randn(4, 3)).layers] == ["body.0", "body.1"]
+
+
+def test_two_containers_that_none_holds_are_trunk_and_head():
+    model = nn.Sequential(nn.Sequential(*(nn.Linear(8, 8) for _ in range(3))), nn.Sequential(nn.Linear(8, 2)))
+    assert [layer.path for layer in trunk(model, torch.randn(4, 8)).layers] == ["0.0", "0.1", "0.2"]
+
+
 def test_a_head_of_the_blocks_class_is_left_out():
     assert len(trunk(Blocks(8, 16, 16, 16, 3), torch.randn(4, 8)).layers) == 3
     assert len(trunk(Blocks(8, 16, 16, 16, 16), torch.randn(4, 8)).layers) == 4
