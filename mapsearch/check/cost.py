@@ -58,7 +58,7 @@ def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: Re
     """Whether the teacher will run once per training sample instead of once per step."""
     limit = spec.execution.cache_bytes
     needed = cache_bytes(loaded, spec, space, batch)
-    features = f"{_size(needed)} of features for {len(space.teacher)} layers and the logits"
+    features = f"{_size(needed)} of features for {len(space.teacher)} layers and the outputs"
     if not limit:
         log.add("ok", "cache.off", f"off (`execution.cache_bytes: 0`): {LIVE_TEACHER}")
         return False
@@ -74,7 +74,7 @@ def _write_cache(log: FindingLog, loaded: LoadedTask, spec: StudySpec, space: Re
 
 
 def cache_bytes(loaded: LoadedTask, spec: StudySpec, space: RecipeSpace, batch: Any) -> int:
-    """Bytes of the teacher's logits and of all its layers' features for all training samples.
+    """Bytes of the teacher's outputs and of all its layers' features for all training samples.
 
     They are those of a real pass: under bfloat16 some layers give bfloat16 and others, such as norms, float32.
     """

@@ -32,13 +32,13 @@ def check_vocabularies(log: FindingLog, task: Task, student: Sequence[int], teac
         log.add("ok", "outputs.same_shape", f"{list(student)} from both networks")
     elif padded:
         shapes = f"student {list(student)}, teacher {list(teacher)}: one vocabulary padded to two widths"
-        left_out = f"the last {large - small} of {large} are left out of the logit loss"
+        left_out = f"the last {large - small} of {large} are left out of the output loss"
         log.add("ok", "outputs.padded_vocabulary", f"{shapes}; {left_out}")
     else:
         shapes = f"student {list(student)}, teacher {list(teacher)}"
-        way_out = "select classes in `logits(output)`"
+        way_out = "select classes in `Task.outputs(output)`"
         if tokenizers is None:
-            way_out += ", or show by `tokenizers()` that the vocabularies are the same"
+            way_out += ", or show by `Task.tokenizers()` that the vocabularies are the same"
         log.add("error", "outputs.shape", f"must have one shape, but got {shapes}; {way_out}")
 
 

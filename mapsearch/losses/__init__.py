@@ -1,1 +1,1 @@
-"""Losses between features and logits, the projectors they need, and their weighted sum."""
+"""Losses between features and outputs, the projectors they need, and their weighted sum."""

@@ -30,7 +30,7 @@ class Uncertainty(nn.Module):
 
 
 class Gate(nn.Module):
-    """Holds back a feature term's gradient in the steps in which it opposes the task's and the logits'.
+    """Holds back a feature term's gradient in the steps in which it opposes the task's and the outputs'.
 
     Compared at the student feature that the term is attached to, over the whole batch: there the
     term's gradient is at hand in the backward pass, and the other costs one more backward through activations
@@ -54,7 +54,7 @@ class Gate(nn.Module):
         """The student features of the terms, equal in value, whose gradients pass the gate.
 
         Args:
-            main: task and logit terms, a scalar.
+            main: task and output terms, a scalar.
         """
         attached = {term: feature for term, feature in enumerate(features) if feature.requires_grad}
         if not (torch.is_grad_enabled() and main.requires_grad and attached):

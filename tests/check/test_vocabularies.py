@@ -60,7 +60,7 @@ def test_widths_that_padding_cannot_explain_are_refused(student, teacher):
     level, code, said = finding(Words(), student, teacher)
     assert (level, code) == ("error", "outputs.shape")
     assert f"student [8, 16, {student}], teacher [8, 16, {teacher}]" in said
-    assert "`tokenizers()`" in said
+    assert "Task.tokenizers()" in said
 
 
 def test_equal_widths_are_ok():
@@ -74,8 +74,8 @@ def test_one_vocabulary_may_have_tokens_more():
     assert finding(task, 32000, 32001)[0] == "ok"
     level, code, said = finding(task, 32000, 33001)
     assert (level, code) == ("error", "outputs.shape")
-    assert "`logits(output)`" in said
-    assert "`tokenizers()`" not in said
+    assert "`Task.outputs(output)`" in said
+    assert "Task.tokenizers()" not in said
 
 
 def test_other_tokenizers_are_refused_with_the_first_ids_that_differ():
