@@ -20,7 +20,7 @@ def nmse(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor
     FitNets' hint loss (Romero et al. 2015, eq. 3) made free of the teacher's scale. Trap: a few
     positions of huge norm own it; prefer `cosine` then.
     """
-    return unexplained(positions(student, mask), with_energy(teacher, mask))
+    return unexplained_variance(positions(student, mask), with_energy(teacher, mask))
 
 
 def with_energy(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -29,7 +29,7 @@ def with_energy(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     return t, (t - t.mean(0)).square().sum().clamp(min=1e-12)
 
 
-def unexplained(student: Tensor, teacher: tuple[Tensor, Tensor]) -> Tensor:
+def unexplained_variance(student: Tensor, teacher: tuple[Tensor, Tensor]) -> Tensor:
     """The `nmse` of rows `[N, C]` and a teacher's `with_energy`."""
     rows, energy = teacher
     return F.mse_loss(student, rows, reduction="sum") / energy
@@ -56,10 +56,10 @@ def cosine(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tens
     Source: the hidden-state loss of DistilBERT (Sanh et al. 2019, section 3). Trap: a position that is
     all zero has no direction and counts as 1.
     """
-    return away(positions(student, mask), positions(teacher, mask))
+    return cosine_of_rows(positions(student, mask), positions(teacher, mask))
 
 
-def away(student: Tensor, teacher: Tensor) -> Tensor:
+def cosine_of_rows(student: Tensor, teacher: Tensor) -> Tensor:
     """The `cosine` of rows `[N, C]`."""
     return (1 - F.cosine_similarity(student, teacher, dim=1)).mean()
 
@@ -83,7 +83,9 @@ def vid(
         log_variance: learned with the student, `[C]`; 0 is the teacher's variance.
         floor: the least variance, as a fraction of the teacher's.
     """
-    return unlikeliness(positions(student, mask), with_variance(teacher, mask), log_variance=log_variance, floor=floor)
+    return negative_log_likelihood(
+        positions(student, mask), with_variance(teacher, mask), log_variance=log_variance, floor=floor
+    )
 
 
 def with_variance(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -92,7 +94,7 @@ def with_variance(teacher: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]
     return t, (t - t.mean(0)).square().mean().clamp(min=1e-12)
 
 
-def unlikeliness(
+def negative_log_likelihood(
     student: Tensor, teacher: tuple[Tensor, Tensor], *, log_variance: Tensor, floor: float = 0.01
 ) -> Tensor:
     """The `vid` of rows `[N, C]` and a teacher's `with_variance`."""

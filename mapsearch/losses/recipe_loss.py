@@ -22,7 +22,7 @@ from mapsearch.losses.features import attention, cosine, mse, nmse, teacher_vari
 from mapsearch.losses.outputs import binary_kl, cosine_distance, dkd, huber, kl, logit_mse, relational, standardised_kl
 from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import cka, gram, pkt, relational_angle, relational_distance
-from mapsearch.losses.sides import SIDES, Once, TeacherFeatures, shared_loss
+from mapsearch.losses.sides import SIDES, Memo, TeacherFeatures, shared_loss
 
 Masks = Tensor | Mapping[str, Tensor] | None
 """Real positions, bool `[B, L]`: one mask for all, or several by name and glob of the layers (`core/masks.py`)."""
@@ -273,7 +273,7 @@ class RecipeLoss(nn.Module):
         self, student_features: Sequence[Tensor], teacher: Mapping[str, Tensor], mask: Masks,
         function: Callable[..., Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
-        mixtures, values, averaged = [mixture for _, mixture in self._rows()], list[Tensor](), Once()
+        mixtures, values, averaged = [mixture for _, mixture in self._rows()], list[Tensor](), Memo()
         name, is_shared = self.recipe.loss, self.recipe.loss in SIDES and not (mixtures or function)
         shared = teacher if is_shared and isinstance(teacher, TeacherFeatures) else None
         for i, (term, feature) in enumerate(zip(self.feature_terms, student_features, strict=True)):

@@ -102,10 +102,10 @@ def cka(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
     eq. 2-3 (in minibatches). Trap: debiasing keeps a small batch from looking alike, but its noise stays:
     about `1 / B` between unrelated features, of either sign; below four samples there is no estimate.
     """
-    return unaligned(centred_gram(student, mask), centred_gram(teacher, mask))
+    return cka_distance(centred_gram(student, mask), centred_gram(teacher, mask))
 
 
-def unaligned(s: Tensor, t: Tensor) -> Tensor:
+def cka_distance(s: Tensor, t: Tensor) -> Tensor:
     """The `cka` of `centred_gram`."""
     return 1 - (s * t).sum()
 

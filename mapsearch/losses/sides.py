@@ -14,11 +14,11 @@ from mapsearch.core.recipe import FeatureLossName
 from mapsearch.losses.distributions import maps_apart, unit_maps
 from mapsearch.losses.feature_rows import averaged_to, positions
 from mapsearch.losses.features import (
-    away,
+    cosine_of_rows,
     energy_map,
+    negative_log_likelihood,
     squared_distance,
-    unexplained,
-    unlikeliness,
+    unexplained_variance,
     with_energy,
     with_variance,
 )
@@ -26,12 +26,12 @@ from mapsearch.losses.projectors import Projector
 from mapsearch.losses.relations import (
     angles_apart,
     centred_gram,
+    cka_distance,
     distances_apart,
     pick_probabilities,
     picks_apart,
     relative_distances,
     squared_distances,
-    unaligned,
     unit_gram,
 )
 
@@ -49,22 +49,22 @@ class Sides:
 
 
 SIDES: Mapping[FeatureLossName, Sides] = {
-    "nmse": Sides(positions, with_energy, unexplained),
+    "nmse": Sides(positions, with_energy, unexplained_variance),
     "mse": Sides(positions, positions, F.mse_loss),
-    "cosine": Sides(positions, positions, away),
-    "vid": Sides(positions, with_variance, unlikeliness),
+    "cosine": Sides(positions, positions, cosine_of_rows),
+    "vid": Sides(positions, with_variance, negative_log_likelihood),
     "attention": Sides(energy_map, energy_map, squared_distance),
     "nst": Sides(unit_maps, unit_maps, maps_apart),
     "gram": Sides(unit_gram, unit_gram, squared_distance),
     "relational_distance": Sides(relative_distances, relative_distances, distances_apart),
     "relational_angle": Sides(squared_distances, squared_distances, angles_apart),
     "pkt": Sides(pick_probabilities, pick_probabilities, picks_apart),
-    "cka": Sides(centred_gram, centred_gram, unaligned),
+    "cka": Sides(centred_gram, centred_gram, cka_distance),
 }
 """All but `attention_relation`, which cuts the teacher's channels into as many heads as divide the student's too."""
 
 
-class Once:
+class Memo:
     """What was made of the features of one batch, by what it depends on; tensors in a key count by identity."""
 
     def __init__(self) -> None:
@@ -77,17 +77,17 @@ class Once:
         return self._made[key]  # type: ignore[no-any-return]
 
 
-class TeacherFeatures(dict[str, Tensor], Once):
+class TeacherFeatures(dict[str, Tensor], Memo):
     """A teacher's features of one batch by layer path, and what losses made of them, as long as the batch lives."""
 
     def __init__(self, features: Mapping[str, Tensor]) -> None:
         dict.__init__(self, features)
-        Once.__init__(self)
+        Memo.__init__(self)
 
 
 def shared_loss(
     loss: FeatureLossName, projector: Projector, student: Tensor, teacher: TeacherFeatures, path: str,
-    mask: Tensor | None, averaged: Once,
+    mask: Tensor | None, averaged: Memo,
 ) -> Tensor:  # fmt: skip
     """The loss between a student's feature and the teacher's of that path, a scalar.
 
