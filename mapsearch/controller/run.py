@@ -142,7 +142,7 @@ def _begin(
 ) -> Generator[Update, None, LoadedTask | None]:
     loaded = yield from prepare(study, spec, cache_dir, inline=inline)
     spec = with_default_metric(spec, study.facts().outputs)
-    if study.study().state != "complete":  # it stays so if nothing is missing
+    if n_seeds is not None or study.study().state != "complete":  # it stays so if nothing is missing
         study.set_state("running")
     if old is not None:
         yield from take_over(study, spec, old)

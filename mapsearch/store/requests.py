@@ -33,6 +33,8 @@ def void(db: Connection, study_id: str) -> None:
 def accept_start(db: Connection, study_id: str) -> StartRequest:
     """Takes the request to start the study, which its holder then fulfils.
 
+    A complete study that is to see more seeds is `queued` again: whoever looks at it follows it.
+
     Raises:
         StartWithdrawn: it was stopped, or another process took the request.
     """
@@ -40,6 +42,8 @@ def accept_start(db: Connection, study_id: str) -> StartRequest:
     if not row["start_requested"]:
         raise StartWithdrawn(f"study `{row['name']}` is no longer to be started")
     void(db, study_id)
+    if row["seeds_requested"] is not None:
+        db.execute(update(studies).where(studies.c.id == study_id).values(state="queued"))
     return StartRequest(row["name"], row["folder"], row["seeds_requested"], row["lease_epoch"])
 
 

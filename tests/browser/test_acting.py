@@ -47,6 +47,10 @@ def launch(page, name, *settings):
     page.wait_for_url(f"**/studies/{name}")
 
 
+def _has_seen(study, n_seeds):
+    return study.state == "complete" and study.facts.extended_to == n_seeds
+
+
 def wait_for_state(page, *states):
     """Until the page that stands open says so by itself."""
     page.wait_for_function(
@@ -130,13 +134,14 @@ def test_a_study_is_stopped_goes_on_gets_a_note_and_another_name_and_is_deleted(
     assert "longer" not in page.inner_text("main")
 
 
-def test_a_finished_study_gets_more_seeds_and_is_compared(visit, team):
+def test_a_finished_study_gets_more_seeds_and_is_compared(visit, team, storage, eventually):
     page = visit(at=team).open("/studies/small")
     page.wait_for_selector("#questions", timeout=WAIT)
     page.click("summary:has-text('More seeds')")
     page.fill("#seeds", "8")
     page.click("button:has-text('Confirm on more seeds')")
-    assert page.query_selector("#live .chip.queued, #live .chip.running, #live .chip.complete")
+    with Store.open_to_read(storage) as store:
+        eventually(lambda: _has_seen(store.study("small"), 8), seconds=WAIT / 1000)
     wait_for_state(page, "complete")
     page.wait_for_selector("#questions", timeout=WAIT)
     page.click(".headline a:has-text('Compare')")

@@ -72,6 +72,17 @@ def test_a_study_whose_process_died_before_it_began_does_not_wait_for_ever(store
     assert store.study("digits").state == "stopped"
 
 
+def test_a_complete_study_that_is_to_see_more_seeds_is_no_longer_complete(store: Store) -> None:
+    with store.control("digits") as study:
+        study.set_state("complete")
+    store.request_start("digits", seeds=18)
+    store.request_stop("digits")
+    assert store.study("digits").state == "complete"  # nobody began
+    store.request_start("digits", seeds=18)
+    with store.control_as_asked("digits"):
+        assert store.study("digits").state == "queued"
+
+
 def test_a_renamed_study_keeps_what_it_is_and_its_controller(store: Store, study: StudyHandle) -> None:
     store.create_study("taken", {}, folder="", study_file="", port_of="digits")
     with pytest.raises(StudyChanged, match="`taken` already"):
