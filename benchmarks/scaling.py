@@ -146,7 +146,7 @@ def _fill_optuna(study: StudyHandle, spec: StudySpec, listed: list[Trial]) -> No
     """Optuna's rows of one trial for all of them: what they hold does not matter to what reading them costs."""
     created = study.study().created_at
     with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created, study.guarded)) as record:
-        record.add(listed[0])
+        record.add(listed[:1])
     engine, theirs = create_engine(study.url), MetaData()
     theirs.reflect(engine, only=["trials", "trial_params", "trial_values", "trial_user_attributes", "studies"])
     tables = theirs.tables

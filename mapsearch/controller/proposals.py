@@ -1,5 +1,8 @@
 """The search stage: a worker that becomes free gets the next proposals at once, made from all that is known."""
 
+import math
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
@@ -7,6 +10,7 @@ from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_all_crashed, raise_if_nothing_came_through
 from mapsearch.controller.stage_runs import Runner
+from mapsearch.core.errors import DatabaseFailed
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.search_spec import SamplerName
@@ -22,6 +26,9 @@ PROPOSERS: Mapping[SamplerName, Callable[[SearchProblem, Sequence[Trial], int], 
 }
 """What proposes: a function of the problem, of every trial so far and of the proposal's number, and of nothing else."""
 
+RECORD_SECONDS = 5.0
+"""How often trials that ended are written to Optuna's tables: several at once cost much less than one by one."""
+
 
 def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     """Every proposal of the study, at the first rung.
@@ -35,20 +42,23 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     spec, study = context.spec, context.study
     created_at = study.study().created_at
     with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created_at, study.guarded)) as record:
-        yield from _try_proposals(context, outputs, record)
+        try:
+            yield from _try_proposals(context, outputs, record)
+        finally:  # of a search that stops, too; after a failure of the database the next process does it
+            if not isinstance(sys.exception(), DatabaseFailed):
+                _write_down(context, record)
 
 
 def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord) -> Iterator[Update]:
     spec, trials = context.spec, {t.number: t for t in context.trials}  # kept: to read them anew takes longer with each
     problem = _problem(context, outputs, list(trials.values()))
     proposals = [t for t in trials.values() if t.proposer in PROPOSALS]
-    runner, n_proposed = Runner(context), len(proposals)
+    runner, n_proposed, written_at = Runner(context), len(proposals), -math.inf
     yield from _keep(trials, runner.submit(proposals, search.proposal_plans(spec, proposals)))
     while True:
         while runner.n_free and n_proposed < spec.search.trials:
             if not runner.any_came_through:
                 raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
-            _write_down(context, record)
             new = _propose(context, problem, list(trials.values()), n_proposed)
             context.study.add_trials(new)
             trials |= {t.number: t for t in new}
@@ -57,7 +67,9 @@ def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord)
         if runner.is_done:
             break
         yield from _keep(trials, runner.updates())
-    _write_down(context, record)
+        if time.monotonic() - written_at > RECORD_SECONDS:
+            _write_down(context, record)
+            written_at = time.monotonic()
     raise_if_nothing_came_through(runner.ended)
 
 
@@ -90,10 +102,8 @@ def _propose(context: StudyContext, problem: SearchProblem, trials: list[Trial],
 
 
 def _write_down(context: StudyContext, record: OptunaRecord) -> None:
-    """Record each trial that has ended, once; its result is already stored, so a crash loses nothing."""
+    """Record the trials that have ended, each once; results are stored already, so a crash loses nothing."""
     ended = context.study.untold()
-    for trial in ended:
-        searched = trial.recipe.mapping.pairs and trial.proposer in (*PROPOSALS, "control")
-        if searched and trial.state in ("complete", "infeasible"):
-            context.study.set_sampler_number(trial.number, record.add(trial))
-    context.study.mark_told([trial.number for trial in ended])
+    searched = [t for t in ended if t.recipe.mapping.pairs and t.proposer in (*PROPOSALS, "control")]
+    recorded = record.add([t for t in searched if t.state in ("complete", "infeasible")])
+    context.study.mark_told({t.number: recorded.get(t.number) for t in ended})

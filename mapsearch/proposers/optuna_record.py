@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -49,53 +49,53 @@ class OptunaRecord:
     ) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._guard = guard
+        self._recorded: dict[Outcome, int] = {}
+        self._n_read = 0
         self._storage, self._study = self._exchange(lambda: _open(url, name, metric, direction, created_at))
-        self._recorded: dict[Outcome, int] | None = self._exchange(self._read)
+        self._exchange(self._read)
 
     def close(self) -> None:
         """Close the connections to the database: SQLite keeps what was written in a file beside it until the last."""
         self._storage.remove_session()
         self._storage.engine.dispose()
 
-    def add(self, trial: Trial) -> int:
-        """Record how a trial ended, once per number and outcome, and give its number there.
+    def add(self, trials: Sequence[Trial]) -> dict[int, int]:
+        """Record how trials ended, each once per number and outcome; gives their numbers there by ours.
 
         One that could not be run is a violated constraint. A trial may have another outcome later: the cause was
         mended, and its runs were tried again.
         """
-        return self._exchange(lambda: self._add(trial))
+        return self._exchange(lambda: self._add(trials)) if trials else {}
 
-    def _add(self, trial: Trial) -> int:
-        recorded = self._read() if self._recorded is None else self._recorded
-        self._recorded = None  # what a failure leaves is not known
-        outcome = trial.number, trial.value
-        if outcome not in recorded:
-            self._study.add_trial(self._as_theirs(trial, recorded))
-            recorded[outcome] = len(self._study.get_trials(deepcopy=False)) - 1
-        self._recorded = recorded
-        return recorded[outcome]
+    def _add(self, trials: Sequence[Trial]) -> dict[int, int]:
+        self._read()  # what a try that failed has left
+        for trial in trials:
+            if (trial.number, trial.value) not in self._recorded:
+                self._study.add_trial(self._as_theirs(trial))
+        self._read()
+        return {trial.number: self._recorded[trial.number, trial.value] for trial in trials}
 
-    def _read(self) -> dict[Outcome, int]:
-        """The number of every outcome that is recorded; to read them all takes longer the more there are."""
-        recorded = dict[Outcome, int]()
-        for known in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if "trial" in known.user_attrs:
+    def _read(self) -> None:
+        """Take note of what has been recorded since this was last called."""
+        for known in self._study.get_trials(deepcopy=False)[self._n_read :]:
+            self._n_read += 1
+            if known.state == TrialState.COMPLETE and "trial" in known.user_attrs:
                 value = None if known.constraints.get("infeasible", 0.0) > 0 else known.value
-                recorded.setdefault((known.user_attrs["trial"], value), known.number)
-        return recorded
+                self._recorded.setdefault((known.user_attrs["trial"], value), known.number)
 
-    def _as_theirs(self, trial: Trial, recorded: Collection[Outcome]) -> FrozenTrial:
-        values = [value for _, value in recorded if value is not None]
-        rising = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
-        worst = (min if rising else max)(values, default=0.0)
+    def _as_theirs(self, trial: Trial) -> FrozenTrial:
         params, kinds = _numbers(trial)
         return create_trial(
             params=params,
             distributions=kinds,
-            value=worst if trial.value is None else trial.value,
+            value=self._worst() if trial.value is None else trial.value,
             user_attrs={"trial": trial.number, "proposer": trial.proposer, "recipe": str(trial.recipe)},
             constraints={"infeasible": float(trial.value is None)},
         )
+
+    def _worst(self) -> float:
+        rising = self._study.direction == optuna.study.StudyDirection.MAXIMIZE
+        return (min if rising else max)((value for _, value in self._recorded if value is not None), default=0.0)
 
     def _exchange(self, exchange: Callable[[], Answer]) -> Answer:
         """The answer of the database. Each exchange finds what an earlier try of it left, so that it may be repeated.

@@ -1,11 +1,11 @@
 """`StudyHandle`: the one writer of a study. Every write is one transaction, fenced by the lease."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.errors import StudyChanged
@@ -146,10 +146,6 @@ class StudyHandle:
         with self._database.reading() as db:
             return read_trials(db, self.id)
 
-    def set_sampler_number(self, number: int, sampler_number: int) -> None:
-        """Links a trial to its number in the Optuna study."""
-        self._update_trial(number, sampler_number=sampler_number)
-
     def finish_trial(self, number: int, state: TrialState, value: float | None) -> None:
         """Records how the trial ended and its mean metric, if it has one."""
         self._update_trial(number, state=state, value=value)
@@ -159,11 +155,13 @@ class StudyHandle:
         with self._database.reading() as db:
             return read_trials(db, self.id, trials.c.told.is_(False), trials.c.state != "waiting")
 
-    def mark_told(self, numbers: Sequence[int]) -> None:
-        """Records that the sampler knows how these trials ended."""
+    def mark_told(self, sampler_numbers: Mapping[int, int | None]) -> None:
+        """Records that the sampler knows how these trials ended: their numbers in the Optuna study, if it has them."""
+        own = (trials.c.study_id == self.id) & (trials.c.number == bindparam("ours"))
+        known = update(trials).where(own).values(told=True, sampler_number=bindparam("theirs"))
         with self._lease.writing() as db:
-            for number in numbers:
-                db.execute(update(trials).where(self._trial(number)).values(told=True))
+            if sampler_numbers:
+                db.execute(known, [{"ours": ours, "theirs": theirs} for ours, theirs in sampler_numbers.items()])
 
     # Runs
 

@@ -112,6 +112,18 @@ def test_the_same_history_gives_the_same_proposals_wherever_the_study_was_cut(wi
     assert recipes(cut) == recipes(whole)
 
 
+def test_a_search_that_stops_has_recorded_all_that_ended(with_controls):
+    context = with_controls()
+    updates = try_proposals(context, LOGITS)
+    next(t for t in updates if isinstance(t, Trial) and t.number >= proposals(context)[0].number + 5)
+    updates.close()
+    assert context.study.untold() == []
+    recorded = optuna.load_study(study_name="tiny", storage=context.study.url).trials
+    ended = [t for t in proposals(context) if t.state == "complete"]
+    assert len(ended) >= 5
+    assert {(t.sampler_number, t.value) for t in ended} <= {(t.number, t.value) for t in recorded}
+
+
 def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with_controls):
     def explode(plan):
         result = complete(plan)

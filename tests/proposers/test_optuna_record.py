@@ -1,7 +1,12 @@
 import logging
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
@@ -41,9 +46,9 @@ def history(url):
 
 def test_trials_are_recorded_once_with_their_settings_and_numbers(url):
     here = record(url)
-    first = here.add(CURVE)
-    assert here.add(CURVE) == record(url).add(CURVE) == first
-    assert here.add(FREE) != first
+    first = here.add([CURVE])
+    assert here.add([CURVE]) == record(url).add([CURVE]) == first == {3: 0}
+    assert here.add([CURVE, FREE]) == {3: 0, 4: 1}
     assert [t.value for t in history(url)] == [0.5, 0.9]
     assert optuna.load_study(storage=url, study_name="study").metric_names == ["accuracy"]
     ours = {"trial": 3, "proposer": "curve", "recipe": str(RECIPE)}
@@ -56,24 +61,22 @@ def test_trials_are_recorded_once_with_their_settings_and_numbers(url):
 
 def test_a_trial_that_was_run_again_is_recorded_with_its_new_value(url):
     here = record(url)
-    first = here.add(CURVE)
-    second = here.add(replace(CURVE, value=0.75))
-    assert second != first
-    assert here.add(replace(CURVE, value=0.75)) == second
+    assert here.add([CURVE]) == {3: 0}
+    assert here.add([replace(CURVE, value=0.75)]) == {3: 1}
+    assert here.add([replace(CURVE, value=0.75)]) == {3: 1}
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_infeasible_is_a_violated_constraint_not_a_failure(url, direction):
     here = record(url, direction)
-    here.add(CURVE)
-    number = here.add(replace(FREE, state="infeasible", value=None))
-    assert here.add(replace(FREE, state="infeasible", value=None)) == number
-    assert history(url)[number].constraints == {"infeasible": 1.0}
+    infeasible = replace(FREE, state="infeasible", value=None)
+    assert here.add([CURVE, infeasible]) == here.add([CURVE, infeasible]) == {3: 0, 4: 1}
+    assert history(url)[1].constraints == {"infeasible": 1.0}
     assert optuna.load_study(storage=url, study_name="study").best_trial.number == 0
 
 
 def test_nothing_is_logged(url, caplog, capfd):
-    record(url).add(CURVE)
+    record(url).add([CURVE])
     assert [r for r in caplog.records if r.levelno < logging.WARNING and "optuna" in r.name] == []
     assert capfd.readouterr() == ("", "")
 
@@ -89,9 +92,36 @@ def test_an_exchange_in_which_the_database_fails_is_repeated_and_leaves_nothing_
         if len(begun) == exchange:
             raise DatabaseFailed("the server is gone")
 
-    record(url, guard=failing_once).add(CURVE)
+    record(url, guard=failing_once).add([CURVE, FREE])
     assert len(begun) == 4, "one was repeated"
-    assert len(history(url)) == 1
+    assert len(history(url)) == 2
+
+
+KILLED = """
+import os, signal
+from sqlalchemy import Engine, event
+from test_optuna_record import CURVE, FREE, record
+
+here, commits = record({url!r}), []
+
+def die_in_the_third(_):
+    commits.append(1)
+    if len(commits) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "commit", die_in_the_third)
+here.add([CURVE, FREE])
+"""
+"""What was recorded is read, one trial is recorded, and the process dies before the next is committed."""
+
+
+def test_a_process_killed_inside_a_transaction_of_optuna_leaves_no_trial_half_or_twice(url):
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    script = [sys.executable, "-c", KILLED.format(url=url)]
+    assert subprocess.run(script, env={**os.environ, "PYTHONPATH": paths}).returncode == -signal.SIGKILL
+    assert [t.value for t in history(url)] == [0.5]
+    assert record(url).add([CURVE, FREE]) == {3: 0, 4: 1}
+    assert [t.value for t in history(url)] == [0.5, 0.9]
 
 
 def test_a_controller_that_lost_its_study_records_nothing(url):
@@ -101,5 +131,5 @@ def test_a_controller_that_lost_its_study_records_nothing(url):
             here = record(url, guard=study.guarded)
             with other.control("digits"):
                 with pytest.raises(StudyBusy, match="took over"):
-                    here.add(CURVE)
+                    here.add([CURVE])
                 assert history(url) == []

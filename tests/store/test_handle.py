@@ -113,16 +113,15 @@ def test_a_recipe_comes_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFa
 def test_a_finished_trial_waits_to_be_told(study: StudyHandle) -> None:
     study.add_trials(TRIALS[:2])
     assert study.untold() == []
-    study.set_sampler_number(0, 7)
     study.finish_trial(0, "complete", 0.25)
     study.finish_trial(1, "infeasible", None)
     finished = study.untold()
-    assert [(t.number, t.sampler_number, t.state, t.value) for t in finished] == [
-        (0, 7, "complete", 0.25),
-        (1, 5, "infeasible", None),
-    ]
-    study.mark_told([0])
+    assert [(t.number, t.state, t.value) for t in finished] == [(0, "complete", 0.25), (1, "infeasible", None)]
+    study.mark_told({0: 7})
     assert study.untold() == finished[1:]
+    study.mark_told({1: None})
+    assert study.untold() == []
+    assert [t.sampler_number for t in study.trials()] == [7, None]
 
 
 def test_planned_runs_wait_and_known_ones_stay(study: StudyHandle) -> None:
@@ -242,9 +241,8 @@ def test_failed_runs_and_their_trials_wait_again_when_asked(study: StudyHandle) 
     study.finish_run(RunResult(plans[1].key, "diverged", error="term `task` is nan"), None)
     study.finish_run(RunResult(plans[2].key, "complete"), 0.5)
     for trial, state in zip(TRIALS, ("crashed", "infeasible"), strict=False):
-        study.set_sampler_number(trial.number, trial.number)
         study.finish_trial(trial.number, state, None)
-    study.mark_told([trial.number for trial in TRIALS])
+    study.mark_told({trial.number: trial.number for trial in TRIALS})
     assert study.reopen_runs([p.key for p in plans[:2]], {0, 1}) == 2
     assert [run.state for run in study.runs()] == ["waiting", "waiting", "complete"]
     assert [(t.state, t.sampler_number) for t in study.trials()[:2]] == [("waiting", None)] * 2
@@ -377,9 +375,8 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "expect_runs": lambda study: study.expect_runs(9),
     "add_event": lambda study: study.add_event("note", "too late"),
     "add_trials": lambda study: study.add_trials(TRIALS[1:]),
-    "set_sampler_number": lambda study: study.set_sampler_number(0, 9),
     "finish_trial": lambda study: study.finish_trial(0, "complete", 0.9),
-    "mark_told": lambda study: study.mark_told([0]),
+    "mark_told": lambda study: study.mark_told({0: 9}),
     "plan_runs": lambda study: study.plan_runs([plan(1)]),
     "start_runs": lambda study: study.start_runs([plan(0)], "w0"),
     "finish_run": lambda study: study.finish_run(RunResult((0, 0, 0), "complete"), 0.9),
