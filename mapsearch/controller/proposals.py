@@ -1,16 +1,15 @@
 """The search stage: a worker that becomes free gets the next proposals at once, made from all that is known."""
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from mapsearch import search
 from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_all_crashed, raise_if_nothing_came_through
 from mapsearch.controller.stage_runs import Runner
-from mapsearch.core.errors import DatabaseFailed
+from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.search_spec import SamplerName
@@ -44,9 +43,13 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created_at, study.guarded)) as record:
         try:
             yield from _try_proposals(context, outputs, record)
-        finally:  # of a search that stops, too; after a failure of the database the next process does it
-            if not isinstance(sys.exception(), DatabaseFailed):
+        except DatabaseFailed:
+            raise  # whoever goes on does it
+        except BaseException:  # a search that stops does it too, if it can; it stops in any case
+            with suppress(StoreError):
                 _write_down(context, record)
+            raise
+        _write_down(context, record)
 
 
 def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord) -> Iterator[Update]:

@@ -9,7 +9,7 @@ from mapsearch import search
 from mapsearch.controller import proposals as controller
 from mapsearch.controller.preparation import reopen_failed_runs
 from mapsearch.controller.proposals import try_proposals
-from mapsearch.core.errors import StudyFailed
+from mapsearch.core.errors import DatabaseAway, StudyFailed
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import PROPOSALS, Trial
@@ -122,6 +122,19 @@ def test_a_search_that_stops_has_recorded_all_that_ended(with_controls):
     ended = [t for t in proposals(context) if t.state == "complete"]
     assert len(ended) >= 5
     assert {(t.sampler_number, t.value) for t in ended} <= {(t.number, t.value) for t in recorded}
+
+
+def test_a_search_stops_though_its_database_is_away(with_controls, monkeypatch):
+    context = with_controls()
+    updates = try_proposals(context, LOGITS)
+    next(t for t in updates if isinstance(t, Trial) and t.number >= proposals(context)[0].number)
+
+    def away(study):
+        raise DatabaseAway("the study database is away")
+
+    monkeypatch.setattr(StudyHandle, "untold", away)
+    with pytest.raises(KeyboardInterrupt):
+        updates.throw(KeyboardInterrupt())
 
 
 def test_a_search_in_which_no_proposal_came_through_fails_and_is_done_again(with_controls):
