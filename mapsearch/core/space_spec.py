@@ -56,7 +56,11 @@ class SpaceSpec(Section):
         description="factors of train.lr to choose from: the controls are tuned over them, and every recipe with "
         "features has its own",
     )
-    similarity_weight: Range = Field((-2.0, 2.0), description="range of the signed strength of the similarity prior")
+    similarity_weight: Range = Field(
+        (0.0, 0.0),
+        description="range from which half of the drawn mappings take how strongly they follow the similarity; where "
+        "negative, they avoid it",
+    )
     max_teachers: int | None = Field(
         None,
         ge=1,

@@ -63,7 +63,8 @@ def drawn_curve(limits: Limits, rng: np.random.Generator) -> DepthCurve:
 
 def stepped_curve(curve: DepthCurve, limits: Limits, rng: np.random.Generator) -> DepthCurve:
     """The curve with one number a step further; a second curve that would leave the teacher stays on it."""
-    name, step = DepthCurve._fields[rng.integers(len(DepthCurve._fields))], STEP * rng.standard_normal()
+    names = [name for name in DepthCurve._fields if name != "prior" or limits.prior[0] < limits.prior[1]]
+    name, step = names[rng.integers(len(names))], STEP * rng.standard_normal()
     if name == "n_kept":
         n_kept = curve.n_kept + (-1, 1)[rng.integers(2)]
         return curve._replace(n_kept=min(max(n_kept, 1), limits.most_kept))

@@ -10,13 +10,14 @@ from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.trials import Trial
 from mapsearch.proposers.candidates import Candidate, Candidates, Settings
 from mapsearch.proposers.depth_curve import DepthCurve
-from mapsearch.proposers.drawing import drawn_candidate
+from mapsearch.proposers.drawing import drawn_candidate, drawn_settings
 from mapsearch.proposers.moves import crossed, moved
 from mapsearch.proposers.random_search import generator, propose_random
 from mapsearch.proposers.surrogate import Floats, Surrogate, fitted, points
 
-N_DRAWN, N_MOVED, N_ROUNDS = 100, 80, 2
-"""Candidates of a proposal: drawn at random, and moved from the best of them in each round."""
+N_DRAWN, N_RESET, N_MOVED, N_ROUNDS = 100, 20, 80, 2
+"""Candidates of a proposal: drawn at random, the best that were tried at other settings, and moved from the best of
+them in each round."""
 
 N_PARENTS, MOST_MOVES, P_CROSSED = 10, 3, 0.25
 """Moves begin at so many candidates, so many follow each other, some begin at the rows of two."""
@@ -24,6 +25,9 @@ N_PARENTS, MOST_MOVES, P_CROSSED = 10, 3, 0.25
 EVEN_PAIR = DepthCurve(0.0, 0.5, shift=0.5)
 """What `uniform` is among mappings with one teacher layer a row, with two, half a teacher apart: chance rarely draws
 two far teachers that serve, and without one the model learns nothing of them."""
+
+AT_RANDOM, AT_OTHER_SETTINGS = 1, 3
+"""Of every four proposals, those in which the model does not choose the mapping and its settings together."""
 
 LEAST_TOLD = 4
 """Trials before anything is modelled; controls count."""
@@ -36,13 +40,14 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
     """The candidate of the largest upper confidence bound under a Gaussian process over mappings and settings.
 
     The bound's width is drawn for each proposal, so that those made at once differ. Trials that still train are taken
-    to end as the model expects. Every other proposal is drawn at random: a model alone would follow the noise. What was
-    tried is not proposed again: on the same seed it would end the same.
+    to end as the model expects. Every other proposal is drawn at random: a model alone would follow the noise. Where
+    settings matter, every other of those is one of the best mappings at settings drawn at random, for at a wrong loss
+    or rate a good mapping looks bad. What was tried is not proposed again: on the same seed it would end the same.
 
     Source: Srinivas et al. 2010 (the bound); Berk et al. 2020 (its width at random).
     """
     known = _told(problem, trials)
-    if len(known) < LEAST_TOLD or number % 2:
+    if len(known) < LEAST_TOLD or number % 4 == AT_RANDOM:
         return propose_random(problem, trials, number)
     candidates, rng = Candidates(problem), generator(problem, number)
     told, values = [candidates.of(t) for t, _ in known], np.array([value for _, value in known])
@@ -52,8 +57,14 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
     model = fitted(points(told), (values - values.mean()) / spread)
     if waiting := [candidates.of(t) for t in trials if t.state == "waiting" and t.recipe.mapping.pairs]:
         model = model.believing(points(waiting))
-    best = (candidates.proposal(c) for c in _best(candidates, told, model, rng.exponential(), rng))
-    return next((p for p in best if not _was_tried(p.recipe, trials)), None) or propose_random(problem, trials, number)
+    expected = model.expected_of_told()[: len(told)]  # those that still train come after them
+    leading = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
+    if number % 4 == AT_OTHER_SETTINGS:
+        best = _at_other_settings(candidates, leading, rng) if model.settings_matter else []
+    else:
+        best = _best(candidates, leading, model, rng.exponential(), rng)
+    new = (p for p in map(candidates.proposal, best) if not _was_tried(p.recipe, trials))
+    return next(new, None) or propose_random(problem, trials, number)
 
 
 def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
@@ -69,18 +80,27 @@ def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settin
     return candidates.along(EVEN_PAIR, settings)
 
 
-def _best(
-    candidates: Candidates, told: Sequence[Candidate], model: Surrogate, width: float, rng: np.random.Generator
+def _at_other_settings(
+    candidates: Candidates, leading: Sequence[Candidate], rng: np.random.Generator
 ) -> list[Candidate]:
-    """The most promising, best first."""
+    """Mappings of the leading ones, with settings drawn at random."""
+    choices = candidates.problem.choices
+    mappings = (leading[int(i)] for i in rng.integers(len(leading), size=N_RESET))
+    reset = (c._replace(settings=drawn_settings(choices, rng), origin="move") for c in mappings)
+    return [legal for c in reset if (legal := candidates.mended(c)) is not None]
+
+
+def _best(
+    candidates: Candidates, leading: Sequence[Candidate], model: Surrogate, width: float, rng: np.random.Generator
+) -> list[Candidate]:
+    """The most promising, best first; moves begin at the leading ones."""
 
     def bounds(those: Sequence[Candidate]) -> Floats:
         expected, deviation = model.predict(points(those))
         return expected + width * deviation
 
-    expected = model.expected_of_told()[: len(told)]  # those that still train come after them
-    parents = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
-    pool = [c for _ in range(N_DRAWN) if (c := drawn_candidate(candidates, rng)) is not None]
+    parents, pool = leading, [c for _ in range(N_DRAWN) if (c := drawn_candidate(candidates, rng)) is not None]
+    pool += _at_other_settings(candidates, leading, rng)
     for _ in range(N_ROUNDS):
         pool += [c for _ in range(N_MOVED) if (c := _child(candidates, parents, rng)) is not None]
         pool = parents = [pool[i] for i in np.argsort(-bounds(pool), kind="stable")[:N_PARENTS]]

@@ -74,6 +74,11 @@ class Surrogate:
     cholesky: Floats
     weights: Floats
 
+    @property
+    def settings_matter(self) -> bool:
+        """Whether the values are likeliest where settings explain much of them."""
+        return self.kernel.settings_share == max(SETTINGS_SHARES)
+
     def predict(self, asked: Points) -> tuple[Floats, Floats]:
         """Expected values `[n]` and their standard deviations, without a run's own noise `[n]`."""
         between = self.kernel.between(asked, self.told)

@@ -9,14 +9,23 @@ from mapsearch.controller.proposals import PROPOSERS
 from mapsearch.core.trials import PROPOSALS, Trial
 
 
-def worth(recipe):
-    """Near teacher layer 6 the better, whatever the student layer; `cosine` is worth a bit."""
+def worth_of_mapping(recipe):
+    """Near teacher layer 6 the better, whatever the student layer."""
     total = sum(p.weight for p in recipe.mapping.pairs)
-    near = sum(p.weight * 0.6 ** abs(int(p.teacher[2:]) - 6) for p in recipe.mapping.pairs)
-    return near / total + 0.2 * (recipe.loss == "cosine")
+    return sum(p.weight * 0.6 ** abs(int(p.teacher[2:]) - 6) for p in recipe.mapping.pairs) / total
 
 
-def search(propose, problem, n, sign=1.0, state=lambda number: "complete"):
+def worth_of_settings(recipe):
+    """By its loss and learning rate alone."""
+    return (recipe.loss == "cosine") + (recipe.lr_factor == 3.0)
+
+
+def worth(recipe):
+    """By its mapping, and `cosine` is worth a bit."""
+    return worth_of_mapping(recipe) + 0.2 * (recipe.loss == "cosine")
+
+
+def search(propose, problem, n, sign=1.0, state=lambda number: "complete", worth=worth):
     trials = []
     for number in range(n):
         proposal = propose(problem, trials, number)
@@ -68,6 +77,22 @@ def test_the_model_proposes_nothing_twice_even_where_only_settings_are_left(prob
     here = problem(1, 1, feature_share=(0.5, 0.5), lr=(0.3, 1.0, 3.0))
     trials = search(PROPOSERS["model"], here, 12)
     assert len({t.recipe for t in trials if t.number % 2 == 0}) >= 5
+
+
+@pytest.mark.parametrize(("worth", "tried_again"), [(worth_of_settings, True), (worth_of_mapping, False)])
+def test_only_where_settings_matter_known_mappings_are_tried_at_others(problem, worth, tried_again):
+    here = problem(4, 12, loss=("nmse", "cosine"), lr=(1.0, 3.0))
+    trials = search(PROPOSERS["model"], here, 40, worth=worth)
+    known = [t.recipe.mapping in {before.recipe.mapping for before in trials[: t.number]} for t in trials[23::4]]
+    assert known == [tried_again] * len(known)
+
+
+def test_unless_asked_for_no_drawn_mapping_follows_the_similarity(problem):
+    z = [[3.0, 0.0, 0.0, -3.0], [-3.0, 0.0, 0.0, 3.0]]
+    drawn = [search(PROPOSERS["random"], problem(2, 4, values), 20) for values in (z, None)]
+    assert [t.recipe for t in drawn[0]] == [t.recipe for t in drawn[1]]
+    followed = search(PROPOSERS["random"], problem(2, 4, z, similarity_weight=(2.0, 2.0)), 20)
+    assert [t.recipe for t in followed] != [t.recipe for t in drawn[0]]
 
 
 def test_two_far_teachers_in_every_row_are_tried_once(problem):

@@ -1,0 +1,1 @@
+"""Mappings learned while a student trains, against written ones."""
