@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from mapsearch.search import EQUAL_TIME
 from mapsearch.store.store import Store
 
 TASK = '''
+import pathlib
+import time
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -117,6 +120,23 @@ class Chance(Clusters):
 
     def metrics(self, output, batch):
         return {"accuracy": 1 / 3}
+
+
+class Held(Clusters):
+    """While there is a file `hold` it stops at every tenth loss: a file `held` then is there, until there is a `go`."""
+
+    n_losses = 0
+
+    def loss(self, output, batch):
+        self.n_losses += 1
+        folder = pathlib.Path(__file__).parent
+        if self.n_losses % 10 == 1 and (folder / "hold").exists():
+            (folder / "held").touch()
+            while not (folder / "go").exists():
+                time.sleep(0.01)
+            (folder / "held").unlink()
+            (folder / "go").unlink()
+        return super().loss(output, batch)
 
 
 class Diverging(Clusters):
@@ -259,6 +279,53 @@ def n_complete(results: Callable[..., Results]) -> Callable[[str], int]:
             return 0
 
     return count
+
+
+STAGES = ("check", "tune", "noise", "search", "shortlist", "confirm")
+"""Of a study, in the order in which something of them is trained first."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Stops a study of the task `Held` in a stage: every stage has more losses than it passes in between."""
+
+    folder: Path
+    url: str
+    eventually: Callable[..., None]
+
+    def begin(self) -> None:
+        """From now on the task stops."""
+        for left in ("held", "go"):
+            (self.folder / left).unlink(missing_ok=True)
+        (self.folder / "hold").touch()
+
+    def reach(self, stage: str) -> None:
+        """Let the study go on until it stands still in that stage."""
+        self.eventually((self.folder / "held").exists)
+        while stage not in self._stages():
+            self.go()
+            self.eventually((self.folder / "held").exists)
+
+    def go(self) -> None:
+        """Let it go on to the next stop."""
+        (self.folder / "go").touch()
+        self.eventually(lambda: not (self.folder / "go").exists())
+
+    def release(self) -> None:
+        """It stops no more, and goes on if it stands still."""
+        (self.folder / "hold").unlink()
+        (self.folder / "go").touch()
+
+    def _stages(self) -> set[str]:
+        with Store.open_to_read(self.url) as store:
+            running = {run.stage for run in store.runs("tiny") if run.state == "running"}
+        return set(running) or {"check"}
+
+
+@pytest.fixture
+def hold(write_study: Callable[..., Path], url: str, eventually: Callable[..., None]) -> Hold:
+    """Stops the study of `write_study(task="task.py:Held")`."""
+    return Hold(write_study().parent, url, eventually)
 
 
 @pytest.fixture

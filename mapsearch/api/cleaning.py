@@ -22,7 +22,9 @@ def disk_use(name: str | None = None, storage: str = DEFAULT_STORAGE) -> list[Di
 
 
 def clean(name: str, storage: str = DEFAULT_STORAGE) -> DiskUse:
-    """Free them, and tell what there was. What the study found stays; what a task keeps is made again when needed.
+    """Free them, and tell what was freed: what cannot be removed stays.
+
+    What the study found stays, too; what a task keeps is made again when needed.
 
     Raises:
         StudyNotFound: no study of that name; close matches are named.
@@ -37,7 +39,7 @@ def clean(name: str, storage: str = DEFAULT_STORAGE) -> DiskUse:
         if before.curves:
             study.drop_curves()
             store.compact()
-    return before
+        return before.less(_disk_use(store, name, storage))
 
 
 def _disk_use(store: Store, name: str, storage: str) -> DiskUse:

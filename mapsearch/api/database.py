@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mapsearch.store import transfer
-from mapsearch.store.connect import connect
+from mapsearch.store.connect import connect_to_read
 from mapsearch.store.rescue import rescue
 from mapsearch.store.schema import HEAD, PREFIX
 
@@ -12,9 +12,11 @@ def upgrade_database(url: str) -> str:
     """Bring a database to the form of this version of mapsearch, and give that form.
 
     Raises:
+        NoDatabase: there is none.
         StoreError: the database cannot be used, or a newer mapsearch wrote it.
     """
-    connect(url).dispose()
+    engine, _ = connect_to_read(url)  # which brings it there, and makes none
+    engine.dispose()
     return HEAD
 
 

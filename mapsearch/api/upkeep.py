@@ -3,8 +3,9 @@
 import re
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
-from mapsearch.core.errors import SpecError, StudyChanged
+from mapsearch.core.errors import SpecError, StoreError, StudyChanged
 from mapsearch.core.folders import cache_folder, spool_file
 from mapsearch.core.studies import DEFAULT_STORAGE, LONGEST_NAME, STUDY_NAME
 from mapsearch.core.text import shortened
@@ -15,10 +16,11 @@ LONGEST_NOTE = 20_000
 """Characters of a note."""
 
 
-def rename(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> None:
+def rename(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> Path | None:
     """Give a study another name. Its file keeps the old one, and is to be given the new one, too.
 
-    One that the service is to start is started under its new name.
+    One that the service is to start is started under its new name. What its task keeps on disk goes with it; gives
+    the folder if it cannot be moved.
 
     Raises:
         SpecError: the new name is none.
@@ -35,7 +37,7 @@ def rename(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> None:
         with study.guarded():  # first, so that the same command goes on after a crash in between
             rename_record(study.url, name, new_name, study.study().created_at)
         study.rename(new_name)
-        _move_cache(name, new_name, storage)
+        return _move_cache(name, new_name, storage)
 
 
 def copy(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> None:
@@ -48,6 +50,7 @@ def copy(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> None:
         StudyNotFound: no study of that name; close matches are named.
         StudyChanged: another study has the new name.
         StudyBusy: the study runs.
+        StoreError: its task's files cannot be copied; nothing was.
     """
     _require_name(new_name)
     from mapsearch.proposers.optuna_record import copy_record
@@ -56,16 +59,16 @@ def copy(name: str, new_name: str, storage: str = DEFAULT_STORAGE) -> None:
     with Store.open(storage) as store, store.maintain(name) as study:
         _require_free(store, new_name)
         created_at = now()
+        _copy_cache(name, new_name, storage)
         with study.guarded():
             copy_record(study.url, name, new_name, study.study().created_at, created_at)
-        kept, new = (cache_folder(storage, named) for named in (name, new_name))
-        if kept.is_dir():
-            shutil.copytree(kept, new, dirs_exist_ok=True)
         study.copy(new_name, created_at)
 
 
-def delete(name: str, storage: str = DEFAULT_STORAGE) -> None:
+def delete(name: str, storage: str = DEFAULT_STORAGE) -> list[Path]:
     """Remove a study with all that it found, Optuna's record and its task's cache folder too.
+
+    Gives the files and folders that could not be removed.
 
     Raises:
         StudyNotFound: no study of that name; close matches are named.
@@ -77,9 +80,12 @@ def delete(name: str, storage: str = DEFAULT_STORAGE) -> None:
     with Store.open(storage) as store, store.maintain(name) as study:
         with study.guarded():
             delete_record(study.url, name, study.study().created_at)
-        shutil.rmtree(cache_folder(storage, name), ignore_errors=True)
+        cache, spool = cache_folder(storage, name), spool_file(storage, study.id)
+        shutil.rmtree(cache, ignore_errors=True)
         study.delete()
-        spool_file(storage, study.id).unlink(missing_ok=True)
+        with suppress(OSError):
+            spool.unlink(missing_ok=True)
+        return [path for path in (cache, spool) if path.exists()]
 
 
 def note(name: str, text: str, storage: str = DEFAULT_STORAGE) -> None:
@@ -96,12 +102,25 @@ def note(name: str, text: str, storage: str = DEFAULT_STORAGE) -> None:
         store.set_note(name, text)
 
 
-def _move_cache(name: str, new_name: str, storage: str) -> None:
-    """What an earlier study of the new name has left is another task's; what cannot be moved is made anew."""
-    new = cache_folder(storage, new_name)
+def _move_cache(name: str, new_name: str, storage: str) -> Path | None:
+    """What an earlier study of the new name has left is another task's. Gives what cannot be moved."""
+    old, new = (cache_folder(storage, named) for named in (name, new_name))
     shutil.rmtree(new, ignore_errors=True)
     with suppress(OSError):
-        cache_folder(storage, name).rename(new)
+        old.rename(new)
+    return old if old.exists() else None
+
+
+def _copy_cache(name: str, new_name: str, storage: str) -> None:
+    old, new = (cache_folder(storage, named) for named in (name, new_name))
+    if not old.is_dir():
+        return
+    try:
+        shutil.copytree(old, new, dirs_exist_ok=True)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        why = error.strerror or error.args[0][0][2]  # a failed copy of a tree names every file
+        raise StoreError(f"{old} cannot be copied to {new}: {why}; nothing was copied") from None
 
 
 def _require_name(name: str) -> None:

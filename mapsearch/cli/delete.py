@@ -18,5 +18,7 @@ def delete(name: str, yes: bool, storage: str) -> None:
     if not yes:
         what = f"delete study {name} ({study.state}, {study.n_trials} trials, {study.n_complete} complete runs)?"
         click.confirm(what, abort=True, err=True)
-    upkeep.delete(name, storage)
+    left = upkeep.delete(name, storage)
     print_line(f"study {name} is deleted")
+    for path in left:
+        print_line(f"{path} cannot be removed; remove it by hand", err=True)

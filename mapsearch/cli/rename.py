@@ -14,5 +14,8 @@ def rename(name: str, new_name: str, storage: str) -> None:
     """Give a study of the database another name; give it to its study file, too."""
     from mapsearch.api import upkeep
 
-    upkeep.rename(name, new_name, storage)
+    left = upkeep.rename(name, new_name, storage)
     print_line(f"study {name} is now {new_name}; its study file goes on with it once it says `name: {new_name}`")
+    if left is not None:
+        what = "move it by hand, or its task makes anew what it kept there"
+        print_line(f"{left} cannot be moved to {left.with_name(new_name)}; {what}", err=True)

@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -15,7 +17,7 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked = self._at_once = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -35,12 +37,21 @@ class Interrupt:
         """Whether a signal has come since it was opened."""
         return self._asked
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within the `with` statement the first signal raises where it strikes: nothing there is worth waiting for."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def raise_if_asked(self) -> None:
         """Raise KeyboardInterrupt if a signal has come since it was opened."""
         if self._asked:
             raise KeyboardInterrupt
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        strikes, self._asked = self._asked or self._at_once, True
+        if strikes:
             raise KeyboardInterrupt
-        self._asked = True

@@ -6,8 +6,9 @@ database already holds and does the rest, so that the same command resumes after
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mapsearch.controller import stages
@@ -24,6 +25,7 @@ from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.cluster import RayCluster
 from mapsearch.core.default_metric import with_default_metric
 from mapsearch.core.events import Message
+from mapsearch.core.facts import StudyFacts
 from mapsearch.core.folders import cache_folder, spool_file
 from mapsearch.core.port import OldStudy
 from mapsearch.core.space import RecipeSpace
@@ -129,17 +131,27 @@ def conduct(
     cache_dir = cache_folder(storage, spec.name)
     spool = Spool(spool_file(storage, study.id))
     outages = Outages(study, spool, spec.execution.database_seconds)
-    with recorded_end(study), no_exit("the study"):
-        yield from outages.write_kept()
-        loaded = yield from outages.outlast(lambda: _begin(study, spec, cache_dir, old, n_seeds, inline=inline))
-        spec = with_default_metric(spec, study.facts().outputs)
-        with _open_context(study, spec, cache_dir, loaded, cluster, spool) as context:
+    with Interrupt() as interrupt, recorded_end(study), no_exit("the study"):
+        with interrupt.at_once():  # a check that is cut off is made again
+            yield from outages.write_kept()
+            begin = partial(_begin, study, spec, cache_dir, old, n_seeds, inline=inline)
+            spec, facts, loaded = yield from outages.outlast(begin)
+        assert facts.similarity is not None, "checked and compared"
+        space = RecipeSpace(facts.layers["student"], facts.layers["teacher"])
+        setup = Setup(
+            spec.task_reference(cache_dir), spec.train, spec.execution, spec.execution.first_device, space,
+            facts.outputs,
+        )  # fmt: skip
+        scheduler = Scheduler(_executor(setup, loaded, cluster), spec.execution)
+        with closing(scheduler):
+            context = StudyContext(study, spec, space, facts.similarity, facts.outputs, scheduler, interrupt, spool)
             yield from outages.outlast(lambda: _stages(context), context.keep_all)
 
 
 def _begin(
     study: StudyHandle, spec: StudySpec, cache_dir: Path, old: OldStudy | None, n_seeds: int | None, *, inline: bool
-) -> Generator[Update, None, LoadedTask | None]:
+) -> Generator[Update, None, tuple[StudySpec, StudyFacts, LoadedTask | None]]:
+    """The study with the metric that follows its outputs, what is known of it, and its task if it is trained here."""
     loaded = yield from prepare(study, spec, cache_dir, inline=inline)
     spec = with_default_metric(spec, study.facts().outputs)
     if n_seeds is not None or study.study().state != "complete":  # it stays so if nothing is missing
@@ -148,28 +160,15 @@ def _begin(
         yield from take_over(study, spec, old)
     if n_seeds is not None:
         study.record_facts(replace(study.facts(), extended_to=n_seeds))
-    return loaded
+    return spec, study.facts(), loaded
 
 
-@contextmanager
-def _open_context(
-    study: StudyHandle, spec: StudySpec, cache_dir: Path, loaded: LoadedTask | None, cluster: RayCluster | None,
-    spool: Spool,
-) -> Iterator[StudyContext]:  # fmt: skip
-    facts = study.facts()
-    assert facts.similarity is not None, "already checked and compared"
-    space = RecipeSpace(facts.layers["student"], facts.layers["teacher"])
-    executor: Executor
+def _executor(setup: Setup, loaded: LoadedTask | None, cluster: RayCluster | None) -> Executor:
+    """Where students are trained: in this process where it holds the loaded task, else on workers of their own."""
     if loaded is not None:
-        loaded.task.output_form = facts.outputs
-        executor = InlineExecutor(Session(loaded, space, spec.train, spec.execution.cache_bytes))
-    else:
-        device = spec.execution.first_device
-        setup = Setup(spec.task_reference(cache_dir), spec.train, spec.execution, device, space, facts.outputs)
-        executor = LocalExecutor(setup) if cluster is None else RayExecutor(setup, cluster)
-    scheduler = Scheduler(executor, spec.execution)
-    with Interrupt() as interrupt, closing(scheduler):
-        yield StudyContext(study, spec, space, facts.similarity, facts.outputs, scheduler, interrupt, spool)
+        loaded.task.output_form = setup.outputs
+        return InlineExecutor(Session(loaded, setup.space, setup.train, setup.execution.cache_bytes))
+    return LocalExecutor(setup) if cluster is None else RayExecutor(setup, cluster)
 
 
 def _stages(context: StudyContext) -> Generator[Update, None, None]:

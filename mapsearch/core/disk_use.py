@@ -1,6 +1,6 @@
 """What a study takes on disk that it can do without."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,12 @@ class DiskUse:
     def total(self) -> int:
         """All that can be freed."""
         return self.cache + self.curves + (0 if self.n_unwritten else self.spool)
+
+    def less(self, left: "DiskUse") -> "DiskUse":
+        """What is gone when so much is left."""
+        return replace(
+            self, cache=self.cache - left.cache, curves=self.curves - left.curves, spool=self.spool - left.spool
+        )
 
     def __str__(self) -> str:
         """One line for a person."""

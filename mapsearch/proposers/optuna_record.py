@@ -141,7 +141,9 @@ def copy_record(url: str, name: str, new_name: str, created_at: str, new_created
         if name not in names or _created_at(storage, name) != created_at:
             return
         if new_name in names:
-            raise StoreError(f"the database holds a foreign Optuna study `{new_name}`; choose another name")
+            if _created_at(storage, new_name) is None:
+                raise StoreError(f"the database holds a foreign Optuna study `{new_name}`; choose another name")
+            optuna.delete_study(study_name=new_name, storage=storage)  # left by a crash: no study has the name
         optuna.copy_study(from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=new_name)
         copied = optuna.load_study(study_name=new_name, storage=storage)
         copied.set_user_attr(CREATED_AT_ATTRIBUTE, new_created_at)

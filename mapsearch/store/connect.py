@@ -41,7 +41,7 @@ def connect(url: str, *, create_more: Callable[[str], None] | None = None) -> En
     Raises:
         StoreError: the URL or the database cannot be used.
     """
-    parsed = _parse(url)
+    parsed = parse(url)
     options: dict[str, Any] = {"creator": WrittenFile(parsed.database or "").connect} if _is_sqlite(parsed) else {}
     engine = _engine(parsed, **options)
     if _is_sqlite(parsed):
@@ -64,7 +64,7 @@ def connect_to_read(url: str) -> tuple[Engine, ReadOnlyFile | None]:
     Raises:
         StoreError: there is no study database, or it is of another version and cannot be migrated.
     """
-    parsed = _parse(url)
+    parsed = parse(url)
     file = ReadOnlyFile(parsed.database) if _is_sqlite(parsed) and parsed.database else None
     if file is None:
         engine = _engine(parsed)
@@ -105,24 +105,35 @@ def _usable(engine: Engine) -> Iterator[None]:
         failed = failure_behind(error)
         if failed is None:
             raise
-        corrupt = corruption(engine.url, failed)
-        if corrupt and NO_DATABASE not in reason(failed):  # which a mistaken URL is the likelier cause of
-            raise corrupt from None
+        damage = corruption(engine.url, failed)
+        if damage and NO_DATABASE not in reason(failed):  # which a mistaken URL is the likelier cause of
+            raise damage from None
         raise StoreError(
-            f"{shown(engine.url)}: the study database cannot be used: {reason(failed)}; "
-            "check the URL given by --storage or MAPSEARCH_STORAGE"
-            + ("; if it is right, `mapsearch db rescue FILE` copies what can still be read" if corrupt else "")
+            f"{shown(engine.url)}: the study database cannot be used: {reason(failed)}; {_way_out(engine.url, failed)}"
+            + ("; if it is right, `mapsearch db rescue FILE` copies what can still be read" if damage else "")
         ) from None
     finally:
         engine.dispose()
 
 
+def _way_out(url: URL, failed: DBAPIError) -> str:
+    file = sqlite_file(url)
+    if "full" in reason(failed):
+        return "free space on its disk"
+    if file is not None and os.path.exists(os.path.dirname(file)) and not is_writable(file):
+        return "its file and the folder of that must be writable; copy it to a folder of yours, and use the copy"
+    return "check its URL, which --storage or MAPSEARCH_STORAGE gives"
+
+
 def corruption(url: URL, error: DBAPIError) -> DatabaseCorrupt | None:
     """The error that says that the database is damaged, if that is what its driver's words mean."""
-    if not any(word in reason(error) for word in DAMAGED):
-        return None
+    return corrupt(url, reason(error)) if any(word in reason(error) for word in DAMAGED) else None
+
+
+def corrupt(url: URL, said: str) -> DatabaseCorrupt:
+    """The error that says that the database is damaged, and how one can tell."""
     return DatabaseCorrupt(
-        f"{shown(url)}: the study database is corrupt: {reason(error)}; restore a backup, or copy what can still be "
+        f"{shown(url)}: the study database is corrupt: {said}; restore a backup, or copy what can still be "
         "read into a new file: `mapsearch db rescue FILE`"
     )
 
@@ -154,7 +165,12 @@ def from_anywhere(url: str) -> str:
     return parsed.set(database=file).render_as_string(hide_password=False) if file else url
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """The URL of a study database.
+
+    Raises:
+        StoreError: it is none, or one of a kind of database that is not known.
+    """
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the message must not show a password that could not be found

@@ -6,10 +6,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
-
 from mapsearch.core.errors import StoreError
-from mapsearch.store.connect import shown, sqlite_file
+from mapsearch.store.connect import parse, shown, sqlite_file
+from mapsearch.store.sqlite import new_file
 
 
 def rescue(url: str, file: Path) -> dict[str, tuple[int, bool]]:
@@ -18,19 +17,17 @@ def rescue(url: str, file: Path) -> dict[str, tuple[int, bool]]:
     Raises:
         StoreError: the database is not SQLite, not even its tables' names can be read, or `file` exists.
     """
-    parsed = make_url(url)
+    parsed = parse(url)
     path = sqlite_file(parsed)
     if path is None or not Path(path).is_file():
         raise StoreError(f"{shown(parsed)}: is no SQLite file; only those are rescued so")
-    if file.exists():
-        raise StoreError(f"{file}: exists already; name a new file")
     with closing(sqlite3.connect(f"{Path(path).as_uri()}?mode=ro", uri=True)) as source:
         source.text_factory = lambda data: data.decode(errors="replace")
         try:
             schema = source.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{shown(parsed)}: nothing can be read of it: {error}; restore a backup") from None
-        with closing(sqlite3.connect(file)) as target, target:
+        with new_file(file, shown(parsed)), closing(sqlite3.connect(file)) as target, target:
             tables = [(name, sql) for kind, name, sql in schema if kind == "table" and not name.startswith("sqlite_")]
             for _, sql in tables:
                 target.execute(sql)

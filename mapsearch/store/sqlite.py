@@ -3,11 +3,14 @@
 import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event
+
+from mapsearch.core.errors import StoreError
 
 PATIENCE_SECONDS = 15.0
 """How long a connection waits for the locks of others; a study waits on by itself (`controller/outage.py`)."""
@@ -50,6 +53,29 @@ def saved_copy(connection: Connection, path: str) -> Path | None:
         copy.unlink(missing_ok=True)
         return None
     return copy
+
+
+@contextmanager
+def new_file(file: Path, source: str) -> Iterator[None]:
+    """A SQLite file that is copied from `source` in the `with` statement; it stays only if nothing goes wrong.
+
+    Raises:
+        StoreError: the file is there already, or it or the source fails.
+    """
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        raise StoreError(f"{file}: exists already; name a new file") from None
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}; choose another file") from None
+    try:
+        yield
+    except sqlite3.Error as error:
+        file.unlink()
+        raise StoreError(f"{source} cannot be copied to {file}: {error}; no file was written") from None
+    except BaseException:
+        file.unlink()
+        raise
 
 
 class ReadOnlyFile:

@@ -1,17 +1,18 @@
 """A study database moved to another one, every number kept: ours by our schema, Optuna's as its tables are found."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy import URL, Connection, Engine, Integer, MetaData, RowMapping, Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from mapsearch.core.errors import StoreError
-from mapsearch.store.connect import connect, connect_to_read, reason, shown, sqlite_file
+from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StoreError
+from mapsearch.store.connect import connect, connect_to_read, corrupt, corruption, reason, shown
 from mapsearch.store.lease import is_held
 from mapsearch.store.schema import METADATA, PREFIX, studies
+from mapsearch.store.sqlite import new_file
 
 ROWS_AT_ONCE = 500
 
@@ -21,20 +22,20 @@ def backup(url: str, file: Path) -> None:
 
     Raises:
         StoreError: the database is not SQLite, the file exists, or it cannot be written.
+        DatabaseCorrupt: the database is damaged, and so would be its copy.
     """
-    engine, _ = connect_to_read(url)
-    source = sqlite_file(engine.url)
+    engine, source = connect_to_read(url)
     engine.dispose()
     if source is None:
         raise StoreError(f"{shown(engine.url)}: only SQLite is backed up so; use `pg_dump`, or `mapsearch db copy`")
-    try:
-        file.touch(exist_ok=False)
-        with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(file)) as copy:
+    with new_file(file, shown(engine.url)):
+        with closing(source.connect()) as original, closing(sqlite3.connect(file)) as copy:
             original.backup(copy)
-    except FileExistsError:
-        raise StoreError(f"{file}: exists already; name a new file") from None
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{file}: cannot be written: {error}; choose another file") from None
+            problem = " ".join(str(copy.execute("PRAGMA quick_check(1)").fetchone()[0]).split())
+        if problem != "ok":
+            raise corrupt(engine.url, problem)
+        if source.has_changed():
+            raise DatabaseChanged(f"{shown(engine.url)}: the study database changed while it was copied; try again")
 
 
 def copy_database(url: str, to: str, *, create_more: Callable[[str], None]) -> dict[str, int]:
@@ -45,16 +46,18 @@ def copy_database(url: str, to: str, *, create_more: Callable[[str], None]) -> d
 
     Raises:
         StoreError: a study is running, the target holds studies, or either database cannot be used.
+        DatabaseFailed: either database failed meanwhile; nothing was copied.
     """
     engine, _ = connect_to_read(url)
     target = connect(to, create_more=create_more)
     try:
-        with _snapshot(engine) as source, target.execution_options(writes=True).begin() as into:
+        with _failing(target.url), _snapshot(engine) as source, target.execution_options(writes=True).begin() as into:
             _check(source, into)
             counts = {table.name: _copy(source, into, table) for table in METADATA.sorted_tables}
             theirs, found = MetaData(), MetaData()
             theirs.reflect(into, only=lambda name, _: not _is_ours_or_a_version(name))
-            found.reflect(source, only=lambda name, _: name in theirs.tables)
+            with _failing(engine.url):
+                found.reflect(source, only=lambda name, _: name in theirs.tables)
             for table in theirs.sorted_tables:
                 if table.name in found.tables:
                     counts[table.name] = _copy(source, into, table, found.tables[table.name])
@@ -62,6 +65,16 @@ def copy_database(url: str, to: str, *, create_more: Callable[[str], None]) -> d
     finally:
         engine.dispose()
         target.dispose()
+
+
+@contextmanager
+def _failing(url: URL) -> Iterator[None]:
+    """What fails here is the database at `url`."""
+    try:
+        yield
+    except DBAPIError as error:
+        failed = DatabaseFailed(f"{shown(url)}: the study database failed: {reason(error)}; nothing was copied")
+        raise corruption(url, error) or failed from None
 
 
 @contextmanager
@@ -73,7 +86,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def _check(source: Connection, into: Connection) -> None:
-    held = [row["name"] for row in source.execute(select(studies)).mappings() if is_held(row)]
+    with _failing(source.engine.url):
+        held = [row["name"] for row in source.execute(select(studies)).mappings() if is_held(row)]
     if held:
         raise StoreError(f"the study `{held[0]}` is running; stop it, copy, and run it again in the new database")
     if into.scalar(select(func.count()).select_from(studies)):
@@ -86,9 +100,8 @@ def _is_ours_or_a_version(name: str) -> bool:
 
 def _copy(source: Connection, into: Connection, table: Table, original: Table | None = None) -> int:
     """Copy the rows of a table; counters of the new database go on behind them."""
-    n, read = 0, source.execution_options(yield_per=ROWS_AT_ONCE)
-    rows = read.execute(select(table if original is None else original))
-    for part in rows.mappings().partitions(ROWS_AT_ONCE):
+    n = 0
+    for part in _parts(source, table if original is None else original):
         into.execute(insert(table), [dict(row) for row in part])
         n += len(part)
     (key, *others) = table.primary_key.columns
@@ -96,6 +109,13 @@ def _copy(source: Connection, into: Connection, table: Table, original: Table | 
         sequence = func.pg_get_serial_sequence(table.name, key.name)
         into.execute(select(func.setval(sequence, select(func.max(key)).scalar_subquery())))
     return n
+
+
+def _parts(source: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
+    """The rows of a table, some at a time."""
+    with _failing(source.engine.url):
+        rows = source.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
+        yield from rows.mappings().partitions(ROWS_AT_ONCE)
 
 
 def integrity(url: str) -> list[str]:

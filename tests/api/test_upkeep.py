@@ -80,6 +80,15 @@ def test_a_copy_takes_no_name_that_is_there(stopped):
     assert len(list_studies(stopped)) == 1
 
 
+def test_a_copy_that_was_cut_off_is_no_foreign_study(stopped):
+    storage = optuna.storages.RDBStorage(stopped)
+    optuna.copy_study(from_study_name="tiny", from_storage=storage, to_storage=storage, to_study_name="twin")
+    storage.remove_session()
+    storage.engine.dispose()
+    upkeep.copy("tiny", "twin", stopped)
+    assert {study.name for study in list_studies(stopped)} == {"tiny", "twin"}
+
+
 def test_what_runs_is_neither_renamed_nor_deleted(stopped):
     with Store.open(stopped) as store, store.control("tiny"):
         for act in (lambda: upkeep.rename("tiny", "small", stopped), lambda: upkeep.delete("tiny", stopped)):

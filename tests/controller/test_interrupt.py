@@ -23,6 +23,13 @@ def test_the_second_signal_strikes_at_once():
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_where_nothing_is_worth_waiting_for_the_first_strikes_at_once():
+    with Interrupt() as interrupt:
+        with pytest.raises(KeyboardInterrupt, match=r"^$"), interrupt.at_once():
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert interrupt.is_asked
+
+
 def test_afterwards_signals_are_what_they_were():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interrupt():

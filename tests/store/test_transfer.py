@@ -1,13 +1,18 @@
 """A study database moved to another: every row kept, ours and Optuna's."""
 
+import resource
 import shutil
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import optuna
 import pytest
 from sqlalchemy import MetaData, create_engine, select, text
 
-from mapsearch.core.errors import StoreError
+from mapsearch.core.errors import DatabaseCorrupt, DatabaseFailed, StoreError
 from mapsearch.proposers.optuna_record import create_tables
+from mapsearch.store.rescue import rescue
 from mapsearch.store.store import Store
 from mapsearch.store.transfer import backup, copy_database, integrity
 
@@ -80,6 +85,47 @@ def test_a_backup_is_taken_beside_a_writer(source, tmp_path):
         backup(source, tmp_path / "backup.db")
     with pytest.raises(StoreError, match="cannot be written"):
         backup(source, tmp_path / "no" / "backup.db")
+
+
+@contextmanager
+def full():
+    """No file of this process may grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("copy", [backup, rescue])
+def test_a_copy_for_which_there_is_no_room_leaves_no_file_and_may_be_tried_again(copy, source, tmp_path):
+    with full(), pytest.raises(StoreError, match=r"copied to .*copy\.db: .*no file was written"):
+        copy(source, tmp_path / "copy.db")
+    assert list(tmp_path.glob("copy*")) == []
+    copy(source, tmp_path / "copy.db")
+    assert integrity(f"sqlite:///{tmp_path / 'copy.db'}") == []
+
+
+def test_a_database_that_becomes_full_while_it_is_copied_to_holds_nothing(source, tmp_path):
+    to = f"sqlite:///{tmp_path / 'copy.db'}"
+    Store.open(to, create_more=create_tables).close()
+    with full(), pytest.raises(DatabaseFailed, match=r"copy\.db: .*nothing was copied"):
+        copy_database(source, to, create_more=create_tables)
+    assert copy_database(source, to, create_more=create_tables)["mapsearch_studies"] == 1
+
+
+def test_a_damaged_database_is_neither_backed_up_nor_copied_as_if_it_were_whole(source, tmp_path):
+    path = Path(source.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path)) as db:
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        root = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'mapsearch_runs'").fetchone()[0]
+    data = bytearray(path.read_bytes())
+    data[(root - 1) * size : root * size] = b"\xff" * size
+    path.write_bytes(data)
+    with pytest.raises(DatabaseCorrupt, match=r"source\.db: .*db rescue"):
+        backup(source, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+    with pytest.raises(DatabaseCorrupt, match=r"source\.db: .*db rescue"):
+        copy_database(source, f"sqlite:///{tmp_path / 'copy.db'}", create_more=create_tables)
 
 
 @pytest.mark.postgres

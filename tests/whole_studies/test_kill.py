@@ -10,11 +10,18 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, update
 
+from mapsearch.core.errors import StoreError
 from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
 
 N_KILLS = int(os.environ.get("MAPSEARCH_KILLS", "3"))
-"""Of each slow test that kills the controller: `MAPSEARCH_KILLS=25 python -m pytest -m slow -k kill` is a long one."""
+"""Of the controller, on each database: `MAPSEARCH_KILLS=50 python -m pytest -m slow -k kill` is a long one."""
+
+KILLS_PER_STUDY = 10
+"""Each kill finds its study further on, so that many kills take several studies."""
+
+MOMENTS = [(seed, min(KILLS_PER_STUDY, N_KILLS - done)) for seed, done in enumerate(range(0, N_KILLS, KILLS_PER_STUDY))]
+"""For each study the seed of its moments, and how many there are."""
 
 
 @pytest.fixture
@@ -24,30 +31,12 @@ def url(request, tmp_path):
     return f"sqlite:///{tmp_path / 'study.db'}" if kind == "sqlite" else request.getfixturevalue("postgresql_url")
 
 
-HELD = """
-
-class Held(Clusters):
-    def loss(self, output, batch):
-        import pathlib, time
-        folder = pathlib.Path(__file__).parent
-        if (folder / "hold").exists():
-            (folder / "hold").rename(folder / "held")
-            while not (folder / "go").exists():
-                time.sleep(0.01)
-        return super().loss(output, batch)
-"""
-"""A task that waits in a step once the file `hold` is there; it then is `held`, until there is one named `go`."""
-
-
 @pytest.fixture
 def begin(mapsearch, write_study, url):
     """`begin()` -> `mapsearch run` of the study as a process; called again, the same command."""
 
     def run(**changes):
-        study = write_study(**changes)
-        with (study.parent / "task.py").open("a") as task:
-            task.write(HELD)
-        return mapsearch("run", study, "--storage", url)
+        return mapsearch("run", write_study(**changes), "--storage", url)
 
     return run
 
@@ -62,22 +51,35 @@ def end(process):
     return process.returncode, said
 
 
-def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_worker):
-    """SIGKILL the controller n times, every other time its workers too, and see that all of them leave.
+def n_controllers(url):
+    """How many processes have had the study."""
+    with suppress(StoreError), Store.open_to_read(url) as store, store._database.reading() as db:
+        return db.exec_driver_sql("SELECT lease_epoch FROM mapsearch_studies").scalar() or 0
+    return 0
 
-    The goals lie well under the study's 60 runs, for some more finish until the signal strikes.
+
+def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_worker):
+    """SIGKILL the controller up to n times, every other time its workers too, and see that all of them leave.
+
+    A moment is a number of complete runs from none, in the check, to all, in the verdict. One that has passed is that
+    in which a new controller takes the study. A study that comes to its end before the signal strikes is not killed.
     """
-    for goal in sorted(random.Random(seed).sample(range(1, 42), n)):
-        goal = max(goal, n_complete(url) + 1)
+    n_killed = 0
+    for goal in sorted(random.Random(seed).sample(range(66), n)):
+        held = n_controllers(url)
         process = begin()
-        eventually(lambda goal=goal: n_complete(url) >= goal)
+        eventually(lambda held=held, process=process: n_controllers(url) > held or process.poll() is not None)
+        eventually(lambda goal=goal, process=process: n_complete(url) >= goal or process.poll() is not None)
         left = workers(url)
         process.kill()
         for worker in filter(is_worker, left if goal % 2 else ()):
             with suppress(ProcessLookupError):  # it left with its controller
                 os.kill(worker, signal.SIGKILL)
-        process.communicate()
+        said = process.communicate()[1]
+        assert process.returncode in (0, -signal.SIGKILL), said
+        n_killed += process.returncode != 0
         eventually(lambda left=left: not any(map(is_worker, left)))
+    print(f"{n_killed} kills")  # `-rP` shows it
 
 
 def check_whole(url, finished, results):
@@ -99,9 +101,9 @@ def complete_attempts(url):
 @pytest.mark.parametrize(
     ("url", "n_kills", "seed"),
     [
-        ("sqlite", 2, 0),
-        pytest.param("sqlite", N_KILLS, 1, marks=pytest.mark.slow),
-        pytest.param("postgresql", N_KILLS, 2, marks=(pytest.mark.slow, pytest.mark.postgres)),
+        ("sqlite", 2, 1000),
+        *(pytest.param("sqlite", n, seed, marks=pytest.mark.slow) for seed, n in MOMENTS),
+        *(pytest.param("postgresql", n, seed, marks=(pytest.mark.slow, pytest.mark.postgres)) for seed, n in MOMENTS),
     ],
     indirect=["url"],
 )
@@ -195,19 +197,18 @@ def expire(url):
 
 @pytest.mark.slow
 def test_a_controller_that_wakes_up_after_another_took_over_writes_nothing(
-    begin, url, finished, results, n_complete, eventually, is_worker, workers, tmp_path
+    begin, url, hold, finished, results, is_worker, workers
 ):
-    folder = tmp_path / "study"
+    hold.begin()
     first = begin(task="task.py:Held")
-    eventually(lambda: n_complete(url) >= 12)
-    (folder / "hold").touch()
-    eventually((folder / "held").exists)  # its controller has written all, and waits for its worker
+    hold.reach("search")  # its controller has written all, and waits for its worker
     os.kill(first.pid, signal.SIGSTOP)
     left = workers(url)
     expire(url)
+    (hold.folder / "hold").unlink()
     assert end(begin(task="task.py:Held"))[0] == 0
     after = results(url)
-    (folder / "go").touch()
+    hold.go()
     os.kill(first.pid, signal.SIGCONT)
     code, said = end(first)
     assert code == 2, said

@@ -1,20 +1,26 @@
 """Whole studies whose database is locked, full, stopped or deleted meanwhile: every run once, the same verdict."""
 
+import os
 import re
 import resource
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from study_fixtures import STAGES, Hold
 
 from mapsearch.controller.run import run
 from mapsearch.core.events import Message
 from mapsearch.core.trials import Trial
 from mapsearch.store import sqlite
 from mapsearch.store.store import Store
+
+OUTAGE_SECONDS = float(os.environ.get("MAPSEARCH_OUTAGE_SECONDS", "0"))
+"""How long a server stays down once a result waits for it, at least."""
 
 LOCK = """
 import sqlite3, sys
@@ -123,6 +129,7 @@ def test_a_server_that_stops_for_a_while(
     postgresql.stop()
     try:
         eventually(lambda: b'"ended"' in kept(tmp_path))
+        time.sleep(OUTAGE_SECONDS)
         if killed:
             process.kill()
     finally:
@@ -137,3 +144,31 @@ def test_a_server_that_stops_for_a_while(
     assert kept(tmp_path) == b""
     attempts = {r.attempt for r in results(postgresql_url)[1]}
     assert attempts == ({1, 2} if killed and 2 in attempts else {1})
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.timeout(900)
+def test_a_server_that_is_restarted_in_every_stage(
+    postgresql, postgresql_url, finished, results, mapsearch, write_study, eventually, tmp_path
+):
+    study = write_study(task="task.py:Held")
+    hold = Hold(study.parent, postgresql_url, eventually)
+    hold.begin()
+    process = mapsearch("run", study, "--storage", postgresql_url)
+    for stage in STAGES:
+        hold.reach(stage)
+        postgresql.stop()
+        try:
+            hold.release()
+            eventually(lambda: not (hold.folder / "go").exists())
+            eventually(lambda stage=stage: stage == "check" or b'"ended"' in kept(tmp_path))
+            hold.begin()
+        finally:
+            postgresql.start()
+    hold.release()
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert said.count("results kept meanwhile are written") >= len(STAGES) - 1
+    check_once(postgresql_url, finished, results)
+    assert kept(tmp_path) == b""
