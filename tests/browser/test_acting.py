@@ -109,7 +109,7 @@ def test_a_study_is_stopped_goes_on_gets_a_note_and_another_name_and_is_deleted(
     wait_for_state(page, "running")
     page.wait_for_function("() => !/^0 of/.test(document.querySelector('#runs')?.innerText ?? '0 of')", timeout=WAIT)
     page.click("button:has-text('Stop')")
-    assert "asked to stop" in page.inner_text("[role=alert]")
+    page.wait_for_selector("[role=alert]:has-text('asked to stop'), #live .chip.stopped", timeout=WAIT)
     wait_for_state(page, "stopped")
     at_rest()
     page.click("button:has-text('Resume')")
