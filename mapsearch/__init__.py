@@ -20,6 +20,7 @@ _DEFINED_IN = {
     "compare": "similarity.measure",
     "compare_similarities": "similarity.comparison",
     "confirm": "api.confirmation",
+    "evaluate": "api.evaluation",
     "export": "api.exports",
     "importances": "api.importances",
     "list_layers": "features.layers",

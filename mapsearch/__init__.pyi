@@ -1,6 +1,7 @@
 # What a type checker sees of `__init__.py`, which imports each name on first use. The package's test holds both alike.
 
 from mapsearch.api.confirmation import confirm as confirm
+from mapsearch.api.evaluation import evaluate as evaluate
 from mapsearch.api.exports import export as export
 from mapsearch.api.exports import verify_export as verify_export
 from mapsearch.api.importances import importances as importances

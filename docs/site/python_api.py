@@ -19,7 +19,7 @@ GROUPS = {
     "Your task": ("Task",),
     "What a study finds": ("Verdict", "Recipe", "LayerMapping"),
     "Similarity": ("compare", "Similarity", "compare_similarities", "read_similarity", "plot_similarity"),
-    "Students and exports": ("train", "export", "verify_export"),
+    "Students and exports": ("train", "evaluate", "export", "verify_export"),
     "Pieces without a study": ("list_layers", "RecipeLoss"),
     "A service elsewhere": ("Client",),
     "Errors": ("MapsearchError",),

@@ -1,6 +1,8 @@
 """Seeds of everything that is drawn at random."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,18 @@ def seed_everything(seed: int) -> None:
         torch.cuda.manual_seed_all(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+@contextmanager
+def drawn_apart(device: torch.device) -> Iterator[None]:
+    """Leaves the generators of torch, NumPy and Python as they were before the `with` statement."""
+    python, of_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(of_numpy)
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

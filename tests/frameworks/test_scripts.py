@@ -15,12 +15,54 @@ import mapsearch
 from mapsearch.api.queries import read
 from mapsearch.core.study_file import load_study
 from mapsearch.exports.frameworks.execute import executed
-from mapsearch.exports.inlined.distilled import measured
 from mapsearch.tasks.importing import import_task
 from mapsearch.training.schedule import lr_part
 
 SPREAD = 0.1
-"""How far below the worst of the trial's seeds another trainer's order of batches may end, in accuracy."""
+"""How far below the worst of the trial's seeds another trainer's order of batches may end."""
+
+KINDS = '''
+import torch
+import torch.nn.functional as F
+from task import Clusters, Net, points
+from torch.utils.data import TensorDataset
+
+
+class Vectors(Clusters):
+    """The networks' scores as embeddings, without labels or a loss."""
+
+    def labels(self, batch):
+        return None
+
+    def loss(self, output, batch):
+        return None
+
+
+class Numbers(Clusters):
+    """The networks' scores as three values a sample, one of them 1 and the others 0."""
+
+    def train_data(self):
+        return self.with_values(points(128, 1))
+
+    def valid_data(self):
+        return self.with_values(points(256, 2))
+
+    def test_data(self):
+        return self.with_values(points(256, 3))
+
+    def with_values(self, data):
+        x, y = data.tensors
+        return TensorDataset(x, F.one_hot(y, 3).float())
+
+    def teacher(self):
+        teacher, (x, y) = Net(16, self.teacher_depth), self.with_values(points(256, 9)).tensors
+        optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
+        for _ in range(40):
+            optimizer.zero_grad()
+            F.mse_loss(teacher(x), y).backward()
+            optimizer.step()
+        return teacher
+'''
 
 TEXTS = '''
 import torch
@@ -68,17 +110,28 @@ class Texts(mapsearch.Task):
 '''
 
 
-@pytest.fixture(params=["tuples", "dicts"])
+@pytest.fixture(params=["tuples", "dicts", "embedding", "values"])
 def study(request, tmp_path, spec, write_study, url):
-    """(name, storage, task) of a finished study; of two towers of clusters, and of texts for models of Hugging Face."""
-    if request.param == "dicts":
+    """(name, storage, task, metric) of a finished study: of two towers of clusters whose outputs are of several kinds,
+    and of texts for models of Hugging Face.
+    """
+    metric = {"embedding": "cosine", "values": "r2"}.get(request.param, "accuracy")
+    if request.param in ("embedding", "values"):
+        kind = {"embedding": "Vectors", "values": "Numbers"}[request.param]
+        file = write_study(
+            task=f"kinds.py:{kind}", outputs=request.param, metric=metric, search={"trials": 2}, train={"steps": 60}
+        )
+        (file.parent / "kinds.py").write_text(KINDS)
+    elif request.param == "dicts":
         file = write_study(task="texts.py:Texts", search={"trials": 2}, confirm={"seeds": 4}, train={"steps": 40})
         (file.parent / "texts.py").write_text(TEXTS)
     else:
         file = write_study()
     loaded = load_study(file)
     mapsearch.run_study(loaded, url, inline=True)
-    return "tiny", url, import_task(loaded.task_reference(tmp_path))
+    task = import_task(loaded.task_reference(tmp_path))
+    task.output_form = read("tiny", url)[0].facts.outputs
+    return "tiny", url, task, metric
 
 
 def main_of(path: Path):
@@ -88,7 +141,7 @@ def main_of(path: Path):
 
 
 def by_a_loop(file, task):
-    """Train a student as the file's docstring says, with its loss and its optimizer; the accuracy."""
+    """Train a student as the file's docstring says, with its loss and its optimizer; its metrics."""
     names, said = executed(file), file.read_text()
     n_steps, batch_size, warmup, schedule = re.search(
         r"trained: (\d+) steps of a batch of (\d+),.* warm-up ([\d.]+),\s+then (\w+)", said, re.DOTALL
@@ -107,32 +160,34 @@ def by_a_loop(file, task):
         with torch.no_grad():
             taught = task.outputs(task.forward(teacher, batch))
         output = task.forward(student, batch)
+        of_task = task.loss(output, batch)
         total = loss(
-            task.loss(output, batch), task.outputs(output), taught, mask=task.mask(batch), progress=step / int(n_steps)
-        )
+            torch.zeros(()) if of_task is None else of_task, task.outputs(output), taught, mask=task.mask(batch),
+            progress=step / int(n_steps),
+        )  # fmt: skip
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         rates.step()
     loss.close()
-    return measured(task, student.eval(), int(batch_size))["accuracy"]
+    return mapsearch.evaluate(task, student, batch_size=int(batch_size))
 
 
 def test_each_file_alone_trains_a_student_like_the_trials(study, tmp_path, capsys):
-    name, url, task = study
+    name, url, task, metric = study
     _, trials, runs = read(name, url)
     uniform = next(t.number for t in trials if t.control == "uniform")
     files = {target: tmp_path / f"distil_{target}.py" for target in ("torch", "transformers", "lightning")}
     for target, file in files.items():
         mapsearch.export(name, to=target, path=file, trial=uniform, storage=url)
     worst = min(run.value for run in runs if run.trial == uniform and run.value is not None)
-    assert by_a_loop(files.pop("torch"), task) >= worst - SPREAD
+    assert by_a_loop(files.pop("torch"), task)[metric] >= worst - SPREAD
     for target, file in files.items():
         main, folder = main_of(file), tmp_path / target
         main(folder)
-        told = eval(capsys.readouterr().out.strip().splitlines()[-1])
-        assert told["accuracy"] >= worst - SPREAD
+        told = eval(capsys.readouterr().out.strip().splitlines()[-1], {"nan": float("nan")})
+        assert told[metric] >= worst - SPREAD
         if (folder / "student.safetensors").exists():
             assert load_model(task.student(), str(folder / "student.safetensors")) == (set(), [])
         else:

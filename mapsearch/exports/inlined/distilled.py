@@ -11,9 +11,6 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.utils.data import DataLoader, Subset
-
-from mapsearch.tasks.nested import to_device
 
 
 def open_task(folder: Path, name: str, options: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
@@ -94,17 +91,7 @@ def save_student(student: Any, folder: Path) -> None:
         save_model(student, str(folder / "student.safetensors"))
 
 
-@torch.no_grad()
 def measured(task: Any, student: nn.Module, batch_size: int) -> dict[str, float]:
-    """The task's own metrics, means over those samples of the verdict's data that have a value."""
-    data = task.test_data()  # or else what the study set aside
-    if data is None:
-        valid = task.valid_data()
-        data = Subset(valid, range(1, len(valid), 2))
-    device = next(student.parameters()).device
-    values: dict[str, list[Tensor]] = {}
-    for batch in DataLoader(data, batch_size, collate_fn=task.collate):
-        moved = to_device(batch, device)
-        for name, value in task.metrics(task.forward(student, moved), moved).items():
-            values.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64).flatten().cpu())
-    return {name: float(torch.cat(parts).nanmean()) for name, parts in values.items()}
+    """The student's metrics on the data of the verdict, as the study measured them."""
+    metrics: dict[str, float] = importlib.import_module("mapsearch").evaluate(task, student, batch_size=batch_size)
+    return metrics
