@@ -2,7 +2,6 @@
 
 import click
 
-from mapsearch.api import cleaning
 from mapsearch.cli.options import EXAMPLE, storage_option
 from mapsearch.cli.output import print_line
 from mapsearch.core.disk_use import DiskUse, readable
@@ -20,6 +19,8 @@ def clean(name: str | None, yes: bool, dry_run: bool, storage: str) -> None:
 
     What a task keeps in its cache folder, such as a teacher that it trained, goes too, and is made again when needed.
     """
+    from mapsearch.api import cleaning
+
     used = cleaning.disk_use(name, storage)
     for study in used:
         print_line(str(study))
@@ -35,6 +36,8 @@ def clean(name: str | None, yes: bool, dry_run: bool, storage: str) -> None:
 
 def _freed(study: DiskUse, storage: str, *, is_one_of_many: bool) -> int:
     """Bytes that were freed of a study; what stays is told."""
+    from mapsearch.api import cleaning
+
     try:
         freed = cleaning.clean(study.study, storage).total
     except StudyBusy as error:

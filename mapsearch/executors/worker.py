@@ -6,7 +6,9 @@ It leaves when the pipe closes, and is ended with its controller even while the 
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from multiprocessing.connection import Connection
+from typing import cast
 
 from mapsearch.core.errors import MapsearchError
 from mapsearch.executors.base import LoadFailed, Ready
@@ -45,4 +47,5 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGUSR1):  # they reach the whole group; the controller decides
         signal.signal(number, signal.SIG_IGN)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a task prints is progress, not a result
+    cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)  # and is seen when it is printed
     main(Connection(int(sys.argv[1])))
