@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,8 @@ def write_student(folder: Path, student: nn.Module) -> tuple[str, ...]:
             _save(student, folder / WEIGHTS)
             return (WEIGHTS,)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as unfinished:
-            save = cast(Any, student).save_pretrained
-            save(unfinished)
+            with _without_bars():
+                cast(Any, student).save_pretrained(unfinished)
             written = sorted(path for path in Path(unfinished).iterdir() if path.name != "README.md")
             for path in written:
                 os.replace(path, folder / path.name)
@@ -64,6 +65,20 @@ def write_texts(folder: Path, texts: dict[str, str]) -> None:
             write_text(folder / name, text)
 
 
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """While transformers writes or reads a model it draws a bar of its own, in the middle of ours."""
+    told = getattr(sys.modules.get("transformers"), "logging", None)
+    if told is None or not told.is_progress_bar_enabled():
+        yield
+        return
+    told.disable_progress_bar()
+    try:
+        yield
+    finally:
+        told.enable_progress_bar()
+
+
 def read_report(folder: Path) -> TrainReport | None:
     """What a finished training left; None where there is none, or something else."""
     try:
@@ -82,7 +97,8 @@ def read_student(folder: Path, student: nn.Module) -> nn.Module:
         if (folder / WEIGHTS).exists():
             load_model(student, folder / WEIGHTS)
         else:
-            student = cast(Any, type(student)).from_pretrained(folder)
+            with _without_bars():
+                student = cast(Any, type(student)).from_pretrained(folder)
     except (OSError, RuntimeError, SafetensorError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise TrainingFailed(f"the student in {folder} cannot be read: {reason}; choose another -o") from None

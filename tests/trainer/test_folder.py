@@ -54,18 +54,18 @@ def test_projectors_lie_apart_and_only_where_there_are_some(tmp_path):
     assert folder.write_projectors(tmp_path, nn.Linear(2, 2)) == ("projectors.safetensors",)
 
 
-def test_a_model_of_hugging_face_is_written_as_it_writes_itself(tmp_path):
+def test_a_model_of_hugging_face_is_written_as_it_writes_itself_but_for_bars(tmp_path, capfd):
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
         vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
     )
     student = transformers.BertForSequenceClassification(config).eval()
     assert {"config.json", "model.safetensors"} <= set(folder.write_student(tmp_path, student))
+    read = folder.read_student(tmp_path, transformers.BertForSequenceClassification(config))
+    assert capfd.readouterr().err == ""
+    assert transformers.logging.is_progress_bar_enabled()
     batch = {"input_ids": torch.arange(6)[None]}
-    for again in (
-        transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path),
-        folder.read_student(tmp_path, transformers.BertForSequenceClassification(config)),
-    ):
+    for again in (transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path), read):
         weights = again.state_dict()
         assert all(torch.equal(weights[name], value) for name, value in student.state_dict().items())
         # where the weights lie in memory may decide the last bit of what comes out
