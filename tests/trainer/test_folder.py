@@ -54,7 +54,17 @@ def test_projectors_lie_apart_and_only_where_there_are_some(tmp_path):
     assert folder.write_projectors(tmp_path, nn.Linear(2, 2)) == ("projectors.safetensors",)
 
 
-def test_a_model_of_hugging_face_is_written_as_it_writes_itself_but_for_bars(tmp_path, capfd):
+@pytest.fixture
+def bars():
+    """`transformers.logging` while it draws bars, whatever other tests of this process have told it."""
+    told = pytest.importorskip("transformers").logging
+    before = told.is_progress_bar_enabled()
+    told.enable_progress_bar()
+    yield told
+    (told.enable_progress_bar if before else told.disable_progress_bar)()
+
+
+def test_a_model_of_hugging_face_is_written_as_it_writes_itself_but_for_bars(tmp_path, capfd, bars):
     transformers = pytest.importorskip("transformers")
     config = transformers.BertConfig(
         vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
@@ -63,7 +73,7 @@ def test_a_model_of_hugging_face_is_written_as_it_writes_itself_but_for_bars(tmp
     assert {"config.json", "model.safetensors"} <= set(folder.write_student(tmp_path, student))
     read = folder.read_student(tmp_path, transformers.BertForSequenceClassification(config))
     assert capfd.readouterr().err == ""
-    assert transformers.logging.is_progress_bar_enabled()
+    assert bars.is_progress_bar_enabled()
     batch = {"input_ids": torch.arange(6)[None]}
     for again in (transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path), read):
         weights = again.state_dict()
