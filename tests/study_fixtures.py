@@ -70,17 +70,20 @@ def points(n, seed):
     return TensorDataset(2.0 * torch.eye(8)[y] + torch.randn(n, 8, generator=generator), y)
 
 
+def taught(net, x, y, loss=F.cross_entropy):
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    for _ in range(40):
+        optimizer.zero_grad()
+        loss(net(x), y).backward()
+        optimizer.step()
+    return net
+
+
 class Clusters(mapsearch.Task):
     teacher_depth, student_depth = 4, 2
 
     def teacher(self):
-        teacher, (x, y) = Net(16, self.teacher_depth), points(256, 9).tensors
-        optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
-        for _ in range(40):
-            optimizer.zero_grad()
-            F.cross_entropy(teacher(x), y).backward()
-            optimizer.step()
-        return teacher
+        return taught(Net(16, self.teacher_depth), *points(256, 9).tensors)
 
     def student(self):
         return Net(8, self.student_depth)

@@ -15,6 +15,7 @@ import mapsearch
 from mapsearch.api.queries import read
 from mapsearch.core.study_file import load_study
 from mapsearch.exports.frameworks.execute import executed
+from mapsearch.exports.inlined.distilled import drawn
 from mapsearch.tasks.importing import import_task
 from mapsearch.training.schedule import lr_part
 
@@ -24,12 +25,25 @@ SPREAD = 0.1
 KINDS = '''
 import torch
 import torch.nn.functional as F
-from task import Clusters, Net, points
-from torch.utils.data import TensorDataset
+from task import Clusters, Net, points, taught
+from torch.utils.data import DataLoader, TensorDataset
 
 
 class Vectors(Clusters):
-    """The networks' scores as embeddings, without labels or a loss."""
+    """The scores as embeddings, without labels or a loss; its data come in a loader, its teacher from disk."""
+
+    def __init__(self):
+        self.kept = self.cache_dir / "teacher.pt"
+
+    def teacher(self):
+        if not self.kept.exists():
+            torch.save(super().teacher().state_dict(), self.kept)
+        teacher = Net(16, self.teacher_depth)
+        teacher.load_state_dict(torch.load(self.kept))
+        return teacher
+
+    def train_data(self):
+        return DataLoader(super().train_data(), 16, collate_fn=lambda samples: [torch.stack(x) for x in zip(*samples)])
 
     def labels(self, batch):
         return None
@@ -55,13 +69,7 @@ class Numbers(Clusters):
         return TensorDataset(x, F.one_hot(y, 3).float())
 
     def teacher(self):
-        teacher, (x, y) = Net(16, self.teacher_depth), self.with_values(points(256, 9)).tensors
-        optimizer = torch.optim.Adam(teacher.parameters(), lr=0.01)
-        for _ in range(40):
-            optimizer.zero_grad()
-            F.mse_loss(teacher(x), y).backward()
-            optimizer.step()
-        return teacher
+        return taught(Net(16, self.teacher_depth), *self.with_values(points(256, 9)).tensors, F.mse_loss)
 '''
 
 TEXTS = '''
@@ -151,8 +159,9 @@ def by_a_loop(file, task):
     parameters = [*student.parameters(), *loss.parameters()]
     optimizer = eval(re.search(r"optimizer = (torch.optim.+)", said)[1], {"torch": torch, "parameters": parameters})
     rates = LambdaLR(optimizer, lambda step: lr_part(step, int(n_steps), float(warmup), schedule))
+    data, collate = drawn(task, 0)
     loader = DataLoader(
-        task.train_data(), int(batch_size), shuffle=True, drop_last=True, collate_fn=task.collate,
+        data, int(batch_size), shuffle=True, drop_last=True, collate_fn=collate,
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     batches = chain.from_iterable(repeat(loader))
@@ -186,6 +195,7 @@ def test_each_file_alone_trains_a_student_like_the_trials(study, tmp_path, capsy
     for target, file in files.items():
         main, folder = main_of(file), tmp_path / target
         main(folder)
+        assert (folder / "cache" / "teacher.pt").exists() == (metric == "cosine")
         told = eval(capsys.readouterr().out.strip().splitlines()[-1], {"nan": float("nan")})
         assert told[metric] >= worst - SPREAD
         if (folder / "student.safetensors").exists():

@@ -11,23 +11,49 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.data import DataLoader, IterableDataset, Subset, SubsetRandomSampler, default_collate
 
 
-def open_task(folder: Path, name: str, options: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
-    """The task `file.py:Class` seen from a folder, or `package.module:Class`, which reads its outputs as the study."""
+def open_task(
+    folder: Path, name: str, options: Mapping[str, Any], outputs: Mapping[str, Any], *, cache_dir: Path
+) -> Any:
+    """The task `file.py:Class` seen from a folder, or `package.module:Class`, which reads its outputs as the study.
+
+    Args:
+        cache_dir: the folder in which the task may keep what is dear to make; it is made.
+    """
     module, _, kind = name.rpartition(":")
     if module.endswith(".py"):
         path = (folder / module).resolve()
         sys.path.insert(0, str(path.parent))
         module = path.stem
-    task = getattr(importlib.import_module(module), kind)(**options)
+    cls = getattr(importlib.import_module(module), kind)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    task = cls.__new__(cls)
+    task.cache_dir = cache_dir  # before `__init__`, which may use it
+    task.__init__(**options)
     task.output_form = type(task.output_form)(**outputs)
     return task
 
 
-def drawn(train_data: Callable[..., Any], seed: int) -> Any:
-    """The training data; those of a task that draws them anew for each seed are drawn for this one."""
-    return train_data(seed) if inspect.signature(train_data).parameters else train_data()
+def drawn(task: Any, seed: int) -> tuple[Any, Callable[..., Any]]:
+    """The training samples of a seed, and what makes batches of them, be it the task's or that of its `DataLoader`.
+
+    Raises:
+        TypeError: they can only be read in order.
+    """
+    takes_seed = "seed" in inspect.signature(task.train_data).parameters
+    data, collate = task.train_data(seed=seed) if takes_seed else task.train_data(), task.collate
+    if isinstance(data, DataLoader):
+        sampler = getattr(data.batch_sampler, "sampler", data.sampler)
+        collate = collate if data.collate_fn is default_collate else data.collate_fn
+        data = Subset(data.dataset, sampler.indices) if isinstance(sampler, SubsetRandomSampler) else data.dataset
+    if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+        raise TypeError(
+            "`train_data` is a stream, but the trainer draws its own order of the samples: return a dataset with "
+            "`len` and indexing here, or train with `mapsearch train`"
+        )
+    return data, collate
 
 
 class Distilled(nn.Module):
