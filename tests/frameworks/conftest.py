@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from exports.conftest import MAPPINGS, TASKS, Distilled, distilled, loaded_tasks
+from frameworks.small_studies import small_study
 from torch import nn
 
 from mapsearch.exports.frameworks.report import VerifyReport
@@ -18,7 +19,7 @@ from mapsearch.exports.frameworks.verify import verify
 from mapsearch.exports.write import write
 from mapsearch.tasks.task import Task
 
-__all__ = ["Distilled", "distilled", "loaded_tasks"]  # fixtures are found by their names here
+__all__ = ["Distilled", "distilled", "loaded_tasks", "small_study"]  # fixtures are found by their names here
 HERE = Path(__file__).parent
 
 
