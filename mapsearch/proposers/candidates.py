@@ -67,12 +67,22 @@ class Candidates:
 
     def of(self, trial: Trial) -> Candidate:
         """The candidate that the trial is; of another version's depth curve only the weights are known."""
-        space, recipe = self.problem.space, trial.recipe
-        weights = np.array(recipe.mapping.matrix(space.student_layers, space.teacher_layers))
+        recipe, weights = trial.recipe, np.zeros((self.n_student, self.n_teacher))
+        for student, teacher, weight in recipe.mapping.pairs:
+            if student in self._rows and teacher in self._columns:
+                weights[self._rows[student], self._columns[teacher]] = weight
         settings = Settings(*(getattr(recipe, name) for name in Settings._fields))
         is_curve = set(trial.params) == set(DepthCurve._fields)
         curve = DepthCurve(**trial.params) if is_curve else straight_curve(weights)
         return Candidate(weights, settings, trial.proposer, curve)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {layer: s for s, layer in enumerate(self.problem.space.student_layers)}
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {layer: t for t, layer in enumerate(self.problem.space.teacher_layers)}
 
     @cached_property
     def _z(self) -> Weights:

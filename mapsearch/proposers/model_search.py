@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from heapq import nlargest
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
@@ -46,6 +49,17 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
 
     Source: Srinivas et al. 2010 (the bound); Berk et al. 2020 (its width at random).
     """
+    with _blas().limit(limits=1, user_api="blas"):
+        return _proposed(problem, trials, number)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    """Where workers have all cores, more threads on matrices so small only wait for each other."""
+    return ThreadpoolController()
+
+
+def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> Proposal:
     known = _told(problem, trials)
     if len(known) < LEAST_TOLD or number % 4 == AT_RANDOM:
         return propose_random(problem, trials, number)
@@ -69,13 +83,15 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
 
 def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
     """Whether one of the trials teaches the same, whatever unit its weights were written in."""
-    alike = (t.recipe for t in trials if t.recipe.mapping.normalised() == recipe.mapping)
+    shared = (t.recipe for t in trials if t.recipe.feature_share == recipe.feature_share)  # few are
+    alike = (tried for tried in shared if tried.mapping.normalised() == recipe.mapping)
     return any(replace(tried, mapping=recipe.mapping) == recipe for tried in alike)
 
 
 def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Candidate | None:
     """The even pair at these settings; None if it was tried at any, or cannot be."""
-    if any(t.params == EVEN_PAIR._asdict() for t in trials):
+    params = EVEN_PAIR._asdict()
+    if any(t.params == params for t in trials):
         return None
     return candidates.along(EVEN_PAIR, settings)
 
@@ -118,12 +134,13 @@ def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.
 def _told(problem: SearchProblem, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
     """Trials with features and what they are worth, more being better; what could not be run is the worst."""
     sign = 1.0 if problem.direction == "maximize" else -1.0
-    found = [t for t in trials if t.recipe.mapping.pairs and t.state in ("complete", "infeasible")]
-    values = {t.number: sign * t.value for t in found if t.value is not None}
-    worst = min(values.values(), default=0.0)
-    told = [(t, values.get(t.number, worst)) for t in found]
-    if len(told) <= MOST_TOLD:
-        return told
-    newest = told[-MOST_TOLD // 2 :]
-    best = sorted(told[: -MOST_TOLD // 2], key=lambda item: -item[1])[: MOST_TOLD // 2]
-    return [*best, *newest]
+    found = [t for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
+    worst = min((sign * t.value for t in found if t.value is not None), default=0.0)
+
+    def worth(trial: Trial) -> float:
+        return worst if trial.value is None else sign * trial.value
+
+    if len(found) > MOST_TOLD:
+        newest = found[-MOST_TOLD // 2 :]
+        found = [*nlargest(MOST_TOLD // 2, found[: -MOST_TOLD // 2], key=worth), *newest]
+    return [(t, worth(t)) for t in found]

@@ -168,12 +168,14 @@ def _settings_alike(one: Floats, other: Floats) -> Floats:
     """By every setting alone and by all together, `[n, m]`; Source: ANOVA kernels, Duvenaud et al. 2011."""
     alike = np.ones((len(one), len(other)))
     n_numbers = one.shape[1] - len(NAMED_SETTINGS)
-    for number in range(n_numbers):
-        squared = (one[:, number, None] - other[:, number]) ** 2
-        alike *= WHATEVER_ELSE + (1 - WHATEVER_ELSE) * np.exp(-squared / 2)
     other_name = WHATEVER_ELSE + (1 - WHATEVER_ELSE) * math.exp(-(OTHER_CHOICE**2) / 2)
-    for name in range(n_numbers, one.shape[1]):
-        alike *= np.where(one[:, name, None] == other[:, name], 1.0, other_name)
+    varying = (one != one[0]).any(0) | (other != one[0]).any(0)  # what all have in common tells nothing
+    for at in np.flatnonzero(varying):
+        if at < n_numbers:
+            squared = (one[:, at, None] - other[:, at]) ** 2
+            alike *= WHATEVER_ELSE + (1 - WHATEVER_ELSE) * np.exp(-squared / 2)
+        else:
+            alike *= np.where(one[:, at, None] == other[:, at], 1.0, other_name)
     return alike
 
 
