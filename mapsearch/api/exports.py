@@ -10,11 +10,10 @@ from mapsearch.core.folders import cache_folder
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.studies import DEFAULT_STORAGE, Study
 from mapsearch.core.study_file import stored_study
-from mapsearch.exports.capability import restricted_to
 from mapsearch.exports.render.text_layout import docstring_line, one_line
 from mapsearch.exports.source import ExportSource, export_source
 from mapsearch.exports.targets import TARGETS, target_named
-from mapsearch.exports.write import left_out_by, texts_of, write
+from mapsearch.exports.write import texts_of, write
 
 
 def export(
@@ -83,12 +82,10 @@ def export_offers(name: str, trial: int | None, storage: str) -> tuple[ExportOff
     """
     study, trials, runs = read_for_export(name, storage, trial)
     source = export_source(study, trials, runs, trial)
-    offers = []
-    for target, chosen in TARGETS.items():
-        missing = left_out_by(chosen, source)
-        losses, refusals = ([one.sentence for one in missing if one.fatal is fatal] for fatal in (False, True))
-        offers.append(ExportOffer(target, chosen.about, tuple(losses), tuple(refusals)))
-    return tuple(offers)
+    return tuple(
+        ExportOffer(name, target.about, target.left_out(source, fatal=False), target.left_out(source, fatal=True))
+        for name, target in TARGETS.items()
+    )
 
 
 def trained_trial(name: str, trial: int | None, storage: str) -> int:
@@ -133,12 +130,12 @@ def verify_export(
         FrameworkMissing: the framework is not installed.
     """
     path = Path(path)
-    target_named(to)
+    _, target = target_named(to)
     header = _header(path)
     trial = _stated_trial(name, path, header) if trial is None else trial
     study, trials, runs = read_for_export(name, storage, trial)
     source = export_source(study, trials, runs, trial)
-    _require_provenance(path, header, restricted_to(source, target_named(to)[1].capability))
+    _require_provenance(path, header, target.expressible(source))
     return f"{path}, trial {source.trial} of {name}: {_verify(study, to, path, source, storage)}"
 
 

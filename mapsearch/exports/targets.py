@@ -1,59 +1,63 @@
 """The table of export targets."""
 
-from pathlib import Path
-
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports.capability import FROZEN_BALANCE, Capability, Unsupported
+from mapsearch.exports.limits import (
+    CHANGES_OUTPUTS,
+    CHANGES_WEIGHTS,
+    HAS_ANOTHER_TASK_LOSS,
+    HAS_TWO_MASKS,
+    MATCHES_NOTHING,
+    MEASURES_AN_AVERAGE,
+)
 from mapsearch.exports.names import TargetName
 from mapsearch.exports.render import mapsearch_yaml, torchdistill
 from mapsearch.exports.render.template import rendered
-from mapsearch.exports.source import ExportSource
 from mapsearch.exports.target import Render, Target
 
 
 def from_template(name: str) -> Render:
     """The `render` of a target that is one Python file."""
-
-    def render(source: ExportSource, path: Path) -> dict[Path, str]:
-        return {path: rendered(name, source, path)}
-
-    return render
+    return lambda source, path: {path: rendered(name, source, path)}
 
 
-def not_in_scripts(source: ExportSource) -> tuple[Unsupported, ...]:
-    """What scripts for whole trainers do otherwise than the study."""
-    ema = source.settings.train.ema
-    if ema is None:
-        return ()
-    return (Unsupported(f"`train.ema: {ema:g}` measures an average of the weights, but the target the weights"),)
-
+YAML = (".yaml", ".yml")
+PROGRAM = (MATCHES_NOTHING, CHANGES_WEIGHTS)
+"""What no program expresses."""
 
 TARGETS: dict[TargetName, Target] = {
-    "mapsearch": mapsearch_yaml.TARGET,
+    "mapsearch": Target(
+        "canonical YAML: the recipe with its frozen scales, and how it was trained",
+        mapsearch_yaml.render,
+        suffixes=YAML,
+    ),
     "torch": Target(
         "a plain PyTorch module for any training loop; it needs nothing but torch",
-        Capability(balances=FROZEN_BALANCE),
         from_template("torch"),
+        PROGRAM,
     ),
     "transformers": Target(
         "a script for the Trainer of Hugging Face that trains as the study did",
-        Capability(balances=FROZEN_BALANCE),
         from_template("transformers"),
-        not_in_scripts,
+        (*PROGRAM, MEASURES_AN_AVERAGE),
         requires={"transformers": "transformers==5.23.0", "accelerate": "accelerate==1.15.0"},
     ),
     "lightning": Target(
         "a script for Lightning that trains as the study did",
-        Capability(balances=FROZEN_BALANCE),
         from_template("lightning"),
-        not_in_scripts,
+        (*PROGRAM, MEASURES_AN_AVERAGE),
         requires={"lightning": "lightning==2.6.6"},
     ),
-    "torchdistill": torchdistill.TARGET,
+    "torchdistill": Target(
+        "a torchdistill config, and a plugin module beside it with the mapping",
+        torchdistill.render,
+        (*PROGRAM, HAS_TWO_MASKS, CHANGES_OUTPUTS, HAS_ANOTHER_TASK_LOSS),
+        requires={"torchdistill": "torchdistill==1.1.5", "torchvision": "torchvision==0.28.0"},
+        suffixes=YAML,
+    ),
     "modelopt": Target(
         "a builder for NVIDIA ModelOpt's distillation model",
-        Capability(balances=FROZEN_BALANCE, outputs="logits"),
         from_template("modelopt"),
+        (*PROGRAM, CHANGES_OUTPUTS),
         requires={
             "modelopt": "nvidia-modelopt==0.47.0",
             "requests": "requests==2.34.2",  # ModelOpt imports it without saying so

@@ -1,12 +1,9 @@
 """The writing of files: refused where the target would silently drop something, or a file is already there."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from mapsearch.core.errors import ExportError
-from mapsearch.exports.capability import Unsupported, restricted_to, unsupported
 from mapsearch.exports.source import ExportSource
-from mapsearch.exports.target import Target
 from mapsearch.exports.targets import target_named
 
 
@@ -24,29 +21,35 @@ def write(
     """
     texts, left_out = texts_of(target, source, path, lossy=lossy)
     _write_new(texts)
-    return tuple(texts), tuple(one.sentence for one in left_out)
+    return tuple(texts), left_out
 
 
 def texts_of(
     target: str, source: ExportSource, path: Path, *, lossy: bool = False
-) -> tuple[dict[Path, str], tuple[Unsupported, ...]]:
+) -> tuple[dict[Path, str], tuple[str, ...]]:
     """What `write` writes, by file, and what is left out; nothing is written.
 
     Raises:
         ExportError: the target is unknown, the path has the suffix of another kind of file, or the
             target cannot express the recipe.
     """
-    _, chosen = target_named(target)
+    name, chosen = target_named(target)
     if path.suffix not in chosen.suffixes:
-        raise ExportError(f"-o for target `{target}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
-    left_out = left_out_by(chosen, source)
-    _refuse(target, source, left_out, lossy)
-    return chosen.render(restricted_to(source, chosen.capability, left_out), path), left_out
-
-
-def left_out_by(target: Target, source: ExportSource) -> tuple[Unsupported, ...]:
-    """All that the target cannot express of this trial; known without writing."""
-    return (*unsupported(source, target.capability), *target.unsupported(source))
+        raise ExportError(f"-o for target `{name}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
+    ways_out = " or ".join(f"`{other}`" for other in ("torch", "mapsearch") if other != name)
+    problems = [
+        f"target `{name}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
+        "another with --trial"
+        for sentence in chosen.left_out(source, fatal=True)
+    ]
+    left_out = chosen.left_out(source, fatal=False)
+    problems += [
+        f"target `{name}` cannot express all of trial {source.trial}: {sentence}; --lossy writes it all the same"
+        for sentence in (() if lossy else left_out)
+    ]
+    if problems:
+        raise ExportError(*problems)
+    return chosen.render(chosen.expressible(source), path), left_out
 
 
 def _write_new(texts: dict[Path, str]) -> None:
@@ -63,21 +66,3 @@ def _write_new(texts: dict[Path, str]) -> None:
         if isinstance(error, FileExistsError):
             raise ExportError(f"{path} already exists; choose another -o, or delete the file") from None
         raise ExportError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
-
-
-def _refuse(target: str, source: ExportSource, left_out: Sequence[Unsupported], lossy: bool) -> None:
-    """Raise all that must not be left out."""
-    fatal = [one.sentence for one in left_out if one.fatal]
-    others = [one.sentence for one in left_out if not one.fatal and not lossy]
-    ways_out = " or ".join(f"`{name}`" for name in ("torch", "mapsearch") if name != target)
-    problems = [
-        f"target `{target}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
-        "another with --trial"
-        for sentence in fatal
-    ]
-    problems += [
-        f"target `{target}` cannot express all of trial {source.trial}: {sentence}; --lossy writes it all the same"
-        for sentence in others
-    ]
-    if problems:
-        raise ExportError(*problems)

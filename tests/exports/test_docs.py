@@ -1,37 +1,20 @@
 """The table in `docs/exports.md` is what the targets' records say; `python tests/exports/test_docs.py` writes it."""
 
-from dataclasses import fields
 from pathlib import Path
 
-from mapsearch.exports.capability import Capability
 from mapsearch.exports.targets import TARGETS
 
 DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
 REQUIREMENTS = Path(__file__).parents[1] / "frameworks" / "requirements.txt"
 START, END = "<!-- targets -->\n", "<!-- end of targets -->\n"
-EVERYTHING = Capability()
-
-
-def limits(capability: Capability) -> str:
-    """What the target cannot express."""
-    lacks = sorted(EVERYTHING.balances - capability.balances)
-    found = [f"balances: {', '.join(lacks)}"] if lacks else []
-    found += [] if capability.masks_by_layer else ["a mask each for encoder and decoder"]
-    found += ["outputs other than `logits`"] if capability.outputs == "logits" else []
-    return "; ".join(found) or "-"
 
 
 def table() -> str:
     header = ["target", "writes", "cannot express"]
     rows = [header, ["---"] * len(header)]
     for name, target in TARGETS.items():
-        rows.append([f"`{name}`", target.about, limits(target.capability)])
+        rows.append([f"`{name}`", target.about, "; ".join(limit.about for limit in target.limits) or "-"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def test_every_field_of_a_capability_stands_in_the_table():
-    told = {"balances", "masks_by_layer", "outputs"} | {"nothing"}  # the text says the last: it is so of one target
-    assert told == {field.name for field in fields(Capability)}
 
 
 def test_the_table_is_what_the_records_say():

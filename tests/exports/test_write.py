@@ -6,7 +6,7 @@ import pytest
 
 from mapsearch.core.errors import ExportError
 from mapsearch.core.outputs import Outputs
-from mapsearch.exports.capability import FROZEN_BALANCE, Capability, restricted_to
+from mapsearch.exports.limits import CHANGES_OUTPUTS, CHANGES_WEIGHTS
 from mapsearch.exports.targets import TARGETS
 from mapsearch.exports.write import write
 
@@ -40,7 +40,7 @@ def test_equal_sources_give_equal_files_with_their_provenance(target, source, tm
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         write(target, source, tmp_path / folder / f"recipe{TARGETS[target].suffixes[0]}", lossy=True)
-    told = restricted_to(source, TARGETS[target].capability)
+    told = TARGETS[target].expressible(source)
     one, two = ({x.name: x.read_text() for x in (tmp_path / folder).iterdir()} for folder in ("one", "two"))
     assert one == two
     assert all(line in " ".join(" ".join(one.values()).split()) for line in told.provenance)
@@ -56,7 +56,7 @@ def test_a_companion_that_is_there_is_not_overwritten_either(source, tmp_path):
 
 
 def test_what_is_fatal_is_refused_even_with_lossy(distilled, monkeypatch, tmp_path):
-    narrow = replace(TARGETS["torch"], capability=Capability(balances=FROZEN_BALANCE, outputs="logits"))
+    narrow = replace(TARGETS["torch"], limits=(CHANGES_WEIGHTS, CHANGES_OUTPUTS))
     monkeypatch.setitem(TARGETS, "torch", narrow)
     source = replace(distilled("tags", balance="gate").source, outputs=Outputs(class_axis=-3))
     fatal = "target `torch` cannot express trial 0: outputs are not matched as the network gives them"

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mapsearch.core.errors import ExportError, FrameworkMissing, MapsearchError, TaskError, WrongExport
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.exports.capability import restricted_to
 from mapsearch.exports.frameworks.attached import AttachedLoss, AttachedRecipe, ExportedBatch
 from mapsearch.exports.frameworks.edits import edited_lines
 from mapsearch.exports.frameworks.report import LOOSE_TOLERANCE, Measured, VerifyReport, tolerance
@@ -71,7 +70,7 @@ def verify(
         again = f"mapsearch export {source.study} --to {target} --verify {quote(str(path))}"
         missing = f"{', '.join(chosen.missing)}, which is not installed; {chosen.install}"
         raise FrameworkMissing(f"running it needs {missing}, then `{again}`")
-    restricted = restricted_to(source, chosen.capability)
+    restricted = chosen.expressible(source)
 
     def recipe_loss() -> RecipeLoss:
         loss = RecipeLoss(restricted.recipe, space.student, space.teacher, restricted.seed).to(loaded.device)

@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from mapsearch.core.training_settings import TrainingSettings
-from mapsearch.exports.capability import Capability
 from mapsearch.exports.render.text_layout import comments, dumped_yaml
 from mapsearch.exports.source import ExportSource, multipliers
-from mapsearch.exports.target import YAML_SUFFIXES, Target
 
 SETTINGS = tuple(key for key, field in TrainingSettings.model_fields.items() if not field.exclude)
 KEYS = (
@@ -48,13 +46,6 @@ def text(source: ExportSource, folder: Path) -> str:
     return comments(source.provenance) + dumped_yaml(data)
 
 
-def _render(source: ExportSource, path: Path) -> dict[Path, str]:
+def render(source: ExportSource, path: Path) -> dict[Path, str]:
+    """The file alone."""
     return {path: text(source, path.parent)}
-
-
-TARGET = Target(
-    "canonical YAML: the recipe with its frozen scales, and how it was trained",
-    Capability(nothing=True),
-    _render,
-    suffixes=YAML_SUFFIXES,
-)

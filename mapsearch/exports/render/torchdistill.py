@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.exports.capability import FROZEN_BALANCE, Capability, Unsupported
 from mapsearch.exports.render.template import rendered
 from mapsearch.exports.render.text_layout import comments, dumped_yaml, module_name, rounded
 from mapsearch.exports.source import ExportSource
-from mapsearch.exports.target import YAML_SUFFIXES, Target
 
 _DATA = """\
   # Fill in the data and the number of epochs; `n_batches` below is num_epochs * batches per epoch. The loss on the
@@ -58,23 +56,3 @@ def _optimizer(train: TrainSpec, lr: float) -> dict[str, Any]:
     key, more = ("SGD", {"momentum": 0.9, "nesterov": True}) if train.optimizer == "sgd" else ("AdamW", {})
     kwargs = {"lr": lr, "weight_decay": train.weight_decay, **more}
     return {"key": key, "kwargs": kwargs, "grad_accum_step": train.accumulate, "max_grad_norm": train.max_grad_norm}
-
-
-def unsupported(source: ExportSource) -> tuple[Unsupported, ...]:
-    """What the capability cannot say: a task loss other than the plugin's cross entropy."""
-    outputs = source.outputs
-    if not source.recipe.uses_task or (outputs.kind == "classes" and not outputs.next_token):
-        return ()
-    kind = "the next token's" if outputs.next_token else f"that of {outputs.kind}"
-    way_out = "but `extract_task_loss` of the plugin is cross entropy: put the task's loss there"
-    return (Unsupported(f"the task's loss is {kind}, {way_out}"),)
-
-
-TARGET = Target(
-    "a torchdistill config, and a plugin module beside it with the mapping",
-    Capability(balances=FROZEN_BALANCE, outputs="logits", masks_by_layer=False),
-    render,
-    unsupported,
-    requires={"torchdistill": "torchdistill==1.1.5", "torchvision": "torchvision==0.28.0"},
-    suffixes=YAML_SUFFIXES,
-)
