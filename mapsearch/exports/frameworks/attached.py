@@ -1,12 +1,10 @@
 """AttachedLoss: the interface of every exported loss once it is loaded, and `RecipeLoss` behind that interface."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mapsearch.features.taps import FeatureTaps
@@ -18,8 +16,7 @@ class ExportedBatch:
     """What an exported loss receives for a batch that both networks have just seen.
 
     `mask` says which positions are real, bool `[B, L]`, one for all or several by name and glob of the layers; None:
-    all. `progress` is the fraction of the training done, which has `n_batches`. `batch` is what the networks were
-    given, and `output` what the student returned.
+    all. `progress` is the fraction of the training done, which has `n_batches`.
     """
 
     task_loss: Tensor
@@ -28,69 +25,45 @@ class ExportedBatch:
     mask: Masks = None
     progress: float = 0.0
     n_batches: int = 1
-    batch: Any = None
-    output: Any = None
 
 
-class AttachedLoss(ABC):
-    """A loss with hooks on a student and a teacher; `module` holds its projectors."""
+@dataclass(frozen=True)
+class AttachedLoss:
+    """A loss with hooks on a student and a teacher.
+
+    `module` holds its projectors. `total` is the loss of a batch, a scalar. `close` removes the hooks from both
+    networks. `own_task_loss` is the framework's own loss on the labels, of the student's output and the batch; None
+    where it is given the task's.
+    """
 
     module: nn.Module
+    total: Callable[[ExportedBatch], Tensor]
+    close: Callable[[], None]
+    own_task_loss: Callable[[Any, Any], Tensor] | None = None
 
-    @abstractmethod
-    def __call__(self, batch: ExportedBatch) -> Tensor:
-        """The total loss of the batch, a scalar."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters of the projectors, in the order of `RecipeLoss`."""
-        return term_parameters(self.module)
-
-    def to(self, device: torch.device) -> Self:
-        """The loss with its projectors on the device."""
-        self.module.to(device)
-        return self
-
-    @abstractmethod
-    def close(self) -> None:
-        """Remove the hooks from both networks."""
-
-    def own_task_loss(self, batch: ExportedBatch) -> Tensor | None:
-        """The loss on the labels by the framework itself; None where it is given the task's."""
-        return None
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Those of the projectors and mixtures, in the order of `RecipeLoss`."""
+        found = self.module.parameters() if isinstance(self.module, RecipeLoss) else term_parameters(self.module)
+        return list(found)
 
 
-class AttachedRecipe(AttachedLoss):
+def attached_recipe(loss: RecipeLoss, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
     """`RecipeLoss` as an `AttachedLoss`.
 
     Raises:
         LayerNotFound: a network has no such layer.
     """
+    mapping = loss.recipe.mapping
+    sides = ((student, mapping.student_layers), (teacher, mapping.teacher_layers))
+    with ExitStack() as stack:  # copies, as later layers may overwrite in place
+        taps = [stack.enter_context(FeatureTaps(model, layers, copied=layers)) for model, layers in sides]
 
-    def __init__(self, loss: RecipeLoss, student: nn.Module, teacher: nn.Module) -> None:
-        mapping = loss.recipe.mapping
-        self.loss = self.module = loss
-        with ExitStack() as stack:  # copies, as later layers may overwrite in place
-            self.taps = (
-                stack.enter_context(FeatureTaps(student, mapping.student_layers, copied=mapping.student_layers)),
-                stack.enter_context(FeatureTaps(teacher, mapping.teacher_layers, copied=mapping.teacher_layers)),
-            )
-            self.hooks = stack.pop_all()
+        def total(batch: ExportedBatch) -> Tensor:
+            outputs, features = (batch.student_outputs, batch.teacher_outputs), [tap.take() for tap in taps]
+            return loss(batch.task_loss, *outputs, *features, batch.mask, batch.progress)  # type: ignore[no-any-return]
 
-    def __call__(self, batch: ExportedBatch) -> Tensor:
-        """The sum of the recipe's terms."""
-        features = [taps.take() for taps in self.taps]
-        total: Tensor = self.loss(
-            batch.task_loss, batch.student_outputs, batch.teacher_outputs, *features, batch.mask, batch.progress
-        )
-        return total
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Those of the recipe's projectors and mixtures."""
-        return self.loss.parameters()
-
-    def close(self) -> None:
-        """Remove the hooks from both networks."""
-        self.hooks.close()
+        return AttachedLoss(loss, total, stack.pop_all().close)
 
 
 def term_parameters(loss: nn.Module) -> Iterator[nn.Parameter]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from mapsearch.core.space import RecipeSpace
-from mapsearch.exports.frameworks.attached import AttachedLoss, AttachedRecipe
+from mapsearch.exports.frameworks.attached import AttachedLoss, attached_recipe
 from mapsearch.exports.recipe_file import read
 from mapsearch.losses.recipe_loss import RecipeLoss
 
@@ -20,4 +20,4 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
     source = read(path)
     loss = RecipeLoss(source.recipe, space.student, space.teacher)
     loss.restore(source.scales, source.norms)
-    return AttachedRecipe(loss, student, teacher)
+    return attached_recipe(loss, student, teacher)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,7 +20,12 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
         model = names["build"](student, teacher)
         stack.callback(names["finish"], model)
         stack.enter_context(model.only_student_forward())
-        return _Converted(model, stack.pop_all())
+
+        def total(batch: ExportedBatch) -> Tensor:  # the teacher is run by whoever runs the student
+            told = {"student_loss": batch.task_loss, "mask": batch.mask, "progress": batch.progress}
+            return model.compute_kd_loss(**told)  # type: ignore[no-any-return]
+
+        return AttachedLoss(model.loss_modules, total, stack.pop_all().close)
 
 
 @contextmanager
@@ -38,19 +42,3 @@ def _registered_meanwhile(network: type[nn.Module]) -> Iterator[None]:
     finally:
         if network in registry and not was_known:
             registry.unregister(network)
-
-
-class _Converted(AttachedLoss):
-    """A distillation model as an `AttachedLoss`: the teacher is run by whoever runs the student."""
-
-    def __init__(self, model: Any, attached: ExitStack) -> None:
-        self.model, self.module, self.attached = model, model.loss_modules, attached
-
-    def __call__(self, batch: ExportedBatch) -> Tensor:
-        total: Tensor = self.model.compute_kd_loss(
-            student_loss=batch.task_loss, mask=batch.mask, progress=batch.progress
-        )
-        return total
-
-    def close(self) -> None:
-        self.attached.close()

@@ -34,7 +34,7 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
     with _importable(path.parent, [str(one["name"]) for one in config["dependencies"]]):
         import_dependencies(config["dependencies"])
     device = next(student.parameters()).device
-    return _Box(DistillationBox(teacher, student, {}, config["train"], device, None, False, 1.0))
+    return _attached(DistillationBox(teacher, student, {}, config["train"], device, None, False, 1.0))
 
 
 @contextmanager
@@ -54,33 +54,25 @@ def _importable(folder: Path, modules: list[str]) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-class _Box(AttachedLoss):
-    """A distillation box behind our interface: both networks have run already, and it receives their outputs."""
+def _attached(box: Any) -> AttachedLoss:
+    """A box as an `AttachedLoss`: both networks have run already, and it receives their outputs."""
+    student, extract = box.student_model, box.extract_model_loss
 
-    def __init__(self, box: Any) -> None:
-        self.box, self.module = box, box.student_model.matching
-        self.outputs: dict[str, Tensor | None] = {}
-        self.task_loss = torch.zeros(())
-        self.extract = box.extract_model_loss
-        box.student_forward_proc = lambda *args: self.outputs["student"]
-        box.teacher_forward_proc = lambda *args: self.outputs["teacher"]
-        box.extract_model_loss = lambda *args, **kwargs: {"task": self.task_loss}
+    def total(batch: ExportedBatch) -> Tensor:
+        box.student_forward_proc = lambda *args: batch.student_outputs
+        box.teacher_forward_proc = lambda *args: batch.teacher_outputs
+        box.extract_model_loss = lambda *args, **kwargs: {"task": batch.task_loss}
+        student.mask = batch.mask
+        student.n_done.fill_(batch.progress * batch.n_batches)
+        return box.forward_process(None, None)  # type: ignore[no-any-return]
 
-    def __call__(self, batch: ExportedBatch) -> Tensor:
-        self.outputs = {"student": batch.student_outputs, "teacher": batch.teacher_outputs}
-        self.task_loss = batch.task_loss
-        wrapper = self.box.student_model
-        wrapper.mask = batch.mask
-        wrapper.n_done.fill_(batch.progress * batch.n_batches)
-        total: Tensor = self.box.forward_process(None, None)
-        return total
+    def own_task_loss(output: Any, batch: Any) -> Tensor:
+        labels = batch["labels"] if isinstance(batch, Mapping) else batch[1]
+        return torch.stack([*extract(output, labels, supp_dict=None).values()]).sum()
 
-    def own_task_loss(self, batch: ExportedBatch) -> Tensor | None:
-        labels = batch.batch["labels"] if isinstance(batch.batch, Mapping) else batch.batch[1]
-        total: Tensor = sum(self.extract(batch.output, labels, supp_dict=None).values())
-        return total
-
-    def close(self) -> None:
-        for wrapper in (self.box.student_model, self.box.teacher_model):
+    def close() -> None:
+        for wrapper in (student, box.teacher_model):
             if hasattr(wrapper, "hooks"):
                 wrapper.hooks.remove()
+
+    return AttachedLoss(student.matching, total, close, own_task_loss)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mapsearch.core.errors import ExportError, FrameworkMissing, MapsearchError, TaskError, WrongExport
+from mapsearch.core.errors import ExportError, FrameworkMissing, MappingError, MapsearchError, TaskError, WrongExport
 from mapsearch.core.space import RecipeSpace
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.exports.frameworks.attached import AttachedLoss, AttachedRecipe, ExportedBatch
+from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch, attached_recipe
 from mapsearch.exports.frameworks.edits import edited_lines
 from mapsearch.exports.frameworks.report import LOOSE_TOLERANCE, Measured, VerifyReport, tolerance
 from mapsearch.exports.frameworks.table import FRAMEWORKS
@@ -23,7 +24,7 @@ from mapsearch.losses.recipe_loss import RecipeLoss
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.memory import is_out_of_memory
 from mapsearch.tasks.outputs import matched_outputs
-from mapsearch.tasks.precision import forward_precision, without_tf32
+from mapsearch.tasks.precision import Precision, forward_precision, without_tf32
 from mapsearch.tasks.seeding import seed_everything, step_seed
 from mapsearch.tasks.training_batches import train_batches
 from mapsearch.tasks.user_code import describe, user_code
@@ -32,13 +33,25 @@ Attach = Callable[[nn.Module, nn.Module], AttachedLoss]
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One of the losses that are compared: what is run, on what, and how it is attached to a new student."""
+class _Trial:
+    """What both losses train: the task, its layers, how the study trains, and the trial as the target expresses it."""
 
     loaded: LoadedTask
+    space: RecipeSpace
     train: TrainSpec
     source: ExportSource
-    attach: Attach
+
+    def loss(self) -> RecipeLoss:
+        """The recipe's, as it is at the trial's first step."""
+        loss = RecipeLoss(self.source.recipe, self.space.student, self.space.teacher, self.source.seed)
+        loss.restore(self.source.scales, self.source.norms)
+        return loss.to(self.loaded.device)
+
+    @property
+    def progress(self) -> tuple[float, ...]:
+        """The part of the training that counts as done at each step: none; so much that features fade or end; all."""
+        recipe = self.source.recipe
+        return 0.0, recipe.features_until if recipe.features_until < 1 else (recipe.anneal or 1.0) / 2, 1.0
 
 
 def verify(
@@ -70,32 +83,14 @@ def verify(
         again = f"mapsearch export {source.study} --to {target} --verify {quote(str(path))}"
         missing = f"{', '.join(chosen.missing)}, which is not installed; {chosen.install}"
         raise FrameworkMissing(f"running it needs {missing}, then `{again}`")
-    restricted = chosen.expressible(source)
-
-    def recipe_loss() -> RecipeLoss:
-        loss = RecipeLoss(restricted.recipe, space.student, space.teacher, restricted.seed).to(loaded.device)
-        loss.restore(restricted.scales, restricted.norms)
-        return loss
-
-    def attach(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
-        attached = FRAMEWORKS[name](path, space, student, teacher).to(loaded.device)
-        try:
-            _copy_parameters(path, recipe_loss(), attached)
-        except WrongExport:
-            attached.close()
-            raise
-        return attached
-
-    def attach_recipe(student: nn.Module, teacher: nn.Module) -> AttachedLoss:
-        return AttachedRecipe(recipe_loss(), student, teacher)
-
+    trial = _Trial(loaded, space, train, chosen.expressible(source))
     with without_tf32():
         with user_code("the first steps of the trial"):
-            here, not_of_the_file = _trained(_Side(loaded, train, restricted, attach_recipe))
-        file, problems = _trained_with_file(path, _Side(loaded, train, restricted, attach))
+            here, not_of_the_file = _trained(trial, lambda *networks: attached_recipe(trial.loss(), *networks))
+        file, problems = _trained_with_file(path, trial, partial(FRAMEWORKS[name], path, space))
     close = tolerance(train.precision, loaded.device)
-    edits = edited_lines(chosen.render(restricted, path))
-    report = VerifyReport(source.first_loss, here, file, _progress(restricted), close, train.precision, edits)
+    edits = edited_lines(chosen.render(trial.source, path))
+    report = VerifyReport(source.first_loss, here, file, trial.progress, close, train.precision, edits)
     _require_equal(path, report, [problem for problem in problems if problem not in not_of_the_file])
     return report
 
@@ -108,16 +103,10 @@ def _require_equal(path: Path, report: VerifyReport, problems: list[str]) -> Non
         raise ExportError(f"{path}: the file gives the loss of its recipe here, but {report.unexplained}")
 
 
-def _progress(source: ExportSource) -> tuple[float, ...]:
-    """What part of the training counts as done at each step: none; so much that features fade or have ended; all."""
-    recipe = source.recipe
-    return 0.0, recipe.features_until if recipe.features_until < 1 else (recipe.anneal or 1.0) / 2, 1.0
-
-
-def _trained_with_file(path: Path, side: _Side) -> tuple[Measured, list[str]]:
+def _trained_with_file(path: Path, trial: _Trial, attach: Attach) -> tuple[Measured, list[str]]:
     """What `_trained` returns for the file."""
     try:
-        return _trained(side)
+        return _trained(trial, attach)
     except (FrameworkMissing, TaskError):
         raise
     except ExportError as error:  # names the file already
@@ -130,20 +119,21 @@ def _trained_with_file(path: Path, side: _Side) -> tuple[Measured, list[str]]:
         raise WrongExport(f"{path}: the file cannot be loaded and run: {describe(error)}") from error
 
 
-def _trained(side: _Side) -> tuple[Measured, list[str]]:
+def _trained(trial: _Trial, attach: Attach) -> tuple[Measured, list[str]]:
     """What is measured in steps of SGD, and what is wrong after them: projectors that did not learn, say."""
-    loaded, seed, progress = side.loaded, side.source.seed, _progress(side.source)
+    loaded, seed, progress = trial.loaded, trial.source.seed, trial.progress
     student = loaded.new_student(seed)
     own = [p for p in student.parameters() if p.requires_grad]  # before a framework adds its own
-    attached = side.attach(student, loaded.teacher)
+    attached = attach(student, loaded.teacher)
     try:
-        learned = list(attached.parameters())
-        before = [parameter.detach().clone() for parameter in learned]
+        attached.module.to(loaded.device)
+        before, learned = list(trial.loss().parameters()), attached.parameters
+        _copy(before, learned)
         optimizer = torch.optim.SGD([*own, *learned], lr=0.1)
         losses, norms = [], []
-        batches = train_batches(loaded, side.train.batch_size, seed, len(progress))
+        batches = train_batches(loaded, trial.train.batch_size, seed, len(progress))
         for step, (batch, done) in enumerate(zip(batches, progress, strict=True)):
-            loss = _total(side, student, attached, step, batch, done)
+            loss = _total(trial, student, attached, step, batch, done)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             norms.append(_norm(own))
@@ -166,13 +156,13 @@ def _norm(parameters: Sequence[nn.Parameter]) -> float:
     return math.sqrt(math.fsum(float(p.grad.double().square().sum()) for p in parameters if p.grad is not None))
 
 
-def _total(side: _Side, student: nn.Module, attached: AttachedLoss, step: int, batch: Any, progress: float) -> Tensor:
+def _total(trial: _Trial, student: nn.Module, attached: AttachedLoss, step: int, batch: Any, progress: float) -> Tensor:
     """The total loss of a step's batch, computed as the trial's step did.
 
     Raises:
         TaskError: the framework takes another loss on the labels than the task.
     """
-    loaded, source, train = side.loaded, side.source, side.train
+    loaded, source, train = trial.loaded, trial.source, trial.train
     with torch.no_grad(), forward_precision(train.precision, loaded.device):
         teacher_output = loaded.task.forward(loaded.teacher, batch)
         teacher_outputs = matched_outputs(loaded.task, teacher_output) if source.recipe.uses_outputs else None
@@ -181,32 +171,31 @@ def _total(side: _Side, student: nn.Module, attached: AttachedLoss, step: int, b
         output = loaded.task.forward(student, batch)
         task_loss = loaded.task.loss(output, batch)
         outputs = matched_outputs(loaded.task, output)
-    told = ExportedBatch(
-        torch.zeros(()) if task_loss is None else task_loss, outputs, teacher_outputs, loaded.task.mask(batch),
-        progress, source.n_steps * train.accumulate, batch, output,
+    total = attached.total(
+        ExportedBatch(
+            torch.zeros(()) if task_loss is None else task_loss, outputs, teacher_outputs, loaded.task.mask(batch),
+            progress, source.n_steps * train.accumulate,
+        )
     )  # fmt: skip
-    total = attached(told)
-    if source.recipe.uses_task and task_loss is not None:
-        _require_task_loss(attached.own_task_loss(told), task_loss, LOOSE_TOLERANCE[train.precision])
+    if attached.own_task_loss is not None and source.recipe.uses_task and task_loss is not None:
+        _require_equal_loss(attached.own_task_loss(output, batch).item(), task_loss.item(), train.precision)
     return total
 
 
-def _require_task_loss(own: Tensor | None, task_loss: Tensor, tolerance: float) -> None:
-    """Make sure that the framework's own loss on the labels, if it has one, is the task's."""
-    if own is not None and not math.isclose(
-        float(own.detach()), float(task_loss.detach()), rel_tol=tolerance, abs_tol=1e-6
-    ):
+def _require_equal_loss(own: float, of_task: float, precision: Precision) -> None:
+    """Make sure that the framework's own loss on the labels is the task's."""
+    if not math.isclose(own, of_task, rel_tol=LOOSE_TOLERANCE[precision], abs_tol=1e-6):
         raise TaskError(
-            f"the framework's own loss on the labels is {float(own):.6g}, but the task's is {float(task_loss):.6g}: "
+            f"the framework's own loss on the labels is {own:.6g}, but the task's is {of_task:.6g}: "
             "put the task's loss into the file, or train where it can be given"
         )
 
 
-def _copy_parameters(path: Path, loss: RecipeLoss, attached: AttachedLoss) -> None:
-    ours, theirs = list(loss.parameters()), list(attached.parameters())
+def _copy(ours: list[nn.Parameter], theirs: list[nn.Parameter]) -> None:
+    """Let the projectors of the file begin as those of the recipe."""
     shapes = [[list(p.shape) for p in parameters] for parameters in (ours, theirs)]
     if shapes[0] != shapes[1]:
-        raise WrongExport(f"{path}: the projectors must have the shapes {shapes[0]}, but the file has {shapes[1]}")
+        raise MappingError(f"the projectors must have the shapes {shapes[0]}, but the file has {shapes[1]}")
     with torch.no_grad():
         for one, other in zip(ours, theirs, strict=True):
             other.copy_(one)

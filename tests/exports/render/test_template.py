@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mapsearch.exports.frameworks.attached import AttachedRecipe, ExportedBatch, term_parameters
+from mapsearch.exports.frameworks.attached import ExportedBatch, attached_recipe, term_parameters
 from mapsearch.exports.source import multipliers
 from mapsearch.exports.targets import TARGETS
 from mapsearch.exports.write import write
@@ -172,18 +172,18 @@ def test_a_learned_mixture_goes_on_learning_in_the_file(distilled, load):
     ours = RecipeLoss(study.source.recipe, study.source.student, study.source.teacher)
     ours.restore(study.source.scales, study.source.norms)
     theirs = exported.DistillationLoss(student, study.loaded.teacher)
-    attached = AttachedRecipe(ours, student, study.loaded.teacher)
+    attached = attached_recipe(ours, student, study.loaded.teacher)
     shift = torch.tensor([0.05, -0.1])
     values = []
-    for loss, parameters in ((attached, list(attached.parameters())), (theirs, list(term_parameters(theirs)))):
+    for loss, parameters in ((attached, attached.parameters), (theirs, list(term_parameters(theirs)))):
         with torch.no_grad():
-            for one, other in zip(attached.parameters(), parameters, strict=True):
+            for one, other in zip(attached.parameters, parameters, strict=True):
                 other.copy_(shift if other.shape == shift.shape else one)
         logits = student(**{k: batch[k] for k in ("input_ids", "attention_mask")})["logits"]
         with torch.no_grad():
             study.loaded.teacher(**{k: batch[k] for k in ("input_ids", "attention_mask")})
         told = (logits.mean(), logits, logits.detach(), study.loaded.task.mask(batch), 0.1)
-        value = loss(ExportedBatch(*told)) if loss is attached else loss(*told)
+        value = loss.total(ExportedBatch(*told)) if loss is attached else loss(*told)
         value.backward()
         values.append([value.detach(), *(parameter.grad for parameter in parameters)])
     assert all(torch.allclose(one, other, rtol=1e-4) for one, other in zip(*values, strict=True))
