@@ -32,7 +32,7 @@ def parse_section(section: type[Section], options: dict[str, Any]) -> Section:
     try:
         return section.model_validate(options)
     except ValidationError as error:
-        raise SpecError(*_problems(error, {})) from None
+        raise SpecError(*_problems(error, {}, section)) from None
 
 
 def stored_study(data: dict[str, Any], folder: Path | str = Path()) -> StudySpec:
@@ -139,22 +139,24 @@ def _problems_of(path: Path) -> Iterator[None]:
         raise SpecError(*(f"{path}: {problem}" for problem in error.problems)) from None
 
 
-def _problems(error: ValidationError, moves: dict[str, str]) -> list[str]:
-    """One line per place; a tuple emptied by its own bad items is not too short as well."""
+def _problems(error: ValidationError, moves: dict[str, str], model: type[BaseModel] = StudySpec) -> list[str]:
+    """One line per place of the model; a tuple emptied by its own bad items is not too short as well."""
     items: list[dict[str, Any]] = [dict(item) for item in error.errors()]
     items.sort(key=lambda item: item["type"] != "extra_forbidden")  # a misspelt key may be the cause of the others
     places = [item["loc"] for item in items]
     inner = {place[:depth] for place in places for depth in range(len(place))}
     given_as = {new: old for old, new in moves.items()}
-    return [_problem(item, given_as) for item in items if item["type"] != "too_short" or item["loc"] not in inner]
+    return [
+        _problem(item, given_as, model) for item in items if item["type"] != "too_short" or item["loc"] not in inner
+    ]
 
 
-def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
+def _problem(error: dict[str, Any], given_as: dict[str, str], model: type[BaseModel]) -> str:
     """One line: dotted path, what must hold, what was given, and close matches of a misspelt name."""
     location = [str(part)[:MAX_SHOWN] for part in error["loc"]]
     path = ".".join(location) or "study"
     if error["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
+        known = _keys_at(model, location[:-1])
         return f"unknown key `{path}`{did_you_mean(location[-1], known) or '; known here: ' + ', '.join(known)}"
     if error["type"] == "missing":
         if not isinstance(error["loc"][-1], int):
@@ -172,8 +174,7 @@ def _problem(error: dict[str, Any], given_as: dict[str, str]) -> str:
     return f"{place}: {message}{given}{did_you_mean(str(error['input'])[:MAX_SHOWN], names)}"
 
 
-def _keys_at(location: list[str]) -> list[str]:
-    model: type[BaseModel] = StudySpec
+def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
     for part in location:
         annotation = model.model_fields[part].annotation
         assert isinstance(annotation, type)

@@ -102,7 +102,7 @@ def test_mistakes_are_one_line(finished, student, tmp_path):
         train("tyny", storage=url)
     with pytest.raises(ExportError, match="no trial 999"):
         train("tiny", trial=999, storage=url)
-    with pytest.raises(ExportError, match="is a study file, not a recipe"):
+    with pytest.raises(ExportError, match="this is a study file, not a recipe"):
         train(study, storage=url)
     with pytest.raises(ExportError, match="holds one recipe; leave out --trial"):
         train(student[0] / "recipe.yaml", trial=1, storage=url)

@@ -60,21 +60,33 @@ def test_multipliers_stand_there_for_other_trainers(source, path):
     assert (data["study"], data["trial"], data["seed"]) == ("small", 0, 4)
 
 
+LAYER = {"path": "a", "type": "Linear", "kind": "map", "shape": [4, 2, 2], "calls": 1}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"scales": "deleted"}, "`scales` is missing; export it again"),
         ({"scale": 1}, "unknown key `scale`; did you mean `scales`?"),
         ({"scales": [1.0]}, r"`scales` must be 3 finite numbers > 0, one per pair, but got \[1.0\]"),
-        ({"scales": [1.0, -1.0, 2.0]}, "`scales` must be 3 finite numbers > 0"),
+        ({"scales": [1.0, -1.0, 2.0]}, "`scales.1`: input should be greater than 0, but got -1.0"),
+        ({"scales": [1.0, float("inf"), 2.0]}, "`scales.1`: input should be a finite number, but got inf"),
+        ({"train": "deleted"}, "`train` is missing; export it again"),
+        ({"folder": "x"}, "`folder` is not a key of a recipe"),
         ({"multipliers": [0.1, 0.2, 0.3]}, "the multiplier of `blocks.0 <- blocks.0` must be feature_share"),
         ({"recipe": {"feature_share": 2.0}}, "recipe: `feature_share` must satisfy 0 <= feature_share <= 1"),
         ({"recipe": {"temprature": 2.0}}, "recipe: recipe has no `temprature`; did you mean `temperature`?"),
         ({"train": {"stepz": 3}}, "unknown key `train.stepz`; did you mean `steps`?"),
-        ({"layers": {"student": []}}, "`layers` is not what `mapsearch export` writes"),
-        ({"trial": "three"}, "`trial` must be"),
-        ({"values": ["high"]}, "`values` must be"),
-        ({"recipe": None}, "`recipe` is not what `mapsearch export` writes"),
+        ({"layers": {"student": []}}, "`layers.teacher` is missing"),
+        (
+            {"layers": {"student": [LAYER | {"kind": "mpa"}], "teacher": []}},
+            "`layers.student.0.kind`: .*'mpa'; did you",
+        ),
+        ({"outputs": {"kinds": "labels"}}, "`outputs.kinds`: unexpected"),
+        ({"versions": {"mapsearch": "1", "torhc": "2", "torch": "2"}}, "unknown key `versions.torhc`; did you mean"),
+        ({"trial": "three"}, "`trial`: input should be a valid integer, .* but got 'three'"),
+        ({"values": ["high"]}, "`values.0`: input should be a valid number, .* but got 'high'"),
+        ({"recipe": None}, "`recipe`: input should be a valid dictionary, but got None"),
         ({"recipe": {"pairs": 3}}, "`recipe` is not what `mapsearch export` writes"),
         ({"recipe": {"pairs": [{"student": 1, "teacher": "x", "weight": "a"}]}}, "`recipe` is not what"),
     ],
@@ -93,6 +105,13 @@ def test_a_file_that_is_no_export_says_so(text, message, path):
     path.write_text(text)
     with pytest.raises(ExportError, match=message):
         read(path)
+
+
+def test_all_problems_of_a_file_come_at_once(path):
+    edit(path, trial="three", scales=[0.0, 1.0, 2.0])
+    with pytest.raises(ExportError) as caught:
+        read(path)
+    assert len(caught.value.problems) == 2
 
 
 def test_a_missing_file_says_so(tmp_path):

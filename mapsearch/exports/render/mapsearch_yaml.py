@@ -2,17 +2,8 @@
 
 from pathlib import Path
 
-from mapsearch.core.training_settings import TrainingSettings
 from mapsearch.exports.render.text_layout import comments, dumped_yaml
 from mapsearch.exports.source import ExportSource, multipliers
-
-SETTINGS = tuple(key for key, field in TrainingSettings.model_fields.items() if not field.exclude)
-KEYS = (
-    "study", "trial", "seed", "n_steps", "first_loss", "verdict", "values", "versions", *SETTINGS, "outputs", "layers",
-    "recipe", "scales", "multipliers",
-)  # fmt: skip
-MIXED_KEYS = ("norms", "mixed_weights")
-"""Per pair: there are norms where teacher features are mixed, and mixed weights where they were learned."""
 
 
 def text(source: ExportSource, folder: Path) -> str:
@@ -20,7 +11,8 @@ def text(source: ExportSource, folder: Path) -> str:
 
     `scales` and `multipliers` are per feature term: per pair in the order of `recipe.pairs`, or per student
     layer where teacher features are mixed, then each divided by its norm. A multiplier is
-    `feature_share * weight / scale`, which other trainers can take as it is.
+    `feature_share * weight / scale`, which other trainers can take as it is. Where they are mixed there are norms,
+    where their weights were learned those as well, per pair.
 
     Args:
         folder: where the file will lie; the task's file is named from there.
@@ -42,7 +34,8 @@ def text(source: ExportSource, folder: Path) -> str:
         "scales": list(source.scales),
         "multipliers": list(multipliers(source.recipe, source.scales)),
     }
-    data |= {key: list(values) for key in MIXED_KEYS if (values := getattr(source, key))}
+    per_pair = {"norms": list(source.norms), "mixed_weights": list(source.mixed_weights)}
+    data |= {key: values for key, values in per_pair.items() if values}
     return comments(source.provenance) + dumped_yaml(data)
 
 
