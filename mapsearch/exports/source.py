@@ -106,7 +106,8 @@ def export_source(
     sentence = verdict.sentence if verdict else "none yet, the study is not finished"
     trial = _trial(study, trials, number)
     peers = _reference_runs(study, runs, number)
-    reference, result = peers[0], peers[0].result
+    reference, _ = peers[0]
+    result = reference.result
     assert result is not None
     assert result.first_loss is not None, "a complete run has made a first step"
     mapping, environment = trial.recipe.mapping, study.facts.environment
@@ -114,7 +115,7 @@ def export_source(
         study.name, number, trial.recipe.acting_until(study.spec.get("train", {}).get("features_until", 1.0)),
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
-        sentence, study.spec["metric"], tuple(run.value for run in peers if run.value is not None),
+        sentence, study.spec["metric"], tuple(value for _, value in peers),
         environment["mapsearch"], environment["torch"],
         outputs=study.facts.outputs,
         settings=training_settings(stored_study(study.spec, study.folder), study.facts.margin),
@@ -124,10 +125,8 @@ def export_source(
 def _best(study: Study, runs: Sequence[Run]) -> int:
     """The trial with the best mean at the highest rung that any run has finished."""
     values: dict[int, list[float]] = {}
-    complete = _complete(runs)
-    for run in complete:
-        if run.rung == max(other.rung for other in complete) and run.value is not None:
-            values.setdefault(run.trial, []).append(run.value)
+    for run, value in _longest(runs):
+        values.setdefault(run.trial, []).append(value)
     if not values:
         raise ExportError(f"study `{study.name}` has no complete run yet; resume it with `mapsearch run`")
     sign = 1.0 if study.spec["direction"] == "maximize" else -1.0
@@ -144,22 +143,23 @@ def _trial(study: Study, trials: Sequence[Trial], number: int) -> Trial:
     return by_number[number]
 
 
-def _reference_runs(study: Study, runs: Sequence[Run], number: int) -> list[Run]:
-    """The trial's complete runs at its highest rung, by seed."""
+def _reference_runs(study: Study, runs: Sequence[Run], number: int) -> list[tuple[Run, float]]:
+    """The trial's complete runs at its highest rung, by seed, with their values."""
     own = [run for run in runs if run.trial == number]
-    complete = _complete(own)
-    if not complete:
+    if not (peers := _longest(own)):
         states = ", ".join(sorted({run.state for run in own})) or "none was planned"
         raise ExportError(
             f"trial {number} of study `{study.name}` must have a complete run to be exported, but has none "
             f"({states}); choose another with --trial, `mapsearch show {study.name}` lists them"
         )
-    highest = max(run.rung for run in complete)
-    return sorted((run for run in complete if run.rung == highest), key=lambda run: run.seed)
+    return peers
 
 
-def _complete(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if run.state == "complete" and run.value is not None]
+def _longest(runs: Sequence[Run]) -> list[tuple[Run, float]]:
+    """The complete ones at the highest rung that one of them has, by seed, with their values."""
+    complete = [(run, run.value) for run in runs if run.state == "complete" and run.value is not None]
+    highest = max((run.rung for run, _ in complete), default=0)
+    return sorted((one for one in complete if one[0].rung == highest), key=lambda one: one[0].seed)
 
 
 def _layers(study: Study, network: Network, paths: Sequence[str]) -> tuple[Layer, ...]:

@@ -1,8 +1,6 @@
 """A written torchdistill config, run by torchdistill's own distillation box."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from torch import Tensor, nn
 from mapsearch.core.errors import FrameworkMissing
 from mapsearch.core.space import RecipeSpace
 from mapsearch.exports.frameworks.attached import AttachedLoss, ExportedBatch
+from mapsearch.exports.frameworks.execute import executed
 
 
 def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module) -> AttachedLoss:
@@ -31,27 +30,11 @@ def load(path: Path, space: RecipeSpace, student: nn.Module, teacher: nn.Module)
         ) from None
 
     config = load_yaml_file(str(path))
-    with _importable(path.parent, [str(one["name"]) for one in config["dependencies"]]):
-        import_dependencies(config["dependencies"])
+    for dependency in config["dependencies"]:
+        plugin = path.with_name(f"{dependency['name']}.py")
+        executed(plugin) if plugin.exists() else import_dependencies([dependency])
     device = next(student.parameters()).device
     return _attached(DistillationBox(teacher, student, {}, config["train"], device, None, False, 1.0))
-
-
-@contextmanager
-def _importable(folder: Path, modules: list[str]) -> Iterator[None]:
-    """Modules of the folder can be imported, anew and without a `__pycache__`."""
-    writes = sys.dont_write_bytecode
-    sys.path.insert(0, str(folder.resolve()))
-    sys.dont_write_bytecode = True
-    for name in modules:
-        sys.modules.pop(name, None)
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder.resolve()))
-        sys.dont_write_bytecode = writes
-        for name in modules:
-            sys.modules.pop(name, None)
 
 
 def _attached(box: Any) -> AttachedLoss:

@@ -1,7 +1,7 @@
 """A written export -> proof that it computes the trial's loss, by running it on the trial's first batch."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,7 +136,7 @@ def _trained(trial: _Trial, attach: Attach) -> tuple[Measured, list[str]]:
             loss = _total(trial, student, attached, step, batch, done)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            norms.append(_norm(own))
+            norms.append(float(nn.utils.get_total_norm(p.grad for p in own if p.grad is not None)))
             nn.utils.clip_grad_norm_([*own, *learned], 1.0)
             optimizer.step()
             losses.append(float(loss.detach()))
@@ -149,11 +149,6 @@ def _trained(trial: _Trial, attach: Attach) -> tuple[Measured, list[str]]:
     except RuntimeError as error:
         problems.append(f"the trained student must load into the bare one, but does not: {describe(error)}")
     return (norms[0], *losses), problems
-
-
-def _norm(parameters: Sequence[nn.Parameter]) -> float:
-    """Of their gradients."""
-    return math.sqrt(math.fsum(float(p.grad.double().square().sum()) for p in parameters if p.grad is not None))
 
 
 def _total(trial: _Trial, student: nn.Module, attached: AttachedLoss, step: int, batch: Any, progress: float) -> Tensor:
