@@ -109,7 +109,7 @@ def exported_texts(name: str, to: str, trial: int | None, storage: str, *, lossy
     """
     study, trials, runs = read_for_export(name, storage, trial)
     source = export_source(study, trials, runs, trial)
-    _, target = target_named(to)
+    target = target_named(to)
     main = f"{name}-{source.trial}{target.suffixes[0]}"  # a study may have dots in its name
     texts, _ = texts_of(to, source, Path(study.folder) / main, lossy=lossy)  # beside the task
     return {path.name: text for path, text in texts.items()}
@@ -130,7 +130,7 @@ def verify_export(
         FrameworkMissing: the framework is not installed.
     """
     path = Path(path)
-    _, target = target_named(to)
+    target = target_named(to)
     header = _header(path)
     trial = _stated_trial(name, path, header) if trial is None else trial
     study, trials, runs = read_for_export(name, storage, trial)

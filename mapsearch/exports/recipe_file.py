@@ -69,7 +69,7 @@ def read(path: Path) -> ExportSource:
     settings = TrainingSettings(**{key: getattr(file, key) for key in TrainingSettings.model_fields})
     return ExportSource(
         file.study, file.trial, recipe, file.layers.student, file.layers.teacher, file.scales, file.norms,
-        file.mixed_weights, file.seed, file.n_steps, file.first_loss, file.verdict, file.metric, file.values,
+        file.mixed_weights, file.seed, file.n_steps, file.first_loss, file.verdict, file.values,
         file.versions.mapsearch, file.versions.torch, outputs=file.outputs, settings=settings,
     )  # fmt: skip
 

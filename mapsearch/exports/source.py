@@ -40,7 +40,6 @@ class ExportSource:
     n_steps: int
     first_loss: float
     verdict: str
-    metric: str
     values: tuple[float, ...]
     mapsearch_version: str
     torch_version: str
@@ -54,6 +53,7 @@ class ExportSource:
         pairs = zip(self.recipe.mapping.pairs, self.mixed_weights, strict=False)
         mixed = ", ".join(f"{weight:.3g} {pair.student} <- {pair.teacher}" for pair, weight in pairs)
         n_runs = f"{len(self.values)} run{'s' * (len(self.values) > 1)} of {self.n_steps} steps"
+        spread = f"{min(self.values):.4g} to {max(self.values):.4g}, {n_runs}"
         return (
             f"study: {self.study}, trial {self.trial}, reference seed {self.seed}",
             f"recipe: {self.recipe}",
@@ -61,7 +61,7 @@ class ExportSource:
             *([f"outputs: {self.outputs.form}"] if self.recipe.uses_outputs and self.outputs.form else []),
             *([f"learned weights, averaged over the reference run: {mixed}"] if mixed else []),
             f"verdict: {self.verdict}",
-            f"{self.metric}: {fmean(self.values):.4g} ({min(self.values):.4g} to {max(self.values):.4g}, {n_runs})",
+            f"{self.settings.metric}: {fmean(self.values):.4g} ({spread})",
             f"versions: mapsearch {self.mapsearch_version}, torch {self.torch_version}",
             "direction: student <- teacher",
             *(f"unsupported: {sentence}" for sentence in self.unsupported),
@@ -115,8 +115,7 @@ def export_source(
         study.name, number, trial.recipe.acting_until(study.spec.get("train", {}).get("features_until", 1.0)),
         _layers(study, "student", mapping.student_layers), _layers(study, "teacher", mapping.teacher_layers),
         result.scales, result.norms, result.mixed_weights, reference.seed, reference.n_steps, result.first_loss,
-        sentence, study.spec["metric"], tuple(value for _, value in peers),
-        environment["mapsearch"], environment["torch"],
+        sentence, tuple(value for _, value in peers), environment["mapsearch"], environment["torch"],
         outputs=study.facts.outputs,
         settings=training_settings(stored_study(study.spec, study.folder), study.facts.margin),
     )  # fmt: skip

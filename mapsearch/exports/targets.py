@@ -9,7 +9,6 @@ from mapsearch.exports.limits import (
     MATCHES_NOTHING,
     MEASURES_AN_AVERAGE,
 )
-from mapsearch.exports.names import TargetName
 from mapsearch.exports.render import mapsearch_yaml, torchdistill
 from mapsearch.exports.render.template import rendered
 from mapsearch.exports.target import Render, Target
@@ -24,10 +23,10 @@ YAML = (".yaml", ".yml")
 PROGRAM = (MATCHES_NOTHING, CHANGES_WEIGHTS)
 """What no program expresses."""
 
-TARGETS: dict[TargetName, Target] = {
+TARGETS: dict[str, Target] = {
     "mapsearch": Target(
         "canonical YAML: the recipe with its frozen scales, and how it was trained",
-        mapsearch_yaml.render,
+        lambda source, path: {path: mapsearch_yaml.text(source, path.parent)},
         suffixes=YAML,
     ),
     "torch": Target(
@@ -67,13 +66,12 @@ TARGETS: dict[TargetName, Target] = {
 }
 
 
-def target_named(name: str) -> tuple[TargetName, Target]:
-    """The target of that name, and the name as one of the table's.
+def target_named(name: str) -> Target:
+    """The target of that name.
 
     Raises:
         ExportError: there is none.
     """
-    for known, target in TARGETS.items():
-        if known == name:
-            return known, target
-    raise ExportError(f"unknown target `{name}`{did_you_mean(name, list(TARGETS))}; known: {', '.join(TARGETS)}")
+    if name not in TARGETS:
+        raise ExportError(f"unknown target `{name}`{did_you_mean(name, list(TARGETS))}; known: {', '.join(TARGETS)}")
+    return TARGETS[name]

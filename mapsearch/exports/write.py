@@ -33,18 +33,18 @@ def texts_of(
         ExportError: the target is unknown, the path has the suffix of another kind of file, or the
             target cannot express the recipe.
     """
-    name, chosen = target_named(target)
+    chosen = target_named(target)
     if path.suffix not in chosen.suffixes:
-        raise ExportError(f"-o for target `{name}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
-    ways_out = " or ".join(f"`{other}`" for other in ("torch", "mapsearch") if other != name)
+        raise ExportError(f"-o for target `{target}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
+    ways_out = " or ".join(f"`{other}`" for other in ("torch", "mapsearch") if other != target)
     problems = [
-        f"target `{name}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
+        f"target `{target}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
         "another with --trial"
         for sentence in chosen.left_out(source, fatal=True)
     ]
     left_out = chosen.left_out(source, fatal=False)
     problems += [
-        f"target `{name}` cannot express all of trial {source.trial}: {sentence}; --lossy writes it all the same"
+        f"target `{target}` cannot express all of trial {source.trial}: {sentence}; --lossy writes it all the same"
         for sentence in (() if lossy else left_out)
     ]
     if problems:

@@ -242,7 +242,7 @@ def llama() -> Callable[..., ExportSource]:
         scales = tuple(0.5 + i for i, _ in enumerate(recipe.feature_terms))
         norms = () if recipe.aggregation == "sum" else tuple(1.0 for _ in pairs)
         return ExportSource(
-            "chat", 7, recipe, student, teacher, scales, norms, (), 0, 300, 1.0, "BEATS logits", "loss", (2.0, 2.5),
+            "chat", 7, recipe, student, teacher, scales, norms, (), 0, 300, 1.0, "BEATS logits", (2.0, 2.5),
             "0.1.0", "2.13.0",
             settings=TrainingSettings(task="task.py:Chat", metric="loss", direction="minimize"),
         )  # fmt: skip

@@ -41,7 +41,7 @@ def source(pairs=ONE, **fields):
     used = {path for pair in pairs for path in pair[:2]}
     chosen = [tuple(x for x in LAYERS[side] if x.path in used) for side in ("student", "teacher")]
     scales = (1.0,) * len(recipe.feature_terms)
-    numbers = (scales, (), (), 0, 9, 1.0, "", "accuracy", (0.5,), "0", "2")
+    numbers = (scales, (), (), 0, 9, 1.0, "", (0.5,), "0", "2")
     return ExportSource("tiny", 3, recipe, *chosen, *numbers, settings=settings())
 
 

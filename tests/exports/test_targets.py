@@ -26,7 +26,7 @@ sides = [tuple(Layer(x, "", "tokens", (16, 8), 1) for x in paths) for paths in z
 sides = [tuple(dict.fromkeys(side)) for side in sides]
 recipe = Recipe(mapping, loss="mse", feature_share=0.5, output_weight=1.0, projector="none", anneal=None)
 source = ExportSource(
-    "s", 0, recipe, *sides, (1.0, 2.0), (), (), 0, 9, 1.0, "", "loss", (0.5,), "0", "2",
+    "s", 0, recipe, *sides, (1.0, 2.0), (), (), 0, 9, 1.0, "", (0.5,), "0", "2",
     settings=TrainingSettings(task="task.py:Net", metric="loss", direction="minimize"),
 )
 for name in TARGETS:

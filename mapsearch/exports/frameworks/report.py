@@ -45,41 +45,33 @@ class VerifyReport:
     @property
     def differences(self) -> tuple[str, ...]:
         """What the file computes differently from its recipe."""
-        found = []
-        for number, (here, file) in enumerate(zip(self.here, self.file, strict=True)):
-            tolerance = min(self.tolerance * LATER, LOOSEST) if number > 1 else self.tolerance
-            if not math.isclose(here, file, rel_tol=tolerance, abs_tol=1e-9):
-                found.append(
-                    f"the {self._name(number)} of the recipe and of the file must be equal within {tolerance:g} "
-                    f"(relative), but got {here:.8g} and {file:.8g}"
-                )
-        return tuple(found)
-
-    def _name(self, number: int) -> str:
-        if number < 2:
-            return ("student gradient norm", "loss")[number]
-        return f"loss of step {number}, where {self.progress[number - 1]:.0%} of the training is done,"
-
-    @property
-    def warning(self) -> str:
-        """That the loss differs slightly from the one the trial recorded, or the empty string."""
-        if self._recorded_within(self.tolerance):
-            return ""
-        return f"{self._two_losses}: another device, TF32, bfloat16 or another memory format can explain that"
-
-    @property
-    def unexplained(self) -> str:
-        """That the loss differs from the recorded one by more than another device can explain, or the empty string."""
-        if self._recorded_within(LOOSE_TOLERANCE[self.precision]):
-            return ""
-        return (
-            f"{self._two_losses}, more than another device or precision explains: the task, its data or its teacher "
-            "has changed"
+        later, done = min(self.tolerance * LATER, LOOSEST), enumerate(self.progress[1:], 2)
+        steps = [(f"loss of step {step}, where {part:.0%} of the training is done,", later) for step, part in done]
+        names = [("student gradient norm", self.tolerance), ("loss", self.tolerance), *steps]
+        return tuple(
+            f"the {name} of the recipe and of the file must be equal within {within:g} (relative), "
+            f"but got {here:.8g} and {file:.8g}"
+            for (name, within), here, file in zip(names, self.here, self.file, strict=True)
+            if not math.isclose(here, file, rel_tol=within, abs_tol=1e-9)
         )
 
     @property
-    def _two_losses(self) -> str:
-        return f"the first loss of the trial was {self.loss_in_trial:.8g}, and its recipe gives {self.here[1]:.8g} here"
+    def is_explained(self) -> bool:
+        """Whether another device, precision or memory format can have recorded the trial's loss."""
+        return self._recorded_within(LOOSE_TOLERANCE[self.precision])
+
+    @property
+    def warning(self) -> str:
+        """That the loss differs from the one the trial recorded, and why it may, or the empty string."""
+        if self._recorded_within(self.tolerance):
+            return ""
+        why = ": another device, TF32, bfloat16 or another memory format can explain that"
+        if not self.is_explained:
+            why = ", more than another device or precision explains: the task, its data or its teacher has changed"
+        return (
+            f"the first loss of the trial was {self.loss_in_trial:.8g}, and its recipe gives {self.here[1]:.8g} "
+            f"here{why}"
+        )
 
     def _recorded_within(self, tolerance: float) -> bool:
         return math.isclose(self.loss_in_trial, self.here[1], rel_tol=tolerance, abs_tol=1e-9)

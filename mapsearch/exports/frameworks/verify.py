@@ -77,7 +77,7 @@ def verify(
         MapsearchError: the target is unknown, or something else than the file prevents the comparison, such as the
             task's data, a changed teacher, a loss of its own that the framework takes on the labels, or memory.
     """
-    name, chosen = target_named(target)
+    chosen = target_named(target)
     loaded = loaded.drawn(source.seed)
     if chosen.missing:
         again = f"mapsearch export {source.study} --to {target} --verify {quote(str(path))}"
@@ -87,7 +87,7 @@ def verify(
     with without_tf32():
         with user_code("the first steps of the trial"):
             here, not_of_the_file = _trained(trial, lambda *networks: attached_recipe(trial.loss(), *networks))
-        file, problems = _trained_with_file(path, trial, partial(FRAMEWORKS[name], path, space))
+        file, problems = _trained_with_file(path, trial, partial(FRAMEWORKS[target], path, space))
     close = tolerance(train.precision, loaded.device)
     edits = edited_lines(chosen.render(trial.source, path))
     report = VerifyReport(source.first_loss, here, file, trial.progress, close, train.precision, edits)
@@ -99,8 +99,8 @@ def _require_equal(path: Path, report: VerifyReport, problems: list[str]) -> Non
     differences = [*report.differences, *problems]
     if differences:
         raise WrongExport(*(f"{path}: {difference}" for difference in (*differences, *report.edits)))
-    if report.unexplained:
-        raise ExportError(f"{path}: the file gives the loss of its recipe here, but {report.unexplained}")
+    if not report.is_explained:
+        raise ExportError(f"{path}: the file gives the loss of its recipe here, but {report.warning}")
 
 
 def _trained_with_file(path: Path, trial: _Trial, attach: Attach) -> tuple[Measured, list[str]]:

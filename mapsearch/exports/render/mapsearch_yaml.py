@@ -34,11 +34,5 @@ def text(source: ExportSource, folder: Path) -> str:
         "scales": list(source.scales),
         "multipliers": list(multipliers(source.recipe, source.scales)),
     }
-    per_pair = {"norms": list(source.norms), "mixed_weights": list(source.mixed_weights)}
-    data |= {key: values for key, values in per_pair.items() if values}
+    data |= {key: list(values) for key in ("norms", "mixed_weights") if (values := getattr(source, key))}
     return comments(source.provenance) + dumped_yaml(data)
-
-
-def render(source: ExportSource, path: Path) -> dict[Path, str]:
-    """The file alone."""
-    return {path: text(source, path.parent)}

@@ -18,8 +18,6 @@ _FOLDER = Path(__file__).with_name("templates")
 _INCLUDED = re.compile(r"^# <<(?P<name>\w+)>>\n", re.MULTILINE)
 """A line that stands for another template."""
 _SECTION = re.compile(r"^ *# <(?P<name>\w+)>\n(?P<body>.*?)^ *# </(?P=name)>\n", re.MULTILINE | re.DOTALL)
-MOMENTUM_OPTIMIZER = "sgd"
-"""Its steps are as large as the loss, so that the task's part of it sets the scale."""
 _OPTIMIZERS = {
     "adamw": "AdamW(parameters, lr={lr}, weight_decay={weight_decay})",
     "sgd": "SGD(parameters, lr={lr}, momentum=0.9, nesterov=True, weight_decay={weight_decay})",
@@ -80,7 +78,7 @@ def _fades(recipe: Recipe) -> bool:
 def _training_fields(source: ExportSource) -> dict[str, str]:
     train, share = source.settings.train, source.recipe.feature_share
     lr = rounded(train.lr * source.recipe.lr_factor)
-    follows_size = train.optimizer == MOMENTUM_OPTIMIZER and share < 1
+    follows_size = train.optimizer == "sgd" and share < 1  # its steps are as large as the loss
     has_bfloat16 = "torch.cuda.is_available() and torch.cuda.is_bf16_supported()"
     return {
         "seed": repr(source.seed),

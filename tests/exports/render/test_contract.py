@@ -44,7 +44,7 @@ def source(name, pairs, kind, **fields):
     norms = () if recipe.aggregation == "sum" else (1.0,) * len(pairs)
     weights = (0.5,) * len(pairs) if recipe.aggregation == "mix" else ()
     return ExportSource(
-        name, 3, recipe, student, teacher, (1.0,) * n_terms, norms, weights, 0, 9, 1.0, name, name, (0.5,), name, name,
+        name, 3, recipe, student, teacher, (1.0,) * n_terms, norms, weights, 0, 9, 1.0, name, (0.5,), name, name,
         settings=TrainingSettings(task=f"{name}:Net", metric=name, direction="maximize"),
     )  # fmt: skip
 
