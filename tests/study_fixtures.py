@@ -26,6 +26,7 @@ from mapsearch.store.store import Store
 TASK = '''
 import pathlib
 import time
+import traceback
 
 import torch
 import torch.nn.functional as F
@@ -125,20 +126,33 @@ class Chance(Clusters):
         return {"accuracy": 1 / 3}
 
 
+def hold(stage):
+    """While there is a file `hold`, a file `held` names the stage and is touched, until there is a file `go`."""
+    folder = pathlib.Path(__file__).parent
+    if (folder / "hold").exists():
+        (folder / "stage").write_text(stage)
+        (folder / "stage").rename(folder / "held")
+        while not (folder / "go").exists():
+            (folder / "held").touch()
+            time.sleep(0.01)
+        (folder / "held").unlink()
+        (folder / "go").unlink()
+
+
 class Held(Clusters):
-    """While there is a file `hold` it stops at every tenth loss: a file `held` then is there, until there is a `go`."""
+    """Stops, if it is to, at every tenth loss, and when the similarity is measured."""
 
     n_losses = 0
 
+    def student(self):
+        if any(frame.f_code.co_name == "measure_similarity" for frame, _ in traceback.walk_stack(None)):
+            hold("similarity")
+        return super().student()
+
     def loss(self, output, batch):
         self.n_losses += 1
-        folder = pathlib.Path(__file__).parent
-        if self.n_losses % 10 == 1 and (folder / "hold").exists():
-            (folder / "held").touch()
-            while not (folder / "go").exists():
-                time.sleep(0.01)
-            (folder / "held").unlink()
-            (folder / "go").unlink()
+        if self.n_losses % 10 == 1:
+            hold("check")
         return super().loss(output, batch)
 
 
@@ -284,7 +298,7 @@ def n_complete(results: Callable[..., Results]) -> Callable[[str], int]:
     return count
 
 
-STAGES = ("check", "tune", "noise", "search", "shortlist", "confirm")
+STAGES = ("check", "similarity", "tune", "noise", "search", "shortlist", "confirm")
 """Of a study, in the order in which something of them is trained first."""
 
 
@@ -314,6 +328,12 @@ class Hold:
         (self.folder / "go").touch()
         self.eventually(lambda: not (self.folder / "go").exists())
 
+    def stay(self) -> None:
+        """See that it stands still, and has taken in the signals that it got before."""
+        for _ in range(2):
+            before = (self.folder / "held").stat().st_mtime_ns
+            self.eventually(lambda before=before: (self.folder / "held").stat().st_mtime_ns > before)
+
     def release(self) -> None:
         """It stops no more, and goes on if it stands still."""
         (self.folder / "hold").unlink()
@@ -322,7 +342,7 @@ class Hold:
     def _stages(self) -> set[str]:
         with Store.open_to_read(self.url) as store:
             running = {run.stage for run in store.runs("tiny") if run.state == "running"}
-        return set(running) or {"check"}
+        return set(running) or {(self.folder / "held").read_text()}
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Ctrl-C in two steps: the first asks the loop to stop at the next event, the second stops at once."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ class Interrupt:
 
     SIGUSR1 is what queues such as Slurm's are asked to send before they take a machine away.
 
-    Outside the main thread, where Python delivers no signals, it does nothing.
+    Outside the main thread, where Python delivers no signals, it does nothing; nor does it in processes that are
+    forked meanwhile, such as those that a task makes and ends.
     """
 
     def __init__(self) -> None:
         self._asked = self._at_once = False
         self._before: dict[int, object] = {}
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -29,8 +32,8 @@ class Interrupt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal.signal` itself gave back
+        for number in self._before:
+            self._give_back(number)
 
     @property
     def is_asked(self) -> bool:
@@ -51,7 +54,14 @@ class Interrupt:
         if self._asked:
             raise KeyboardInterrupt
 
+    def _give_back(self, number: int) -> None:
+        signal.signal(number, self._before[number])  # type: ignore[arg-type]  # what `signal.signal` itself gave back
+
     def _remember(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            self._give_back(number)
+            os.kill(os.getpid(), number)
+            return
         strikes, self._asked = self._asked or self._at_once, True
         if strikes:
             raise KeyboardInterrupt

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 import threading
@@ -28,6 +29,25 @@ def test_where_nothing_is_worth_waiting_for_the_first_strikes_at_once():
         with pytest.raises(KeyboardInterrupt, match=r"^$"), interrupt.at_once():
             os.kill(os.getpid(), signal.SIGUSR1)
         assert interrupt.is_asked
+
+
+def stand_still(begun):
+    begun.send(None)
+    threading.Event().wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_process_that_is_forked_meanwhile_ends_as_if_it_were_not_there(number):
+    with Interrupt() as interrupt:
+        forked, (here, there) = multiprocessing.get_context("fork"), multiprocessing.Pipe()
+        child = forked.Process(target=stand_still, args=(there,))
+        child.start()
+        here.recv()
+        os.kill(child.pid, number)
+        child.join(timeout=30)
+        code, _ = child.exitcode, child.kill()
+        assert code == -number
+        assert not interrupt.is_asked
 
 
 def test_afterwards_signals_are_what_they_were():
