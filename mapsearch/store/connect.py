@@ -25,6 +25,11 @@ DAMAGED = ("malformed", NO_DATABASE, "corrupt", "invalid page")
 IDLE_SECONDS = 60.0
 """How long a PostgreSQL server waits for a process that stands still in the middle of a transaction: it holds rows."""
 
+NETWORK = {
+    "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
+}  # fmt: skip
+"""What libpq is told unless the URL says otherwise: a network that drops packets fails in a minute, not in hours."""
+
 # any numbers that other users of the same PostgreSQL database do not lock
 _CREATION_LOCK, _MIGRATION_LOCK = 0x6D617072, 0x6D617073
 
@@ -54,7 +59,7 @@ def connect(url: str, *, create_more: Callable[[str], None] | None = None) -> En
         else:
             with _creating_alone(engine):
                 _migrate(engine)
-                create_more(url)
+                create_more(from_anywhere(url))
     return engine
 
 
@@ -132,10 +137,13 @@ def corruption(url: URL, error: DBAPIError) -> DatabaseCorrupt | None:
 
 def corrupt(url: URL, said: str) -> DatabaseCorrupt:
     """The error that says that the database is damaged, and how one can tell."""
-    return DatabaseCorrupt(
-        f"{shown(url)}: the study database is corrupt: {said}; restore a backup, or copy what can still be "
-        "read into a new file: `mapsearch db rescue FILE`"
-    )
+    return DatabaseCorrupt(f"{shown(url)}: the study database is corrupt: {said}; {way_back(url)}")
+
+
+def way_back(url: URL) -> str:
+    """What to do about a database that is damaged."""
+    rescue = ", or copy what can still be read into a new file: `mapsearch db rescue FILE`"
+    return "restore a backup" + (rescue if _is_sqlite(url) else "")
 
 
 def failure_behind(error: Exception) -> DBAPIError | None:
@@ -159,10 +167,9 @@ def sqlite_file(url: URL) -> str | None:
 
 
 def from_anywhere(url: str) -> str:
-    """The URL as it is understood in any working folder."""
-    parsed = make_url(url)
-    file = sqlite_file(parsed)
-    return parsed.set(database=file).render_as_string(hide_password=False) if file else url
+    """The URL as it is understood in any working folder, and by libraries that know nothing of ours."""
+    parsed = parse(url)
+    return parsed.set(database=sqlite_file(parsed) or parsed.database).render_as_string(hide_password=False)
 
 
 def parse(url: str) -> URL:
@@ -191,7 +198,8 @@ def parse(url: str) -> URL:
         raise StoreError(f"{shown(parsed)}: the folder `{folder}` does not exist; create it, or name another file")
     if _is_sqlite(parsed) and os.path.isdir(parsed.database or ""):
         raise StoreError(f"{shown(parsed)}: is a folder; name a file in it: `{shown(parsed)}/mapsearch.db`")
-    return parsed
+    is_libpq = not _is_sqlite(parsed) and parsed.get_driver_name().startswith("psycopg")
+    return parsed.set(query={**NETWORK, **parsed.query}) if is_libpq else parsed
 
 
 def _engine(url: URL, **options: Any) -> Engine:

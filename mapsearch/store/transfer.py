@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, Engine, Integer, MetaData, RowMapping, T
 from sqlalchemy.exc import DBAPIError
 
 from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StoreError
-from mapsearch.store.connect import connect, connect_to_read, corrupt, corruption, reason, shown
+from mapsearch.store.connect import connect, connect_to_read, corrupt, corruption, reason, shown, way_back
 from mapsearch.store.lease import is_held
 from mapsearch.store.schema import METADATA, PREFIX, studies
 from mapsearch.store.sqlite import new_file
@@ -121,19 +121,21 @@ def _parts(source: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
 def integrity(url: str) -> list[str]:
     """What is wrong with a database that can be opened: damaged pages, rows whose study or trial is missing."""
     engine, _ = connect_to_read(url)
-    problems: list[str] = []
+    damage, lost = list[str](), list[str]()
     try:
         with engine.connect() as db:
             if engine.dialect.name == "sqlite":
                 told = [str(row[0]) for row in db.execute(text("PRAGMA integrity_check"))]
-                problems += [f"damaged: {line}" for line in told if line != "ok"]
+                damage += [f"damaged: {line}" for line in told if line != "ok"]
             for table in METADATA.sorted_tables:
                 if "study_id" in table.c:
-                    lost = select(func.count()).where(table.c.study_id.not_in(select(studies.c.id)))
-                    n = db.scalar(lost.select_from(table)) or 0
-                    problems += [f"{table.name}: {n} rows of studies that are not there"] if n else []
+                    orphans = select(func.count()).where(table.c.study_id.not_in(select(studies.c.id)))
+                    n = db.scalar(orphans.select_from(table)) or 0
+                    lost += [f"{table.name}: {n} rows of studies that are not there"] if n else []
     except DBAPIError as error:  # some damage ends the look itself
-        problems.append(f"damaged: {reason(error)}")
+        damage.append(f"damaged: {reason(error)}")
     finally:
         engine.dispose()
-    return problems
+    if damage:
+        damage[-1] += f"; {way_back(engine.url)}"
+    return [*damage, *lost]

@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.trials import Trial
+from mapsearch.proposers import optuna_record
+from mapsearch.store.connect import NETWORK
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 
@@ -240,3 +242,24 @@ def test_what_another_library_cannot_create_is_told_as_ours(sqlite_url: str) -> 
 
     with pytest.raises(StoreError, match=r"cannot be used: disk is full; free space"):
         Store.open(sqlite_url, create_more=create)
+
+
+def parameters(connection: Connection) -> dict[str, str]:
+    told: dict[str, str] = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    return told
+
+
+@pytest.mark.postgres
+def test_a_silent_network_is_noticed_by_us_and_by_the_sampler_unless_the_url_says_otherwise(
+    postgresql_url: str,
+) -> None:
+    expected, urls = {**NETWORK, "keepalives_idle": "7"}, list[str]()
+    with Store.open(f"{postgresql_url}&keepalives_idle=7", create_more=urls.append) as store:
+        with store._database.reading() as db:
+            assert parameters(db).items() >= expected.items()
+        urls.append(store.url)
+    for url in urls:
+        with optuna_record._storage(url) as storage, storage.engine.connect() as db:
+            assert parameters(db).items() >= expected.items()
+    with Store.open_to_read(postgresql_url) as store, store._database.reading() as db:
+        assert parameters(db).items() >= NETWORK.items()
