@@ -79,7 +79,7 @@ class Client:
         return self._dict("POST", f"{_study(name)}/confirm", body={"seeds": seeds})
 
     def rename(self, name: str, new_name: str) -> dict[str, Any]:
-        """Give a study another name."""
+        """Give a study another name; `left_over` names files that could not be moved along."""
         return self._dict("PATCH", _study(name), body={"name": new_name})
 
     def note(self, name: str, text: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Client:
         return self._dict("PATCH", _study(name), body={"note": text})
 
     def delete(self, name: str) -> dict[str, Any]:
-        """Remove a study with all that it found."""
+        """Remove a study with all that it found; `left_over` names files that could not be removed."""
         return self._dict("DELETE", _study(name), {"confirm": name})
 
     def train(

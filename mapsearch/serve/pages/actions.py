@@ -10,7 +10,7 @@ from mapsearch.core.errors import SpecError
 from mapsearch.core.looks import LOOKS
 from mapsearch.core.text import shortened
 from mapsearch.serve.folders import require_startable
-from mapsearch.serve.pages.forms import Fields, to_study
+from mapsearch.serve.pages.forms import Fields, left_query, to_study
 
 router = APIRouter(prefix="/studies/{name}")
 
@@ -51,8 +51,8 @@ def note(request: Request, name: str, fields: Fields) -> RedirectResponse:
 def rename(request: Request, name: str, fields: Fields) -> RedirectResponse:
     """Give the study another name."""
     new_name = fields.get("name", "").strip()
-    upkeep.rename(name, new_name, request.app.state.settings.storage)
-    return to_study(new_name)
+    left = upkeep.rename(name, new_name, request.app.state.settings.storage)
+    return to_study(new_name, left_query(() if left is None else (left,)))
 
 
 @router.post("/delete")
@@ -60,8 +60,8 @@ def delete(request: Request, name: str, fields: Fields) -> RedirectResponse:
     """Remove the study with all that it found, once its name was typed."""
     if fields.get("confirm", "").strip() != name:
         raise SpecError(f"type the name of the study, `{name}`, to delete it; nothing was deleted")
-    upkeep.delete(name, request.app.state.settings.storage)
-    return RedirectResponse("/", 303)
+    left = upkeep.delete(name, request.app.state.settings.storage)
+    return RedirectResponse(f"/{left_query(left)}", 303)
 
 
 def _seeds(text: str) -> int:

@@ -1,9 +1,11 @@
 """What the forms of the pages send: plain posts, which work without scripts."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse
 
 
@@ -15,6 +17,16 @@ async def _fields(request: Request) -> dict[str, str]:
 
 Fields = Annotated[dict[str, str], Depends(_fields)]
 """Name of each field of the form -> its text."""
+
+
+Left = Annotated[list[str], Query(default_factory=list)]
+"""Names of what a study left over when it was renamed or deleted; a page tells those that are still there."""
+
+
+def left_query(paths: Iterable[Path]) -> str:
+    """The query that a page takes as `Left`; empty for nothing."""
+    names = urlencode([("left", path.name) for path in paths])
+    return f"?{names}" if names else ""
 
 
 def to_study(name: str, query: str = "") -> RedirectResponse:

@@ -8,10 +8,12 @@ from starlette.responses import HTMLResponse
 
 from mapsearch.api import queries
 from mapsearch.core.errors import NoDatabase
+from mapsearch.core.folders import left_over
 from mapsearch.core.summaries import StudyOverview, StudySummary
 from mapsearch.report.html.decision import BEFORE_VERDICT, HEADLINES
 from mapsearch.report.html.forest import Forest, forest
 from mapsearch.report.html.numbers import Unit, unit_of
+from mapsearch.serve.pages.forms import Left
 from mapsearch.serve.pages.templates import render
 
 router = APIRouter()
@@ -31,7 +33,9 @@ class StudyCard:
 
 
 @router.get("/")
-def studies(request: Request, find: str = "", page: Annotated[int, Query(ge=1, le=10**6)] = 1) -> HTMLResponse:
+def studies(
+    request: Request, left: Left, find: str = "", page: Annotated[int, Query(ge=1, le=10**6)] = 1
+) -> HTMLResponse:
     """Every study whose name holds the text, newest first."""
     storage = request.app.state.settings.storage
     try:
@@ -45,7 +49,7 @@ def studies(request: Request, find: str = "", page: Annotated[int, Query(ge=1, l
     n_pages = max(1, -(-len(fitting) // PAGE_SIZE))
     return render(
         request, "studies.html", cards=cards, find=find, page=page, n_pages=n_pages, n_fitting=len(fitting),
-        n_all=len(listed),
+        n_all=len(listed), left=left_over(storage, left),
     )  # fmt: skip
 
 

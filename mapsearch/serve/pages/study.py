@@ -16,10 +16,12 @@ from mapsearch.api.progress import progress
 from mapsearch.api.reports import report_html
 from mapsearch.core.details import StudyDetails, TrialOrder
 from mapsearch.core.errors import ExportError
+from mapsearch.core.folders import left_over
 from mapsearch.core.studies import UNDER_WAY
 from mapsearch.report.html.numbers import unit_of
 from mapsearch.report.html.study_page import SHOWN_TRIALS, study_page, trial_row
 from mapsearch.report.html.trial_page import trial_page
+from mapsearch.serve.pages.forms import Left
 from mapsearch.serve.pages.templates import ENVIRONMENT, render
 
 router = APIRouter(prefix="/studies/{name}")
@@ -29,10 +31,14 @@ KINDS = ("tune", "control", "curve", "free", "matched")
 
 
 @router.get("")
-def study(request: Request, name: str, asked: str = "") -> HTMLResponse:
+def study(request: Request, name: str, left: Left, asked: str = "") -> HTMLResponse:
     """The study: decision first; while it runs, how far it is; `asked` is what a button has just asked of it."""
-    details = queries.details(name, request.app.state.settings.storage, SHOWN_TRIALS)
-    return render(request, "study.html", **_shown(details), asked=asked, again=_again(request, details))
+    storage = request.app.state.settings.storage
+    details = queries.details(name, storage, SHOWN_TRIALS)
+    return render(
+        request, "study.html", **_shown(details), asked=asked, again=_again(request, details),
+        left=left_over(storage, left),
+    )  # fmt: skip
 
 
 @router.get("/live")

@@ -30,6 +30,12 @@ class StudyLine(BaseModel):
     verdict: str | None
 
 
+class ChangedStudy(StudyLine):
+    """A study that was renamed or deleted; `left_over` is what of its files could not be moved or removed with it."""
+
+    left_over: list[str]
+
+
 class Pair(BaseModel):
     """A student layer that a teacher layer teaches."""
 

@@ -16,7 +16,7 @@ from mapsearch.core.verdict import Verdict
 from mapsearch.report.study_json import study_summary
 from mapsearch.serve.folders import file_of, require_settings_without_code, require_startable
 from mapsearch.serve.routes.answer import Json
-from mapsearch.serve.routes.models import StudyLine, StudyShown
+from mapsearch.serve.routes.models import ChangedStudy, StudyLine, StudyShown
 from mapsearch.serve.routes.parameters import AfterNumber, Limit, Name
 from mapsearch.serve.settings import Settings
 
@@ -87,28 +87,28 @@ def show_overview(request: Request, name: Name, n_best: Annotated[int, Query(ge=
     return Json(TypeAdapter(StudyOverview).dump_python(study, mode="json"))
 
 
-@router.patch("/{name}", response_model=StudyLine)
+@router.patch("/{name}", response_model=ChangedStudy)
 def change_study(request: Request, name: Name, changes: Changes) -> Json:
     """Rename a study that does not run, or replace its note."""
-    storage = _settings(request).storage
+    storage, left = _settings(request).storage, None
     if changes.note is not None:
         upkeep.note(name, changes.note, storage)
     if changes.name is not None and changes.name != name:
-        upkeep.rename(name, changes.name, storage)
+        left = upkeep.rename(name, changes.name, storage)
         name = changes.name
-    return _summary(request, name)
+    return Json({**study_summary(queries.summary(name, storage)), "left_over": [] if left is None else [str(left)]})
 
 
-@router.delete("/{name}", response_model=StudyLine)
+@router.delete("/{name}", response_model=ChangedStudy)
 def delete_study(
     request: Request, name: Name, confirm: Annotated[str, Query(description="The name of the study, once more.")]
 ) -> Json:
     """Remove a study that does not run, with all that it found."""
     if confirm != name:
         raise SpecError(f"`confirm` must be the name of the study, `{name}`, to delete it")
-    deleted = _summary(request, name)
-    upkeep.delete(name, _settings(request).storage)
-    return deleted
+    storage = _settings(request).storage
+    deleted = study_summary(queries.summary(name, storage))
+    return Json({**deleted, "left_over": [str(path) for path in upkeep.delete(name, storage)]})
 
 
 @router.post("/{name}/stop", status_code=202, response_model=StudyLine)

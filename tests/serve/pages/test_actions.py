@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from mapsearch.api.queries import list_studies, summary
+from mapsearch.core.folders import cache_folder
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,10 @@ def storage(finished, tmp_path_factory):
 @pytest.fixture(scope="module")
 def acting(start, storage):
     return start("--storage", storage)
+
+
+def shown(acting, path):
+    return acting.ask("GET", path, Cookie=acting.session(acting.act)).body.decode()
 
 
 REFUSED = [
@@ -68,8 +73,28 @@ def test_a_note_is_kept_as_it_was_written_and_shown_to_who_reads(acting, storage
     assert ">\nfirst &lt;b&gt;line&lt;/b&gt;\nsecond: ß &amp; 100 %</textarea>" in page
 
 
+def test_files_that_cannot_go_with_their_study_are_told_to_who_may_act(acting, storage):
+    kept, in_the_way = cache_folder(storage, "tiny"), cache_folder(storage, "small")
+    kept.mkdir(parents=True)
+    in_the_way.write_text("no folder")
+    there = acting.post("/studies/tiny/rename", {"name": "small"}).headers["location"]
+    assert f"moved with the study is left for you to do by hand: <code>{kept}</code>" in shown(acting, there)
+    assert str(kept) not in acting.ask("GET", there, Cookie=acting.session(acting.read)).body.decode()
+    assert "notice" not in shown(acting, "/studies/small?left=..&left=study.db&left=&left=<b>")
+    in_the_way.unlink()
+    kept.rename(in_the_way)
+    kept.write_text("no folder")
+    assert acting.call("PATCH", "/studies/small", {"name": "tiny"}).json["left_over"] == [str(in_the_way)]
+    in_the_way.rmdir()
+    kept.unlink()
+
+
 def test_a_study_is_renamed_and_deleted_once_its_name_was_typed(acting, storage):
     assert acting.post("/studies/tiny/rename", {"name": "small.2"}).headers["location"] == "/studies/small.2"
     assert [study.name for study in list_studies(storage)] == ["small.2"]
-    assert acting.post("/studies/small.2/delete", {"confirm": "small.2"}).headers["location"] == "/"
+    (kept := cache_folder(storage, "small.2")).write_text("no folder")
+    there = acting.post("/studies/small.2/delete", {"confirm": "small.2"}).headers["location"]
     assert list_studies(storage) == []
+    assert f"removed with the study is left for you to do by hand: <code>{kept}</code>" in shown(acting, there)
+    kept.unlink()
+    assert "notice" not in shown(acting, there)

@@ -5,7 +5,9 @@ import json
 import pytest
 from study_fixtures import write
 
+from mapsearch.api import launching
 from mapsearch.api.queries import list_studies, show
+from mapsearch.core.folders import cache_folder
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,15 @@ def test_a_service_without_folders_starts_nothing(service, finished):
     for path, data in (("", {"folder": "tiny"}), ("/tiny/resume", None), ("/tiny/confirm", {"seeds": 30})):
         assert service.call("POST", f"/studies{path}", data).status == 409
     assert show("tiny", finished[1]) == before
+
+
+def test_what_a_deleted_study_leaves_is_told(acting, write_study):
+    service, storage = acting
+    launching.create(write_study(), (), storage)
+    (kept := cache_folder(storage, "tiny")).parent.mkdir()
+    kept.write_text("no folder")
+    told = service.call("DELETE", "/studies/tiny?confirm=tiny").json
+    assert (told["name"], told["left_over"]) == ("tiny", [str(kept)])
 
 
 def test_the_report_is_the_page_of_the_command(service):
