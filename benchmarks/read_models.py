@@ -1,6 +1,6 @@
 """What `studies` and `show` cost beside a large finished study: CPU seconds of whole commands, start-up included.
 
-python -m benchmarks.read_models [--trials 5000] [--runs-per-trial 10] [--storage URL] [--quick]
+python -m benchmarks.read_models [--trials 10000] [--runs-per-trial 10] [--storage URL] [--quick]
 
 Writes recorded/read-models-DATE.md and .json, unless quick.
 """
@@ -143,7 +143,7 @@ def page(record: dict[str, Any], date: str) -> str:
 def main() -> None:
     """Fill a database, measure every command, print the page and record it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--runs-per-trial", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--storage", help="URL of an empty database; a SQLite file in a temporary folder by default")
