@@ -10,7 +10,7 @@ from small_tasks import Clusters, load, make_plans, make_space
 
 from mapsearch.controller.run import run as run_controller
 from mapsearch.controller.run import run_study
-from mapsearch.core.errors import MapsearchError
+from mapsearch.core.errors import MapsearchError, StudyFailed
 from mapsearch.core.events import Message, RunsLost, RunsStarted
 from mapsearch.core.execution import Execution
 from mapsearch.core.mapping import LayerMapping
@@ -165,3 +165,35 @@ def test_a_task_that_ends_its_controller_in_the_check_leaves_a_study_that_goes_o
     updates = run_controller(load_study(study), url, inline=True)
     next(update for update in updates if isinstance(update, Message) and update.stage == "tune")
     updates.close()
+
+
+DYING = """
+
+class Dying(Clusters):
+    def loss(self, output, batch):
+        if pathlib.Path(__file__).with_name("deadly").exists():
+            import os
+            os._exit(3)
+        return super().loss(output, batch)
+"""
+"""While there is its file `deadly`, it ends whichever process trains a student."""
+
+
+@pytest.mark.slow
+def test_a_study_whose_workers_all_die_fails_with_the_cause_and_is_the_undisturbed_one_when_put_right(
+    spec, url, finished, results
+):
+    study = spec(task="task.py:Dying")
+    with (study.folder / "task.py").open("a") as task:
+        task.write(DYING)
+    updates = run_controller(study, url)
+    next(update for update in updates if isinstance(update, Message) and update.stage == "tune")
+    (study.folder / "deadly").touch()
+    with pytest.raises(StudyFailed, match=r"stage tune: .*the worker process died \(exit code 3\)"):
+        list(updates)
+    with Store.open(url) as store:
+        assert store.study("tiny").state == "failed"
+        assert {run.state for run in store.runs("tiny")} == {"crashed"}
+    (study.folder / "deadly").unlink()
+    list(run_controller(study, url))
+    assert results(url, reproducible=True) == results(finished[1], reproducible=True)
