@@ -30,6 +30,7 @@ from mapsearch.cli.similarity import similarity
 from mapsearch.cli.studies import studies
 from mapsearch.cli.train import train
 from mapsearch.core.errors import MapsearchError, StudyFailed, did_you_mean
+from mapsearch.core.text import named
 
 COMMANDS = (
     init, layers, check, similarity, run, port, confirm, studies, show, compare, report, train, export, serve,
@@ -93,11 +94,14 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         print_line("interrupted", err=True)
         sys.exit(130)
+    except MemoryError:
+        if debug:
+            raise
+        _fail(["memory ran out; end other programs, or lower `train.batch_size`, then run the command again"], 1)
     except Exception as error:
         if debug:
             raise
-        message = " ".join(str(error).split())
-        _fail([f"unexpected {type(error).__name__}: {message}; run the command again with --debug to see where"], 1)
+        _fail([f"unexpected {named(error)}; run the command again with --debug to see where"], 1)
     sys.exit(code)
 
 

@@ -28,6 +28,12 @@ def storable(text: str) -> str:
     return _NOT_STORABLE.sub(lambda found: _escape(found[0]), text)
 
 
+def named(error: BaseException) -> str:
+    """The type of an error, and on the same line what it says if it says something."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def shortened(value: Any) -> str:
     """A wrong value as a message repeats it: of something long only the beginning."""
     text = repr(value)

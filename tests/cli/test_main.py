@@ -146,6 +146,13 @@ def test_what_nobody_expected_is_one_line_too(do, write_study, monkeypatch):
     assert all(part in line for part in ("ZeroDivisionError: division by zero", "--debug"))
 
 
+def test_where_memory_runs_out_the_way_out_is_told(do, write_study, monkeypatch):
+    monkeypatch.setattr("mapsearch.api.inspect.layers_of", lambda *_: bytearray(2**62))
+    code, _, err = do("layers", write_study())
+    assert (code, err.count("\n")) == (1, 1)
+    assert all(part in err for part in ("error: memory ran out", "`train.batch_size`"))
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_debug_may_stand_anywhere(do, write_study, place):
     from mapsearch.core.errors import TaskError
