@@ -178,17 +178,22 @@ def _request(source: ExportSource, steps: int | None, seed: int | None, keep: Ke
 
 
 def _training(source: ExportSource, request: TrainRequest) -> dict[str, Any]:
-    """What is trained: two trainings with equal ones give the same student."""
+    """What is trained: two trainings with equal ones give the same student, measured alike."""
+    settings = source.settings.to_json()
     return {
         "study": source.study,
         "trial": source.trial,
         "recipe": str(source.recipe),
         "fingerprint": source.recipe.fingerprint,
         "task": source.settings.task.rpartition("/")[2],
+        "options": settings["options"] or None,
+        "metric": settings["metric"],
+        "direction": settings["direction"],
+        "outputs": source.outputs.form,
         "steps": request.n_steps,
         "seed": request.seed,
         "keep": request.keep,
-        **{key: value for key, value in source.settings.train.model_dump(mode="json").items() if key != "steps"},
+        **{key: value for key, value in settings["train"].items() if key != "steps"},
     }
 
 

@@ -3,10 +3,10 @@
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, cast
 
 from safetensors import SafetensorError
@@ -20,6 +20,8 @@ from mapsearch.trainer.files import replaced, write_text
 WEIGHTS = "student.safetensors"
 PROJECTORS = "projectors.safetensors"
 METRICS = "metrics.json"
+UNFINISHED = ".student.unfinished"
+"""Where a model of Hugging Face writes itself, until all of it is there."""
 
 
 def write_student(folder: Path, student: nn.Module) -> tuple[str, ...]:
@@ -32,13 +34,18 @@ def write_student(folder: Path, student: nn.Module) -> tuple[str, ...]:
         if not hasattr(student, "save_pretrained"):
             _save(student, folder / WEIGHTS)
             return (WEIGHTS,)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as unfinished:
+        unfinished = folder / UNFINISHED
+        rmtree(unfinished, ignore_errors=True)  # of a process that was killed here
+        try:
             with _without_bars():
                 cast(Any, student).save_pretrained(unfinished)
-            written = sorted(path for path in Path(unfinished).iterdir() if path.name != "README.md")
+            written = sorted(path for path in unfinished.iterdir() if path.name != "README.md")
             for path in written:
-                os.replace(path, folder / path.name)
+                with replaced(folder / path.name) as whole:
+                    os.replace(path, whole)
             return tuple(path.name for path in written)
+        finally:
+            rmtree(unfinished, ignore_errors=True)
 
 
 def write_projectors(folder: Path, loss: nn.Module) -> tuple[str, ...]:
