@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mapsearch.core.errors import ExportError
 from mapsearch.exports.source import ExportSource
-from mapsearch.exports.targets import target_named
+from mapsearch.exports.targets import TARGETS, target_named
 
 
 def write(
@@ -36,7 +36,8 @@ def texts_of(
     chosen = target_named(target)
     if path.suffix not in chosen.suffixes:
         raise ExportError(f"-o for target `{target}` must end in {' or '.join(chosen.suffixes)}, but got {path.name}")
-    ways_out = " or ".join(f"`{other}`" for other in ("torch", "mapsearch") if other != target)
+    others = (name for name in ("torch", "mapsearch") if not TARGETS[name].left_out(source, fatal=True))
+    ways_out = " or ".join(f"`{name}`" for name in others if name != target)
     problems = [
         f"target `{target}` cannot express trial {source.trial}: {sentence}; export it to {ways_out}, or choose "
         "another with --trial"
