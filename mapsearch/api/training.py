@@ -1,6 +1,7 @@
 """The final student of a study or of a recipe file: trained, measured and written."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def _training(source: ExportSource, request: TrainRequest) -> dict[str, Any]:
         "options": settings["options"] or None,
         "metric": settings["metric"],
         "direction": settings["direction"],
-        "outputs": source.outputs.form,
+        "outputs": printable_json(replace(source.outputs, why="").to_json()),
         "steps": request.n_steps,
         "seed": request.seed,
         "keep": request.keep,

@@ -30,7 +30,7 @@ from mapsearch.cli.similarity import similarity
 from mapsearch.cli.studies import studies
 from mapsearch.cli.train import train
 from mapsearch.core.errors import MapsearchError, StudyFailed, did_you_mean
-from mapsearch.core.text import named
+from mapsearch.core.text import error_text
 
 COMMANDS = (
     init, layers, check, similarity, run, port, confirm, studies, show, compare, report, train, export, serve,
@@ -101,7 +101,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _fail([f"unexpected {named(error)}; run the command again with --debug to see where"], 1)
+        _fail([f"unexpected {error_text(error)}; run the command again with --debug to see where"], 1)
     sys.exit(code)
 
 

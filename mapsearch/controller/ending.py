@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from mapsearch.core.errors import MapsearchError, StoreError, StudyChanged, StudyFailed
-from mapsearch.core.text import named, printable
+from mapsearch.core.text import error_text, printable
 from mapsearch.store.handle import StudyHandle
 
 
@@ -28,7 +28,7 @@ def recorded_end(study: StudyHandle) -> Iterator[None]:
         raise
     except Exception as error:
         with suppress(StoreError):
-            _end_failed(study, (printable(f"unexpected {named(error)}"),))
+            _end_failed(study, (printable(f"unexpected {error_text(error)}"),))
         raise
     except BaseException:  # Ctrl-C, a request to stop, or whoever iterates lost interest
         with suppress(StoreError):

@@ -28,7 +28,7 @@ def storable(text: str) -> str:
     return _NOT_STORABLE.sub(lambda found: _escape(found[0]), text)
 
 
-def named(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The type of an error, and on the same line what it says if it says something."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

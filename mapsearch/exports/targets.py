@@ -1,14 +1,7 @@
 """The table of export targets."""
 
 from mapsearch.core.errors import ExportError, did_you_mean
-from mapsearch.exports.limits import (
-    CHANGES_OUTPUTS,
-    CHANGES_WEIGHTS,
-    HAS_ANOTHER_TASK_LOSS,
-    HAS_TWO_MASKS,
-    MATCHES_NOTHING,
-    MEASURES_AN_AVERAGE,
-)
+from mapsearch.exports import limits
 from mapsearch.exports.render import mapsearch_yaml, torchdistill
 from mapsearch.exports.render.template import rendered
 from mapsearch.exports.target import Render, Target
@@ -20,7 +13,7 @@ def from_template(name: str) -> Render:
 
 
 YAML = (".yaml", ".yml")
-PROGRAM = (MATCHES_NOTHING, CHANGES_WEIGHTS)
+PROGRAM = (limits.MATCHES_NOTHING, limits.CHANGES_WEIGHTS)
 """What no program expresses."""
 
 TARGETS: dict[str, Target] = {
@@ -37,26 +30,26 @@ TARGETS: dict[str, Target] = {
     "transformers": Target(
         "a script for the Trainer of Hugging Face that trains as the study did",
         from_template("transformers"),
-        (*PROGRAM, MEASURES_AN_AVERAGE),
+        (*PROGRAM, limits.MEASURES_AN_AVERAGE),
         requires={"transformers": "transformers==5.23.0", "accelerate": "accelerate==1.15.0"},
     ),
     "lightning": Target(
         "a script for Lightning that trains as the study did",
         from_template("lightning"),
-        (*PROGRAM, MEASURES_AN_AVERAGE),
+        (*PROGRAM, limits.MEASURES_AN_AVERAGE),
         requires={"lightning": "lightning==2.6.6"},
     ),
     "torchdistill": Target(
         "a torchdistill config, and a plugin module beside it with the mapping",
         torchdistill.render,
-        (*PROGRAM, HAS_TWO_MASKS, CHANGES_OUTPUTS, HAS_ANOTHER_TASK_LOSS),
+        (*PROGRAM, limits.HAS_TWO_MASKS, limits.CHANGES_OUTPUTS, limits.HAS_ANOTHER_TASK_LOSS),
         requires={"torchdistill": "torchdistill==1.1.5", "torchvision": "torchvision==0.28.0"},
         suffixes=YAML,
     ),
     "modelopt": Target(
         "a builder for NVIDIA ModelOpt's distillation model",
         from_template("modelopt"),
-        (*PROGRAM, CHANGES_OUTPUTS),
+        (*PROGRAM, limits.CHANGES_OUTPUTS),
         requires={
             "modelopt": "nvidia-modelopt==0.47.0",
             "requests": "requests==2.34.2",  # ModelOpt imports it without saying so

@@ -55,7 +55,7 @@ def propose_by_model(problem: SearchProblem, trials: Sequence[Trial], number: in
 
 @lru_cache(maxsize=1)
 def _blas() -> ThreadpoolController:
-    """Where workers have all cores, more threads on matrices so small only wait for each other."""
+    """Beside workers that keep all cores busy, more threads on matrices this small would wait for each other."""
     return ThreadpoolController()
 
 

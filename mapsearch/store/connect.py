@@ -25,7 +25,7 @@ DAMAGED = ("malformed", NO_DATABASE, "corrupt", "invalid page")
 IDLE_SECONDS = 60.0
 """How long a PostgreSQL server waits for a process that stands still in the middle of a transaction: it holds rows."""
 
-NETWORK = {
+NETWORK_TIMEOUTS = {
     "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000",
 }  # fmt: skip
 """What libpq is told unless the URL says otherwise: a network that drops packets fails in a minute, not in hours."""
@@ -137,10 +137,10 @@ def corruption(url: URL, error: DBAPIError) -> DatabaseCorrupt | None:
 
 def corrupt(url: URL, said: str) -> DatabaseCorrupt:
     """The error that says that the database is damaged, and how one can tell."""
-    return DatabaseCorrupt(f"{shown(url)}: the study database is corrupt: {said}; {way_back(url)}")
+    return DatabaseCorrupt(f"{shown(url)}: the study database is corrupt: {said}; {remedy(url)}")
 
 
-def way_back(url: URL) -> str:
+def remedy(url: URL) -> str:
     """What to do about a database that is damaged."""
     rescue = ", or copy what can still be read into a new file: `mapsearch db rescue FILE`"
     return "restore a backup" + (rescue if _is_sqlite(url) else "")
@@ -199,7 +199,7 @@ def parse(url: str) -> URL:
     if _is_sqlite(parsed) and os.path.isdir(parsed.database or ""):
         raise StoreError(f"{shown(parsed)}: is a folder; name a file in it: `{shown(parsed)}/mapsearch.db`")
     is_libpq = not _is_sqlite(parsed) and parsed.get_driver_name().startswith("psycopg")
-    return parsed.set(query={**NETWORK, **parsed.query}) if is_libpq else parsed
+    return parsed.set(query={**NETWORK_TIMEOUTS, **parsed.query}) if is_libpq else parsed
 
 
 def _engine(url: URL, **options: Any) -> Engine:

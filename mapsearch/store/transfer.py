@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection, Engine, Integer, MetaData, RowMapping, T
 from sqlalchemy.exc import DBAPIError
 
 from mapsearch.core.errors import DatabaseChanged, DatabaseFailed, StoreError
-from mapsearch.store.connect import connect, connect_to_read, corrupt, corruption, reason, shown, way_back
+from mapsearch.store.connect import connect, connect_to_read, corrupt, corruption, reason, remedy, shown
 from mapsearch.store.lease import is_held
 from mapsearch.store.schema import METADATA, PREFIX, studies
 from mapsearch.store.sqlite import new_file
@@ -137,5 +137,5 @@ def integrity(url: str) -> list[str]:
     finally:
         engine.dispose()
     if damage:
-        damage[-1] += f"; {way_back(engine.url)}"
+        damage[-1] += f"; {remedy(engine.url)}"
     return [*damage, *lost]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mapsearch.core.errors import MapsearchError, TaskError
-from mapsearch.core.text import named, printable
+from mapsearch.core.text import error_text, printable
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -37,7 +37,7 @@ def describe(error: BaseException) -> str:
         return "; ".join(error.problems)
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({Path(error.filename or '').name}:{error.lineno})"
-    text = named(error)
+    text = error_text(error)
     if isinstance(error, SystemExit):
         text = f"`sys.exit({'' if error.code is None else repr(error.code)})` was called"
     frames = traceback.extract_tb(error.__traceback__)

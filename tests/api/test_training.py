@@ -96,12 +96,16 @@ def test_an_edited_recipe_is_trained_as_it_says(finished, student, tmp_path):
     assert report.training["lr"] == data["train"]["lr"]
 
 
-@pytest.mark.parametrize("edit", [{"options": {"n": 32}}, {"metric": "loss"}, {"direction": "minimize"}])
+@pytest.mark.parametrize(
+    "edit", [{"options": {"n": 32}}, {"metric": "loss"}, {"direction": "minimize"}, {"outputs": {"same_width": False}}]
+)
 def test_a_folder_of_a_recipe_that_was_edited_since_is_refused(edit, finished, student, tmp_path):
     data = yaml.safe_load((student[0] / "recipe.yaml").read_text())
     data["task"] = f"{finished[0].parent / 'task.py'}:Clusters"
-    (tmp_path / "edited.yaml").write_text(yaml.safe_dump({**data, **edit}))
-    with pytest.raises(TrainingChanged, match=f"`{next(iter(edit))}`: .* -> "):
+    (key, value), *_ = edit.items()
+    value = {**data[key], **value} if key == "outputs" else value
+    (tmp_path / "edited.yaml").write_text(yaml.safe_dump({**data, key: value}))
+    with pytest.raises(TrainingChanged, match=f"`{key}`: .* -> "):
         train(tmp_path / "edited.yaml", output=student[0], storage=finished[1])
 
 

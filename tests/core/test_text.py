@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mapsearch.core.text import named, printable, printable_json
+from mapsearch.core.text import error_text, printable, printable_json
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))  # lone surrogates too
 STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format (bidi, zero width), surrogates, line and paragraph ends
@@ -38,7 +38,7 @@ def test_what_is_not_seen_is_written_out(text, shown):
     ("error", "text"), [(ValueError("too\n  small"), "ValueError: too small"), (MemoryError(), "MemoryError")]
 )
 def test_an_error_is_named_on_one_line(error, text):
-    assert named(error) == text
+    assert error_text(error) == text
 
 
 @given(st.dictionaries(ANY_TEXT, ANY_TEXT | st.lists(ANY_TEXT) | st.floats(allow_nan=False, allow_infinity=False)))

@@ -4,9 +4,11 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mapsearch.controller.proposals import PROPOSERS
 from mapsearch.core.trials import PROPOSALS, Trial
+from mapsearch.proposers import model_search
 
 
 def worth_of_mapping(recipe):
@@ -114,3 +116,15 @@ def test_what_cannot_be_run_is_left(problem):
             )
         )  # fmt: skip
     assert [t.recipe.loss for t in trials[14::2]].count("nmse") <= 2
+
+
+def test_the_model_uses_one_thread_of_blas_and_gives_the_others_back(problem, monkeypatch):
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    seen, fit = [], model_search.fitted
+    monkeypatch.setattr(model_search, "fitted", lambda *told: seen.extend(threads()) or fit(*told))
+    with threadpool_limits(2, user_api="blas"):
+        search(model_search.propose_by_model, problem(3, 6), 8)
+        assert set(threads()) == {2}
+    assert set(seen) == {1}

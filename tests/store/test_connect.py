@@ -15,7 +15,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunPlan, RunResult
 from mapsearch.core.trials import Trial
 from mapsearch.proposers import optuna_record
-from mapsearch.store.connect import NETWORK
+from mapsearch.store.connect import NETWORK_TIMEOUTS
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 
@@ -253,7 +253,7 @@ def parameters(connection: Connection) -> dict[str, str]:
 def test_a_silent_network_is_noticed_by_us_and_by_the_sampler_unless_the_url_says_otherwise(
     postgresql_url: str,
 ) -> None:
-    expected, urls = {**NETWORK, "keepalives_idle": "7"}, list[str]()
+    expected, urls = {**NETWORK_TIMEOUTS, "keepalives_idle": "7"}, list[str]()
     with Store.open(f"{postgresql_url}&keepalives_idle=7", create_more=urls.append) as store:
         with store._database.reading() as db:
             assert parameters(db).items() >= expected.items()
@@ -262,4 +262,4 @@ def test_a_silent_network_is_noticed_by_us_and_by_the_sampler_unless_the_url_say
         with optuna_record._storage(url) as storage, storage.engine.connect() as db:
             assert parameters(db).items() >= expected.items()
     with Store.open_to_read(postgresql_url) as store, store._database.reading() as db:
-        assert parameters(db).items() >= NETWORK.items()
+        assert parameters(db).items() >= NETWORK_TIMEOUTS.items()
