@@ -1,6 +1,5 @@
 """Where a study keeps files: beside a SQLite database, else in the working folder."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 
@@ -13,11 +12,6 @@ def beside(storage: str) -> Path:
 def cache_folder(storage: str, study: str) -> Path:
     """Where a study's task may keep what is dear to make."""
     return beside(storage) / "mapsearch-cache" / study
-
-
-def left_over(storage: str, names: Collection[str]) -> list[Path]:
-    """The files and folders of those names that stand where studies keep theirs."""
-    return sorted(path for path in cache_folder(storage, "").glob("*") if path.name in names)
 
 
 def spool_file(storage: str, study_id: str) -> Path:

@@ -1,12 +1,15 @@
 """What the forms of the pages send: plain posts, which work without scripts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Depends, Query, Request
 from starlette.responses import RedirectResponse
+
+from mapsearch.api import queries
+from mapsearch.core.folders import cache_folder
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -27,6 +30,13 @@ def left_query(paths: Iterable[Path]) -> str:
     """The query that a page takes as `Left`; empty for nothing."""
     names = urlencode([("left", path.name) for path in paths])
     return f"?{names}" if names else ""
+
+
+def left_over(left: Collection[str], storage: str) -> list[Path]:
+    """Those of the named files and folders that still stand where studies keep theirs, and are no study's."""
+    found = [path for path in cache_folder(storage, "").glob("*") if path.name in left]
+    known = {study.name for study in queries.list_studies(storage)} if found else set()
+    return sorted(path for path in found if path.name not in known)
 
 
 def to_study(name: str, query: str = "") -> RedirectResponse:

@@ -8,12 +8,11 @@ from starlette.responses import HTMLResponse
 
 from mapsearch.api import queries
 from mapsearch.core.errors import NoDatabase
-from mapsearch.core.folders import left_over
 from mapsearch.core.summaries import StudyOverview, StudySummary
 from mapsearch.report.html.decision import BEFORE_VERDICT, HEADLINES
 from mapsearch.report.html.forest import Forest, forest
 from mapsearch.report.html.numbers import Unit, unit_of
-from mapsearch.serve.pages.forms import Left
+from mapsearch.serve.pages.forms import Left, left_over
 from mapsearch.serve.pages.templates import render
 
 router = APIRouter()
@@ -49,7 +48,7 @@ def studies(
     n_pages = max(1, -(-len(fitting) // PAGE_SIZE))
     return render(
         request, "studies.html", cards=cards, find=find, page=page, n_pages=n_pages, n_fitting=len(fitting),
-        n_all=len(listed), left=left_over(storage, left),
+        n_all=len(listed), left=left_over(left, storage),
     )  # fmt: skip
 
 

@@ -16,12 +16,11 @@ from mapsearch.api.progress import progress
 from mapsearch.api.reports import report_html
 from mapsearch.core.details import StudyDetails, TrialOrder
 from mapsearch.core.errors import ExportError
-from mapsearch.core.folders import left_over
 from mapsearch.core.studies import UNDER_WAY
 from mapsearch.report.html.numbers import unit_of
 from mapsearch.report.html.study_page import SHOWN_TRIALS, study_page, trial_row
 from mapsearch.report.html.trial_page import trial_page
-from mapsearch.serve.pages.forms import Left
+from mapsearch.serve.pages.forms import Left, left_over
 from mapsearch.serve.pages.templates import ENVIRONMENT, render
 
 router = APIRouter(prefix="/studies/{name}")
@@ -37,7 +36,7 @@ def study(request: Request, name: str, left: Left, asked: str = "") -> HTMLRespo
     details = queries.details(name, storage, SHOWN_TRIALS)
     return render(
         request, "study.html", **_shown(details), asked=asked, again=_again(request, details),
-        left=left_over(storage, left),
+        left=left_over(left, storage),
     )  # fmt: skip
 
 

@@ -78,9 +78,10 @@ def test_files_that_cannot_go_with_their_study_are_told_to_who_may_act(acting, s
     kept.mkdir(parents=True)
     in_the_way.write_text("no folder")
     there = acting.post("/studies/tiny/rename", {"name": "small"}).headers["location"]
-    assert f"moved with the study is left for you to do by hand: <code>{kept}</code>" in shown(acting, there)
+    assert f"moved along with the study and is left to you: <code>{kept}</code>" in shown(acting, there)
     assert str(kept) not in acting.ask("GET", there, Cookie=acting.session(acting.read)).body.decode()
     assert "notice" not in shown(acting, "/studies/small?left=..&left=study.db&left=&left=<b>")
+    assert "notice" not in shown(acting, "/studies/small?left=small")  # a study's own files are nothing left over
     in_the_way.unlink()
     kept.rename(in_the_way)
     kept.write_text("no folder")
@@ -95,6 +96,6 @@ def test_a_study_is_renamed_and_deleted_once_its_name_was_typed(acting, storage)
     (kept := cache_folder(storage, "small.2")).write_text("no folder")
     there = acting.post("/studies/small.2/delete", {"confirm": "small.2"}).headers["location"]
     assert list_studies(storage) == []
-    assert f"removed with the study is left for you to do by hand: <code>{kept}</code>" in shown(acting, there)
+    assert f"removed along with the study and is left to you: <code>{kept}</code>" in shown(acting, there)
     kept.unlink()
     assert "notice" not in shown(acting, there)
