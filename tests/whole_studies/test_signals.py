@@ -1,10 +1,10 @@
 """Signals to a study as a process, in every stage: it leaves nothing behind, and the same command goes on."""
 
 import os
-from pathlib import Path
 from signal import SIGINT, SIGTERM, SIGUSR1
 
 import pytest
+from study_processes import members
 
 from mapsearch.store.store import Store
 
@@ -25,20 +25,6 @@ class Stubborn(Held):
 def begin(mapsearch, write_study, url):
     """`begin(*options)` -> `mapsearch run` of a study that can be held; called again, the same command."""
     return lambda *options: mapsearch("run", write_study(task="task.py:Held"), "--storage", url, *options)
-
-
-def members(session):
-    """The live processes of a session: a command and all that it started."""
-    stats = [(pid.name, pid / "stat") for pid in Path("/proc").iterdir() if pid.name.isdigit()]
-    found = {}
-    for pid, stat in stats:
-        try:
-            state, _, _, number, *_ = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
-            continue
-        if number == str(session) and state not in "ZX":
-            found[pid] = (stat.parent / "cmdline").read_text()
-    return found
 
 
 def check_left(process, url):
