@@ -353,16 +353,20 @@ def hold(write_study: Callable[..., Path], url: str, eventually: Callable[..., N
 
 @pytest.fixture
 def mapsearch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """`mapsearch(*arguments)` -> the command as a process of its own, started in the test's folder."""
+    """`mapsearch(*arguments, **variables)` -> the command as a process of its own, started in the test's folder.
+
+    `variables` are of its environment.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     environment.pop("MAPSEARCH_STORAGE", None)
     with ExitStack() as stack:
 
-        def start(*arguments: object) -> subprocess.Popen[str]:
+        def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
             started = stack.enter_context(
                 subprocess.Popen(
                     [sys.executable, "-m", "mapsearch", *map(str, arguments)],
-                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment,
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+                    env={**environment, **variables},
                     start_new_session=True,  # so that a signal to its group is like a key of its terminal
                 )
             )  # fmt: skip

@@ -7,6 +7,7 @@ from mapsearch.api.launching import require_more_seeds, spec_of
 from mapsearch.controller.context import Update
 from mapsearch.controller.ending import recorded_end
 from mapsearch.controller.porting import expected_old
+from mapsearch.controller.preparation import announce_wait
 from mapsearch.controller.run import conduct, take_spec
 from mapsearch.core.errors import StartWithdrawn, StudyBusy, StudyNotFound
 from mapsearch.core.studies import StartRequest
@@ -25,6 +26,7 @@ def asked_updates(name: str, storage: str) -> Iterator[Update]:
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(storage, create_more=create_tables))
         try:
+            yield from announce_wait(store, name)
             study, request = stack.enter_context(store.control_as_asked(name))
         except (StudyNotFound, StudyBusy) as error:
             raise StartWithdrawn(*error.problems) from None

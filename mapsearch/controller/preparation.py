@@ -1,4 +1,4 @@
-"""The first two stages of a study: its task is loaded and checked, its networks are compared."""
+"""Before the first run of a study: it is got, its task is loaded and checked, its networks are compared."""
 
 from collections.abc import Generator, Iterator, Mapping
 from importlib.metadata import version
@@ -20,6 +20,7 @@ from mapsearch.report.similarity import similarity_sentence
 from mapsearch.report.standing import stage_text
 from mapsearch.similarity.measure import measure_similarity
 from mapsearch.store.handle import StudyHandle
+from mapsearch.store.store import LEASE_SECONDS, Store
 from mapsearch.tasks.devices import environment
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import load_task, task_digest
@@ -29,6 +30,13 @@ CHANGED_TASK = (
     "warning: the task file has changed since this study began; "
     "if its data or networks changed, give the study a new `name`"
 )
+
+
+def announce_wait(store: Store, name: str, lease_seconds: float = LEASE_SECONDS) -> Iterator[Message]:
+    """Say why it takes a while to get the study, if it does."""
+    if holder := store.doubtful_holder(name, lease_seconds=lease_seconds):
+        waiting = f"up to {lease_seconds:g} s to see whether that process still renews its lease"
+        yield Message("resume", f"{holder} had the study last and may still live; this takes {waiting}")
 
 
 def prepare(

@@ -20,7 +20,7 @@ from mapsearch.controller.judgement import give_verdict
 from mapsearch.controller.nomination import admit
 from mapsearch.controller.outage import Outages
 from mapsearch.controller.porting import expected_old, read_old, run_again, shortened_search, take_over
-from mapsearch.controller.preparation import prepare
+from mapsearch.controller.preparation import announce_wait, prepare
 from mapsearch.controller.proposals import try_proposals
 from mapsearch.core.cluster import RayCluster
 from mapsearch.core.default_metric import with_default_metric
@@ -100,6 +100,7 @@ def run(
             store.create_study(
                 spec.name, spec.to_json(), folder=str(spec.folder), study_file=study_file, port_of=old_study
             )
+        yield from announce_wait(store, spec.name, lease_seconds)
         with store.control(spec.name, lease_seconds=lease_seconds) as study:
             spec, old = take_spec(study, spec, study_file), old or expected_old(store, study)
             yield from conduct(study, spec, storage, inline=inline, cluster=cluster, n_seeds=n_seeds, old=old)

@@ -1,10 +1,11 @@
 """The lease that makes one process the controller of a study, as rows of the database.
 
-Hosts compare a lease's end with their own clocks, which must agree to well within its length.
+Clocks differ from host to host, and jump: who wants to take over goes by whether the lease is still renewed
+(`watching.py`), who only looks on or keeps house compares its end with the own clock.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -32,14 +33,17 @@ class Lease:
     seconds: float
 
 
-def take_lease(db: Connection, study_id: str, seconds: float) -> Lease:
+def take_lease(db: Connection, study_id: str, seconds: float, is_another: Callable[[Mapping[Any, Any]], bool]) -> Lease:
     """Makes this process the one that writes to the study, for so many seconds; what was asked of it still stands.
 
+    Args:
+        is_another: whether a study, as it stands in its row, is another process's: by clocks `is_held`.
+
     Raises:
-        StudyBusy: the last lease has not expired, and nothing proves its process dead.
+        StudyBusy: it is.
     """
     row = db.execute(select(studies).where(studies.c.id == study_id).with_for_update()).mappings().one()
-    if is_held(row):
+    if is_another(row):
         raise StudyBusy(f"{holder(row)}; wait for it, or stop that process")
     lease = Lease(study_id, row["name"], uuid4().hex, row["lease_epoch"] + 1, seconds)
     process = this_process()
@@ -80,11 +84,28 @@ def drop_lease(db: Connection, lease: Lease) -> None:
 
 
 def is_held(row: Mapping[Any, Any]) -> bool:
-    """Whether the study of this row has a live controller."""
-    if row["lease_owner"] is None or row["lease_until"] <= time.time():
+    """Whether the study of this row has a live controller, by the clock of this host."""
+    return may_live(row) and row["lease_until"] > time.time()
+
+
+def may_live(row: Mapping[Any, Any], silent: float | None = None) -> bool:
+    """Whether the study has a controller of which nothing shows that it ended.
+
+    Args:
+        silent: the end of a lease that was no longer renewed.
+    """
+    if row["lease_owner"] is None or row["lease_until"] == silent:
         return False
     where = (row["lease_boot_id"], row["lease_pid_namespace"], row["lease_process_started"])
     return not is_dead(Process(row["lease_host"], row["lease_pid"], *where))
+
+
+def is_doubtful(row: Mapping[Any, Any], seconds: float) -> bool:
+    """Whether by this host's clock the lease has ended, or goes on for longer than leases of such a length do.
+
+    One more length is let pass, for clocks that differ a little. No doubt is left where the process provably ended.
+    """
+    return may_live(row) and not 0 < row["lease_until"] - time.time() <= 2 * seconds
 
 
 def _is_current(lease: Lease) -> ColumnElement[bool]:

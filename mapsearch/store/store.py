@@ -21,7 +21,7 @@ from mapsearch.store.database import Database
 from mapsearch.store.details import read_details
 from mapsearch.store.failures import read_failures
 from mapsearch.store.handle import StudyHandle
-from mapsearch.store.lease import Lease, take_lease
+from mapsearch.store.lease import Lease, is_doubtful, is_held, take_lease
 from mapsearch.store.overview import read_best, read_page
 from mapsearch.store.reading import (
     read_events,
@@ -35,6 +35,7 @@ from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now, undamaged
 from mapsearch.store.schema import studies, trials
 from mapsearch.store.trial_pages import read_trial, read_trial_list
+from mapsearch.store.watching import lease_row, watch
 
 LEASE_SECONDS = 60.0
 
@@ -104,18 +105,25 @@ class Store:
             return False  # the name is taken
         return True
 
+    def doubtful_holder(self, name: str, *, lease_seconds: float = LEASE_SECONDS) -> str:
+        """The process that may still have the study, so that `control` will watch it; empty where there is no doubt."""
+        row = lease_row(self._database, name)
+        return f"process {row['lease_pid']} on {row['lease_host']}" if is_doubtful(row, lease_seconds) else ""
+
     @contextmanager
     def control(self, name: str, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[StudyHandle]:
         """Makes this process the study's controller: its only writer for as long as the `with` statement lasts.
 
-        The lease is renewed in the background. One that has expired, or whose process is provably
-        dead, is taken over from its holder. What was asked of the study before is void.
+        The lease is renewed in the background. One whose process is provably dead is taken over from its holder at
+        once, any other that seems to have ended once it was not renewed for its length (`doubtful_holder`). What was
+        asked of the study before is void.
 
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
+        is_another = watch(self._database, name, lease_seconds)
         with self._database.writing() as db:
-            lease = take_lease(db, self._database.id_of(db, name), lease_seconds)
+            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_another)
             requests.void(db, lease.study_id)
         with self._held(lease) as handle:
             yield handle
@@ -130,8 +138,9 @@ class Store:
             StartWithdrawn: nobody asks for it any longer.
             StudyBusy: another process is the controller; says which and until when.
         """
+        is_another = watch(self._database, name, lease_seconds)
         with self._database.writing() as db:
-            lease = take_lease(db, self._database.id_of(db, name), lease_seconds)
+            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_another)
             request = requests.accept_start(db, lease.study_id)
         with self._held(lease) as handle:
             yield handle, request
@@ -140,11 +149,13 @@ class Store:
     def maintain(self, name: str) -> Iterator[StudyHandle]:
         """`control` for whoever does not run the study: requests to start or stop it still stand afterwards.
 
+        It goes by this host's clock and does not wait: a page waits for the answer.
+
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
         with self._database.writing() as db:
-            lease = take_lease(db, self._database.id_of(db, name), LEASE_SECONDS)
+            lease = take_lease(db, self._database.id_of(db, name), LEASE_SECONDS, is_held)
         with self._held(lease) as handle:
             yield handle
 

@@ -129,7 +129,7 @@ def test_a_controller_that_lost_its_study_records_nothing(url):
         store.create_study("digits", {}, folder="", study_file="")
         with store.control("digits", lease_seconds=0) as study:
             here = record(url, guard=study.guarded)
-            with other.control("digits"):
+            with other.maintain("digits"):
                 with pytest.raises(StudyBusy, match="took over"):
                     here.add([CURVE])
                 assert history(url) == []

@@ -1,12 +1,14 @@
 """An empty database for each test: a SQLite file, and PostgreSQL where the machine has it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, update
 
+from mapsearch.store import watching
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
@@ -47,3 +49,26 @@ def rewrite(store: Store) -> Callable[..., None]:
         engine.dispose()
 
     return change
+
+
+@dataclass
+class Meanwhile:
+    """The clock of those who watch a lease: it passes at once, and what happens meanwhile, happens at every look."""
+
+    seconds: float = 0.0
+    happens: list[Callable[[], object]] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        for act in self.happens:
+            act()
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    meanwhile = Meanwhile()
+    monkeypatch.setattr(watching, "time", meanwhile)
+    return meanwhile

@@ -396,7 +396,7 @@ def test_a_controller_that_lost_its_study_writes_nothing(store: Store, name: str
     with (
         store.control("digits", lease_seconds=0) as late,
         Store.open(store.url) as other,
-        other.control("digits") as new,
+        other.maintain("digits") as new,
     ):
         new.add_trials(TRIALS[:1])
         new.plan_runs([plan(0)])

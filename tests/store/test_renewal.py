@@ -1,6 +1,7 @@
 """A lease that is held lives on by itself, and is asked for around whatever other libraries write."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_renewal_ends_when_another_took_over_and_leaves_the_lease_to_it(
     store: Store, second: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
 ) -> None:
     with store.control("digits", lease_seconds=0.3) as study:
-        rewrite(lease_owner="another", lease_epoch=study.epoch + 1, lease_until=2.0**32)
+        rewrite(lease_owner="another", lease_epoch=study.epoch + 1, lease_until=time.time() + 60.0)
         eventually(lambda: not any(thread.name == "lease of digits" for thread in threading.enumerate()))
         with pytest.raises(StudyBusy, match="took over from this process"):
             study.set_state("failed")

@@ -47,7 +47,7 @@ def state(url):
 
 
 def end(process):
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=200)
     return process.returncode, said
 
 
@@ -188,7 +188,7 @@ def test_a_second_controller_is_refused_and_a_second_interrupt_stops_at_once(
 
 
 def expire(url):
-    """The lease of the study has run out, as it does when its holder stands still for that long."""
+    """The lease of the study has run out, as it does when its holder stands still for that long; it is watched then."""
     engine = create_engine(url)
     with engine.begin() as db:
         db.execute(update(studies).values(lease_until=0.0))

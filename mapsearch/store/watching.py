@@ -1,0 +1,37 @@
+"""A lease that clocks cannot judge is watched: a holder that lives renews it, whatever its clock says."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select
+
+from mapsearch.store.database import Database
+from mapsearch.store.lease import is_doubtful, may_live
+from mapsearch.store.schema import studies
+
+LOOKS_PER_LEASE = 60
+
+
+def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[Any, Any]], bool]:
+    """Looks for the length of a lease, where there is doubt, whether it is renewed.
+
+    Gives what tells `take_lease` whether the study is another process's.
+    """
+    first = lease_row(database, name)
+    if not is_doubtful(first, seconds):
+        return may_live
+    until, end = first["lease_until"], time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(seconds / LOOKS_PER_LEASE)
+        if lease_row(database, name)["lease_until"] != until:
+            return may_live
+    return partial(may_live, silent=until)
+
+
+def lease_row(database: Database, name: str) -> Mapping[Any, Any]:
+    """The study with its lease."""
+    with database.reading() as db:
+        this = studies.c.id == database.id_of(db, name)
+        return db.execute(select(studies).where(this)).mappings().one()
