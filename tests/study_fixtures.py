@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -355,16 +355,21 @@ def hold(write_study: Callable[..., Path], url: str, eventually: Callable[..., N
 def mapsearch(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`mapsearch(*arguments, **variables)` -> the command as a process of its own, started in the test's folder.
 
-    `variables` are of its environment.
+    `variables` are of its environment, `before` another command that starts it, `program` what Python is to run.
     """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     environment.pop("MAPSEARCH_STORAGE", None)
     with ExitStack() as stack:
 
-        def start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
+        def start(
+            *arguments: object,
+            before: Sequence[str] = (),
+            program: Sequence[str] = ("-m", "mapsearch"),
+            **variables: str,
+        ) -> subprocess.Popen[str]:
             started = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "mapsearch", *map(str, arguments)],
+                    [*before, sys.executable, *program, *map(str, arguments)],
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
                     env={**environment, **variables},
                     start_new_session=True,  # so that a signal to its group is like a key of its terminal

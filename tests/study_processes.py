@@ -2,10 +2,15 @@
 
 import subprocess
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import create_engine, update
 from study_fixtures import Results
 
+from mapsearch.core.errors import StoreError
+from mapsearch.core.runs import RunKey
+from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
 
 
@@ -41,6 +46,28 @@ def end(process: subprocess.Popen[str]) -> tuple[int, str]:
     assert "Traceback" not in said
     assert members(process.pid) == {}, said
     return code, said
+
+
+def n_controllers(url: str) -> int:
+    """How many processes have had the study."""
+    with suppress(StoreError), Store.open_to_read(url) as store, store._database.reading() as db:
+        return db.exec_driver_sql("SELECT lease_epoch FROM mapsearch_studies").scalar() or 0
+    return 0
+
+
+def expire(url: str) -> None:
+    """The lease of the study has run out, as it does when its holder stands still for that long; it is watched then."""
+    engine = create_engine(url)
+    with engine.begin() as db:
+        db.execute(update(studies).values(lease_until=0.0))
+    engine.dispose()
+
+
+def lost(url: str) -> list[RunKey]:
+    """The runs of the attempts that were lost."""
+    with Store.open_to_read(url) as store, store._database.reading() as db:
+        rows = db.exec_driver_sql("SELECT trial, rung, seed FROM mapsearch_attempts WHERE state = 'lost'")
+        return sorted((trial, rung, seed) for trial, rung, seed in rows)
 
 
 def check_undisturbed(

@@ -84,7 +84,11 @@ class StudyContext:
         return events
 
     def raise_if_stopped(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come, or if somebody asked the study to stop."""
+        """Raise KeyboardInterrupt if a signal has come, or if somebody asked the study to stop.
+
+        Raises:
+            StudyBusy: another process took over: what is in training would be refused.
+        """
         self.interrupt.raise_if_asked()
         if self.study.stop_requested:
             raise KeyboardInterrupt

@@ -41,7 +41,9 @@ class Execution(Section):
     loader_workers: int = Field(
         0, ge=0, description="processes per worker that load batches ahead; 0: loaded by the worker itself"
     )
-    stall_seconds: float = Field(1800, gt=0, description="seconds without progress after which a worker is stopped")
+    stall_seconds: float = Field(
+        1800, gt=0, description="seconds after which a worker without progress, or that still loads, is stopped"
+    )
 
     database_seconds: float = Field(
         3600,

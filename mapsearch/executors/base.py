@@ -66,7 +66,10 @@ class Executor(Protocol):
         """The number of slots."""
 
     def start(self, slot: int) -> str:
-        """Start a worker in an empty slot and give its name; it says `Ready` once the task is loaded."""
+        """Start a worker in an empty slot and give its name, which is empty while it may have to wait for a place.
+
+        It says `Ready` once the task is loaded.
+        """
 
     def send(self, slot: int, cohort: Cohort) -> None:
         """Let the worker, which is ready, train the cohort."""

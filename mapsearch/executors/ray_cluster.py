@@ -72,7 +72,7 @@ class RayExecutor:
         actor = self._actor_class.remote()
         messages = actor.open.options(num_returns="streaming").remote(self._setup, self._versions)
         self._workers[slot] = _Worker(actor, messages)
-        return f"ray worker {slot}"
+        return ""
 
     def send(self, slot: int, cohort: Cohort) -> None:
         """Let the actor train the cohort."""

@@ -40,7 +40,8 @@ class Scheduler:
 
     A cohort that does not fit into memory goes on in smaller ones, in a new worker, and so do all after it. A run
     that is lost with its worker is tried once more, alone, and is then `crashed`. A worker that makes no progress
-    for `execution.stall_seconds` is stopped. What a worker says about an attempt that it no longer holds is dropped.
+    for `execution.stall_seconds`, or has not loaded the task by then, is stopped. What a worker says about an attempt
+    that it no longer holds is dropped.
     """
 
     executor: Executor
@@ -111,7 +112,7 @@ class Scheduler:
         needed = len(self._waiting) - sum(slot.state in ("loading", "idle") for slot in self._slots)
         empty = [number for number, slot in enumerate(self._slots) if slot.state == "empty"]
         for number in empty[: max(0, needed)]:
-            self._slots[number] = _Slot("loading", self.executor.start(number))
+            self._slots[number] = _Slot("loading", self.executor.start(number), last_sign=self.clock())
 
     def _give_out(self) -> Iterator[Event]:
         for number, slot in enumerate(self._slots):
@@ -175,7 +176,8 @@ class Scheduler:
         """Stop workers that had been silent when they were polled: whoever takes the events may take its time."""
         limit = self.execution.stall_seconds
         for number, slot in enumerate(self._slots):
-            if slot.state == "busy" and polled_at - slot.last_sign > limit:
+            works = slot.state == "busy" or (slot.state == "loading" and slot.worker)  # else it may wait for a place
+            if works and polled_at - slot.last_sign > limit:
                 self.executor.stop(number)
                 yield from self._crashed(number, f"no progress for {limit:g} s (`execution.stall_seconds`)")
 

@@ -40,7 +40,11 @@ class StudyHandle:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the study was asked to stop, as of the last write or renewal of the lease."""
+        """Whether the study was asked to stop, as of the last write or renewal of the lease.
+
+        Raises:
+            StudyBusy: another process took over, as a renewal found.
+        """
         return self._lease.stop_requested
 
     def guarded(self) -> AbstractContextManager[None]:

@@ -11,7 +11,8 @@ class Process:
     """A process, told apart from any that had or will have its number.
 
     Containers of one kernel share the boot id and may share the host's name, but not the PID namespace.
-    What a system without `/proc` does not say is None. `started` is in clock ticks since boot.
+    What a system without `/proc` does not say is None; so is the namespace where `/proc` shows another one's processes.
+    `started` is in clock ticks since boot.
     """
 
     host: str
@@ -27,7 +28,10 @@ def this_process() -> Process:
 
 
 def is_dead(process: Process) -> bool:
-    """Whether that process provably ended; False where it cannot be seen from here."""
+    """Whether that process provably ended; False where it cannot be seen from here.
+
+    A namespace's number is given to another only when all of its processes have ended.
+    """
     here = this_process()
     places = [(p.host, p.boot_id, p.pid_namespace) for p in (process, here)]
     if None in places[0] or process.started is None or places[0] != places[1]:
@@ -44,7 +48,8 @@ def _boot_id() -> str | None:
 
 def _pid_namespace() -> str | None:
     try:
-        return os.readlink("/proc/self/ns/pid")
+        is_shown = os.readlink("/proc/self") == str(os.getpid())
+        return os.readlink("/proc/self/ns/pid") if is_shown else None
     except OSError:
         return None
 

@@ -18,12 +18,13 @@ RENEWALS_PER_LEASE = 3
 class HeldLease:
     """While it is open, a thread with a connection of its own renews the lease, whatever else this process does.
 
-    The thread stops when it finds that another process took over; the next write then raises `StudyBusy`.
+    The thread stops when it finds that another process took over; what is asked of the lease then raises `StudyBusy`.
     """
 
     def __init__(self, database: Database, lease: Lease) -> None:
         self.lease = lease
-        self.stop_requested = False
+        self._stop_requested = False
+        self._lost: StudyBusy | StudyNotFound | None = None
         self._database = database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {lease.study}", daemon=True)
@@ -38,6 +39,18 @@ class HeldLease:
         with suppress(StoreError), self._database.writing() as db:  # what cannot be dropped expires
             drop_lease(db, self.lease)
 
+    @property
+    def stop_requested(self) -> bool:
+        """Whether the study was asked to stop, as of the last write or renewal.
+
+        Raises:
+            StudyBusy: another process took over, as a renewal found.
+            StudyNotFound: the study was deleted.
+        """
+        if self._lost is not None:
+            raise self._lost
+        return self._stop_requested
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction in which this process alone writes to the study; rolled back when an error leaves it.
@@ -46,7 +59,7 @@ class HeldLease:
             StudyBusy: another process took over.
         """
         with self._database.writing() as db:
-            self.stop_requested = fence(db, self.lease)
+            self._stop_requested = fence(db, self.lease)
             yield db
 
     @contextmanager
@@ -71,8 +84,9 @@ class HeldLease:
         while not self._closed.wait(self.lease.seconds / RENEWALS_PER_LEASE):
             try:
                 with self._database.writing() as db:  # the next renewal is the next try
-                    self.stop_requested = renew_lease(db, self.lease)
-            except (StudyBusy, StudyNotFound):
+                    self._stop_requested = renew_lease(db, self.lease)
+            except (StudyBusy, StudyNotFound) as error:
+                self._lost = error
                 return
             except StoreError:  # the database may be back at the next renewal; if not, the next write says so
                 continue

@@ -146,15 +146,37 @@ def test_a_worker_without_progress_is_stopped_and_its_runs_are_named():
     assert fake.stopped == [0]
 
 
-def test_a_task_that_takes_long_to_load_is_waited_for():
+def test_a_worker_that_may_wait_for_a_place_is_waited_for():
     clock = Clock()
     fake, scheduler = make(clock=clock, stall_seconds=60)
-    fake.start = lambda slot: "slow"  # type: ignore[method-assign]
+    fake.start = lambda slot: ""  # type: ignore[method-assign]
     scheduler.submit([(ONE,)])
     until_quiet(scheduler)
     clock.now = 10_000
     assert until_quiet(scheduler) == []
     assert not fake.stopped
+
+
+def test_a_worker_that_does_not_load_the_task_in_time_is_replaced_and_the_first_fails_the_study():
+    clock = Clock()
+    fake, scheduler = make(clock=clock, stall_seconds=60)
+    start, fake.start = fake.start, lambda slot: "hangs"  # type: ignore[method-assign]
+    scheduler.submit([(ONE,)])
+    until_quiet(scheduler)
+    clock.now = 59
+    assert until_quiet(scheduler) == []
+    clock.now = 61
+    with pytest.raises(StudyFailed, match=r"no progress for 60 s .* before it had loaded the task"):
+        until_quiet(scheduler)
+    fake.start = start  # type: ignore[method-assign]
+    until_quiet(scheduler)
+    fake.start = lambda slot: "hangs"  # type: ignore[method-assign]
+    fake.die(0)
+    until_quiet(scheduler)
+    fake.start = start  # type: ignore[method-assign]
+    clock.now = 122
+    assert until_quiet(scheduler) == [RunsStarted((ONE.next_attempt(),), "worker 2")]
+    assert fake.stopped == [0, 0]
 
 
 def test_whoever_takes_the_events_slowly_does_not_make_workers_look_stalled():

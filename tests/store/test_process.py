@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from containers import container
 
 from mapsearch.store.process import Process, is_dead, this_process
 
@@ -57,3 +58,12 @@ def test_one_that_cannot_be_seen_from_here_is_not_said_to_be_dead(elsewhere: dic
     ended = replace(this_process(), pid=2**22 + 1)  # no process of that number can exist here
     assert is_dead(ended)
     assert not is_dead(replace(ended, **elsewhere))  # type: ignore[arg-type]
+
+
+@provable
+def test_where_the_processes_shown_are_those_of_another_namespace_no_death_is_proven() -> None:
+    command = [*container("other", own_proc=False), sys.executable, "-c", CHILD]
+    said = subprocess.run(command, input="\n", capture_output=True, text=True, check=True).stdout
+    inside = eval(said, {"Process": Process})
+    assert (inside.host, inside.pid) == ("other", 1)
+    assert inside.pid_namespace is None

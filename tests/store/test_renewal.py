@@ -37,12 +37,14 @@ def test_the_renewal_notices_that_the_study_was_asked_to_stop(
         eventually(lambda: study.stop_requested)
 
 
-def test_the_renewal_ends_when_another_took_over_and_leaves_the_lease_to_it(
+def test_the_renewal_ends_when_another_took_over_and_is_told_and_leaves_the_lease_to_it(
     store: Store, second: Store, rewrite: Callable[..., None], eventually: Callable[..., None]
 ) -> None:
     with store.control("digits", lease_seconds=0.3) as study:
         rewrite(lease_owner="another", lease_epoch=study.epoch + 1, lease_until=time.time() + 60.0)
         eventually(lambda: not any(thread.name == "lease of digits" for thread in threading.enumerate()))
+        with pytest.raises(StudyBusy, match="took over from this process"):
+            assert not study.stop_requested
         with pytest.raises(StudyBusy, match="took over from this process"):
             study.set_state("failed")
     with pytest.raises(StudyBusy), second.control("digits"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from faulty_task import Faulty
+from hanging import Clock, Hanging
 from scheduled_runs import run
 from small_tasks import Clusters, load, make_plans, make_space
 
@@ -20,7 +21,6 @@ from mapsearch.core.study_file import load_study, stored_study
 from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.train_spec import TrainSpec
 from mapsearch.executors.base import Setup
-from mapsearch.executors.local import LocalExecutor
 from mapsearch.executors.scheduler import Scheduler
 from mapsearch.store.store import Store
 from mapsearch.tasks.task import Task
@@ -43,30 +43,6 @@ STUDY = {
     "train": {"steps": 12, "batch_size": 16},
     "similarity": {"samples": 32},
 }
-
-
-class Clock:
-    """Stands still until a test moves it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Hanging(LocalExecutor):
-    """Lets the clock run once its worker has come to where it hangs: no test waits for as long as a study would."""
-
-    def __init__(self, setup: Setup, clock: Clock, file: Path) -> None:
-        super().__init__(setup)
-        self.clock, self.file = clock, file
-
-    def poll(self, seconds):
-        messages = super().poll(seconds)
-        if self.file.read_text() == "hangs":
-            self.file.write_text("")
-            self.clock.now += 2 * self._setup.execution.stall_seconds
-        return messages
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ from contextlib import suppress
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import create_engine, update
+from study_processes import expire, n_controllers
 
-from mapsearch.core.errors import StoreError
-from mapsearch.store.schema import studies
 from mapsearch.store.store import Store
 
 N_KILLS = int(os.environ.get("MAPSEARCH_KILLS", "3"))
@@ -49,13 +47,6 @@ def state(url):
 def end(process):
     _, said = process.communicate(timeout=200)
     return process.returncode, said
-
-
-def n_controllers(url):
-    """How many processes have had the study."""
-    with suppress(StoreError), Store.open_to_read(url) as store, store._database.reading() as db:
-        return db.exec_driver_sql("SELECT lease_epoch FROM mapsearch_studies").scalar() or 0
-    return 0
 
 
 def kill_at_random(seed, n, begin, url, n_complete, eventually, workers, is_worker):
@@ -185,14 +176,6 @@ def test_a_second_controller_is_refused_and_a_second_interrupt_stops_at_once(
     os.kill(first.pid, signal.SIGCONT)
     assert end(first)[0] == 130
     assert not any(map(is_worker, left))
-
-
-def expire(url):
-    """The lease of the study has run out, as it does when its holder stands still for that long; it is watched then."""
-    engine = create_engine(url)
-    with engine.begin() as db:
-        db.execute(update(studies).values(lease_until=0.0))
-    engine.dispose()
 
 
 @pytest.mark.slow
