@@ -7,7 +7,7 @@ from typing import Any
 
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.findings import Finding, Level
-from mapsearch.tasks.user_code import describe
+from mapsearch.tasks.user_code import failure
 
 
 @dataclass
@@ -35,4 +35,4 @@ class FindingLog:
             for problem in error.problems:
                 self.add("error", f"{topic}.refused", problem)
         except (Exception, SystemExit) as error:  # user code may call `sys.exit`, which must not end the check
-            self.add("error", f"{topic}.failed", f"{action} failed: {describe(error)}")
+            self.add("error", f"{topic}.failed", failure(action, error))

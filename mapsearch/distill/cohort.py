@@ -49,7 +49,7 @@ def distill(
 def train_cohort(
     loaded: LoadedTask, space: RecipeSpace, train: TrainSpec, plans: Sequence[RunPlan], worker_state: WorkerState
 ) -> Iterator[Message | Progress | RunResult | CohortSplit]:
-    """`distill` in one go: when memory does not suffice the last event is `CohortSplit`."""
+    """`distill` in one go: when memory does not suffice, without cached features either, `CohortSplit` comes last."""
     assert len({(plan.seed, plan.n_steps, plan.n_parts) for plan in plans}) == 1, "a cohort shares seed and steps"
     left = list(plans)
     try:
@@ -66,8 +66,13 @@ def train_cohort(
         if not is_out_of_memory(error):
             raise
         parts = f" in {plans[0].n_parts} parts" if plans[0].n_parts > 1 else ""
-        message = f"out of memory with batch size {train.batch_size}{parts}: {' '.join(str(error).split())[:200]}"
+        size = f"batch size {train.batch_size}{parts} (a smaller `train.batch_size` takes less)"
+        message = f"out of memory with {size}: {' '.join(str(error).split())[:200]}"
+    has_more = bool(left and worker_state.cache and worker_state.cache.features.give_up())
     free_unused_memory()
+    if has_more:
+        yield from train_cohort(loaded, space, train, left, worker_state)
+        return
     smaller = halves(left, train.batch_size) if left else ()
     if smaller:
         yield CohortSplit(smaller, message)

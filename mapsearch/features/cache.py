@@ -82,6 +82,15 @@ class FeatureCache:
                 if path.exists() or _write(path, column):
                     self._forget(name)
 
+    def give_up(self) -> bool:
+        """Free the memory of what is kept and keep nothing more; whether there was anything to free."""
+        held = [*self._columns]
+        self._left = 0
+        for name in held:
+            self.refused[name] = "memory did not suffice for training beside them"
+            del self._columns[name]
+        return bool(held)
+
     def _make(self, name: str, feature: Tensor) -> _Column | None:
         if name in self.refused:
             return None
@@ -89,8 +98,12 @@ class FeatureCache:
         if n_bytes > self._left:
             self._refuse(name, f"its {n_bytes:,} bytes do not fit into the {self._left:,} left")
             return None
+        try:
+            rows = torch.empty(self._n, *feature.shape[1:], dtype=feature.dtype, device=self._device)
+        except (RuntimeError, MemoryError):
+            self._refuse(name, f"memory does not suffice for its {n_bytes:,} bytes")
+            return None
         self._left -= n_bytes
-        rows = torch.empty(self._n, *feature.shape[1:], dtype=feature.dtype, device=self._device)
         self._columns[name] = _Column(rows, torch.zeros(self._n, dtype=torch.int64))
         return self._columns[name]
 

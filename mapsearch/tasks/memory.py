@@ -17,6 +17,14 @@ OUT_OF_MEMORY_TEXTS = (
 """One of these is in the text of a RuntimeError that means too little memory."""
 
 
+WAY_OUT = "end other programs, or lower `execution.workers` or `train.batch_size`, then run the command again"
+"""What helps where memory runs out outside of training."""
+
+
+LIMITS = {resource.RLIMIT_AS: 0, resource.RLIMIT_DATA: 5}
+"""Limits on the address space of a process and on what of it is its own, and where `/proc/self/statm` counts those."""
+
+
 def free_bytes(device: torch.device) -> int | None:
     """Memory that this process could still get on the device; None where the system does not report it."""
     if device.type == "cuda":
@@ -48,8 +56,12 @@ def _available_bytes() -> int | None:
 
 
 def _allowed_bytes() -> int | None:
-    """What a limit on the address space of this process leaves of it."""
-    limit, path = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
-    if limit == resource.RLIM_INFINITY or not path.exists():
-        return None
-    return max(0, limit - int(path.read_text(encoding="ascii").split()[0]) * resource.getpagesize())
+    """What limits on this process leave of them: on its address space, and on what of that is its own."""
+    path = Path("/proc/self/statm")
+    pages = path.read_text(encoding="ascii").split() if path.exists() else []
+    left = [
+        resource.getrlimit(limit)[0] - int(pages[field]) * resource.getpagesize()
+        for limit, field in LIMITS.items()
+        if pages and resource.getrlimit(limit)[0] != resource.RLIM_INFINITY
+    ]
+    return max(0, min(left)) if left else None

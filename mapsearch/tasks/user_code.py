@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mapsearch.core.errors import MapsearchError, TaskError
 from mapsearch.core.text import error_text, printable
+from mapsearch.tasks.memory import WAY_OUT, is_out_of_memory
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -19,7 +20,7 @@ def user_code(what: str) -> Iterator[None]:
     except TaskError:
         raise
     except (Exception, SystemExit) as error:
-        raise TaskError(f"{what} failed: {describe(error)}") from error
+        raise TaskError(failure(what, error)) from error
 
 
 @contextmanager
@@ -29,6 +30,12 @@ def no_exit(what: str) -> Iterator[None]:
         yield
     except SystemExit as error:
         raise TaskError(f"{what} failed: {describe(error)}") from error
+
+
+def failure(what: str, error: BaseException) -> str:
+    """What failed and why, with a way out where memory ran out: PyTorch's own words have none."""
+    way_out = f"; memory ran out: {WAY_OUT}" if is_out_of_memory(error) else ""
+    return f"{what} failed: {describe(error)}{way_out}"
 
 
 def describe(error: BaseException) -> str:

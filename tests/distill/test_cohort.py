@@ -22,13 +22,13 @@ from small_tasks import (
 )
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from mapsearch.core.events import Progress
+from mapsearch.core.events import Message, Progress
 from mapsearch.core.mapping import LayerMapping, Pair
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.spec import StudySpec
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.distill import WorkerState, distill
+from mapsearch.distill import CohortSplit, WorkerState, distill, open_worker_state, train_cohort
 
 TRAIN = TrainSpec(steps=12, batch_size=16, lr=5e-3)
 NONE, LOGITS = Recipe(), Recipe(output_weight=1.0, temperature=2.0)
@@ -185,13 +185,30 @@ def test_a_cohort_out_of_memory_is_halved(limit):
     assert [run.state for run in found.values()] == ["complete"] * 5
 
 
+def test_the_cache_is_given_up_before_the_cohort_is_halved(monkeypatch):
+    loaded = load(Crowded(2))
+    state = open_worker_state(loaded, TRAIN)
+    check = loaded.task.room.check
+
+    def check_beside_the_cache():
+        loaded.task.room.limit = 0 if state.cache.features._columns else 2
+        check()
+
+    monkeypatch.setattr(loaded.task.room, "check", check_beside_the_cache)
+    events = list(train_cohort(loaded, make_space(loaded), TRAIN, make_plans(LOGITS, MANY_TO_ONE), state))
+    assert [event.state for event in events if isinstance(event, RunResult)] == ["complete"] * 2
+    assert not any(isinstance(event, CohortSplit) for event in events)
+    assert any("memory did not suffice" in event.text for event in events if isinstance(event, Message))
+
+
 def test_a_lone_run_out_of_memory_is_said_so():
     loaded = load(Crowded(1))
     space = make_space(loaded)
     loaded.task.room.limit = 0
     (run,) = distill(loaded, space, TRAIN, make_plans(LOGITS))
     assert run.state == "oom"
-    assert run.error == "out of memory with batch size 16 in 8 parts: 1 students, but room for 0"
+    told = ("out of memory with batch size 16 in 8 parts", "`train.batch_size`", "1 students, but room for 0")
+    assert all(part in run.error for part in told)
 
 
 def test_nothing_of_a_cohort_stays_in_memory():

@@ -55,6 +55,25 @@ def test_a_layer_beyond_the_budget_is_refused_and_leaves_the_others():
     assert kept.get(["a", "b"], ALL, DIGESTS) is None
 
 
+def test_a_layer_for_which_memory_does_not_suffice_is_refused_and_leaves_the_budget_to_others():
+    kept = FeatureCache(2**50, 2**60, torch.device("cpu"))
+    kept.put({"a": torch.randn(2, 8)}, ALL[:2], DIGESTS[:2])
+    assert "memory does not suffice" in kept.refused["a"]
+    assert kept._left == 2**60
+
+
+def test_what_is_given_up_is_neither_found_nor_kept_again():
+    kept = cache()
+    assert not kept.give_up(), "there was nothing"
+    kept = cache()
+    put(kept, features={"a": FEATURES["a"]})
+    assert kept.give_up()
+    put(kept)
+    assert kept.get(["a"], ALL, DIGESTS) is None
+    assert kept.refused.keys() == {"a", "b"}
+    assert not kept.give_up()
+
+
 def test_a_feature_that_changes_its_shape_is_refused():
     kept = cache()
     put(kept, [0, 1])

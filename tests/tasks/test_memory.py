@@ -1,4 +1,5 @@
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,17 @@ def test_no_more_memory_is_free_than_the_machine_has():
     free = free_bytes(torch.device("cpu"))
     assert free is not None
     assert 0 < free < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how much memory a process has")
+@pytest.mark.parametrize("limit", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_no_more_memory_is_free_than_a_limit_leaves(limit):
+    free, before = free_bytes(torch.device("cpu")), resource.getrlimit(limit)
+    used = {resource.RLIMIT_AS: "VmSize", resource.RLIMIT_DATA: "VmData"}[limit]
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith(used))
+    resource.setrlimit(limit, (kilobytes * 1024 + 2**26, before[1]))
+    try:
+        assert 2**25 < free_bytes(torch.device("cpu")) <= min(free, 2**26)
+    finally:
+        resource.setrlimit(limit, before)
