@@ -9,14 +9,16 @@ import pytest
 AS_HOST = "import os, socket, sys; socket.sethostname(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
 
 
-def container(host: str, *, own_proc: bool = True) -> list[str]:
+def container(host: str, *, own_proc: bool = True, own_network: bool = False) -> list[str]:
     """The words before a command that put it into a container of its own; skips the test where that is not allowed.
 
     Args:
         own_proc: `/proc` is the container's, not that of the system around it.
+        own_network: it is on a network of its own, alone and without a cable.
     """
     rights = ["--map-root-user"] if os.geteuid() != 0 else []
-    own = ["--pid", "--fork", "--kill-child", "--uts", *(["--mount-proc"] if own_proc else [])]
+    chosen = [*(["--mount-proc"] if own_proc else []), *(["--net"] if own_network else [])]
+    own = ["--pid", "--fork", "--kill-child", "--uts", *chosen]
     words = ["unshare", *rights, *own, sys.executable, "-c", AS_HOST, host]
     try:
         subprocess.run([*words, sys.executable, "-c", ""], check=True, capture_output=True, text=True)
