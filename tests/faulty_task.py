@@ -23,6 +23,16 @@ FAULTS: Mapping[str, Callable[[], object]] = {
 }
 
 
+OF_A_STUDENT = ("student", "parameter_groups", "labels", "loss", "metrics", "metric_objects", "score")
+"""Called for one student: its run ends with the error."""
+
+OF_A_COHORT = ("train_data", "sample_weights", "collate", "forward", "outputs", "logits", "mask")
+"""Called first for what a cohort shares: its runs are tried once more."""
+
+OF_THE_CHECK = ("teacher", "valid_data", "test_data", "tokenizers")
+"""Not called in a run."""
+
+
 class Faulty(Clusters):
     """Its file holds the names of a method and of a fault, which comes once, or for ever if a third word says so.
 

@@ -25,6 +25,7 @@ from mapsearch.tasks.devices import environment
 from mapsearch.tasks.loaded_task import LoadedTask
 from mapsearch.tasks.loading import load_task, task_digest
 from mapsearch.tasks.memory import free_unused_memory
+from mapsearch.tasks.user_code import user_code
 
 CHANGED_TASK = (
     "warning: the task file has changed since this study began; "
@@ -65,7 +66,8 @@ def prepare(
         machine = {**environment(checked.device), "optuna": version("optuna"), "task_sha256": digest}
         layers: Mapping[Network, tuple[Layer, ...]] = {"student": report.student, "teacher": report.teacher}
         teacher = storable(report.teacher_metrics)
-        baseline = measure_baseline(checked, spec)
+        with user_code("measuring the untrained student"):
+            baseline = measure_baseline(checked, spec)
         facts = StudyFacts(
             machine, teacher, layers, similarity, report.outputs, report.redraws, report.copied, baseline=baseline
         )
@@ -110,6 +112,7 @@ def _check(loaded: LoadedTask, spec: StudySpec) -> Generator[Update, None, Check
 
 def _compare(loaded: LoadedTask, spec: StudySpec, report: CheckReport) -> Generator[Update, None, Similarity]:
     yield Message("compare", stage_text("compare"))
-    similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
+    with user_code("comparing the layers"):
+        similarity = measure_similarity(loaded, spec.train, spec.similarity, report.student, report.teacher, spec.seed)
     yield Message("compare", similarity_sentence(similarity))
     return similarity

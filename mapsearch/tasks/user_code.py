@@ -14,10 +14,13 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turns an exception of the user's code, `sys.exit` included, into a `TaskError` that says where it happened."""
+    """Turns an exception of the user's code, `sys.exit` included, into a `TaskError` that says where it happened.
+
+    Memory that runs out stays what it is: it has a way out of its own.
+    """
     try:
         yield
-    except TaskError:
+    except (TaskError, MemoryError):
         raise
     except (Exception, SystemExit) as error:
         raise TaskError(failure(what, error)) from error

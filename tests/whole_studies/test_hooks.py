@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from faulty_task import Faulty
+from faulty_task import OF_A_COHORT, OF_A_STUDENT, OF_THE_CHECK, Faulty
 from hanging import Clock, Hanging
 from scheduled_runs import run
 from small_tasks import Clusters, load, make_plans, make_space
@@ -27,16 +27,6 @@ from mapsearch.tasks.task import Task
 
 TESTS = Path(__file__).parents[1]
 MAPPED = Recipe(LayerMapping([("blocks.0", "blocks.1", 1.0)]), feature_share=0.5, output_weight=1.0)
-
-OF_A_STUDENT = ("student", "parameter_groups", "labels", "loss", "metrics", "metric_objects", "score")
-"""Called for one student: its run ends with the error."""
-
-OF_A_COHORT = ("train_data", "sample_weights", "collate", "forward", "outputs", "logits", "mask")
-"""Called first for what a cohort shares: its runs are tried once more."""
-
-OF_THE_CHECK = ("teacher", "valid_data", "test_data", "tokenizers")
-"""Not called in a run."""
-
 
 STUDY = {
     "task": f"{TESTS / 'faulty_task.py'}:Faulty",
