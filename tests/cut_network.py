@@ -19,18 +19,35 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
 
+def lay(far: subprocess.Popen[str]) -> None:
+    """Lay the cable from here to a process, in a network of its own, that takes up its end."""
+    assert far.stdin is not None
+    assert far.stdout is not None
+    assert far.stdout.readline() == "there\n"
+    ip("link", "set", "lo", "up")
+    ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(far.pid))
+    ip("address", "add", NEAR, "dev", "near")
+    ip("link", "set", "near", "up")
+    print("laid", file=far.stdin, flush=True)
+
+
+def take_up(cut: Path) -> None:
+    """Take up the other end of the cable, and cut it for as long as the file exists."""
+    print("there", flush=True)
+    sys.stdin.readline()
+    ip("link", "set", "lo", "up")
+    ip("address", "add", FAR, "dev", "far")
+    ip("link", "set", "far", "up")
+    Thread(target=watch, args=(cut,), daemon=True).start()
+
+
 def near(command: list[str]) -> int:
-    """Lay the cable, and run the command at this end of it."""
+    """Run the command at this end of the cable."""
     other_end = ["unshare", "--net", sys.executable, __file__, *sys.argv[1:3]]
     with subprocess.Popen(other_end, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as far:
-        assert far.stdin is not None
-        assert far.stdout is not None
         try:
-            assert far.stdout.readline() == "there\n"
-            ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(far.pid))
-            ip("address", "add", NEAR, "dev", "near")
-            ip("link", "set", "near", "up")
-            print("laid", file=far.stdin, flush=True)
+            lay(far)
+            assert far.stdout is not None
             assert far.stdout.readline() == "listens\n"
             return subprocess.run(command).returncode
         finally:
@@ -38,12 +55,8 @@ def near(command: list[str]) -> int:
 
 
 def far(path: str, cut: Path) -> None:
-    """Pass on all that comes through the cable to the server's own socket, and cut it when that is asked for."""
-    print("there", flush=True)
-    sys.stdin.readline()
-    ip("address", "add", FAR, "dev", "far")
-    ip("link", "set", "far", "up")
-    Thread(target=watch, args=(cut,), daemon=True).start()
+    """Pass on all that comes through the cable to the server's own socket."""
+    take_up(cut)
     with socket.create_server(SERVER) as server:
         print("listens", flush=True)
         while True:
