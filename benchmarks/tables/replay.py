@@ -1,7 +1,7 @@
 """Searches on a table: proposers are answered with recorded runs, and race on other draws than they are judged on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +71,11 @@ class Replay:
 
         return min(self.table.maps, key=distance)
 
+    def proposed(self, number: int, proposal: Proposal, column: int) -> Trial:
+        """The mapping of the table that is nearest, tried on one draw; with the numbers that were proposed."""
+        tried = self.trial(number, proposal.origin, self.nearest(proposal.recipe.mapping), column)
+        return replace(tried, params=dict(proposal.params))
+
     def trial(self, number: int, origin: str, name: str, column: int, control: str = "") -> Trial:
         """A mapping of the table, tried on one draw."""
         recipe = Recipe(
@@ -103,9 +108,8 @@ def nominees(table: Table, proposer: str, at: Sequence[int], columns: Sequence[i
     found = []
     for number in range(max(at)):
         proposal = propose(problem, trials, number)
-        name = replay.nearest(proposal.recipe.mapping)
-        names.append(name)
-        trials.append(replay.trial(len(trials), proposal.origin, name, search_column))
+        trials.append(replay.proposed(len(trials), proposal, search_column))
+        names.append(replay.nearest(proposal.recipe.mapping))
         if number + 1 in at:
             found.append(raced(table, names, columns))
     return found

@@ -25,6 +25,8 @@ from benchmarks.tables.replay import PROPOSERS, Replay, controls, gains, raced
 from benchmarks.tables.stacked import stacked_values
 from benchmarks.tables.table import read_table, table_of
 from benchmarks.tables.training import open_pair
+from mapsearch.core.trials import Trial
+from mapsearch.proposers.model_search import EVEN_PAIR
 
 S, T, D = 3, 6, 5
 EVERYTHING = [[True] * T] * S
@@ -124,6 +126,18 @@ def test_a_proposal_is_taken_to_be_the_nearest_mapping_of_the_table():
     assert replay.nearest(mapping_of("035", replay.space)) == "035"
     assert replay.nearest(mapping_of("2-5", replay.space))[::2] == "25"
     assert controls(replay.table) == ["135", "345", "012", "531"]
+
+
+@pytest.mark.parametrize("name", PROPOSERS)
+def test_a_search_on_a_table_sees_what_it_has_proposed_and_proposes_other_recipes(name):
+    make, prior = PROPOSERS[name]
+    replay, propose, trials = Replay(planted(0.3), 0), make(), list[Trial]()
+    for number in range(16):
+        proposal = propose(replay.problem(prior=prior), trials, number)
+        trials.append(replay.proposed(number, proposal, 0))
+    even_pairs = [t for t in trials if t.params == EVEN_PAIR._asdict()]
+    assert len(even_pairs) <= 1
+    assert len({t.recipe.mapping for t in trials}) > 8
 
 
 @pytest.mark.parametrize("name", PROPOSERS)
