@@ -66,7 +66,7 @@ def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> P
     candidates, rng = Candidates(problem), generator(problem, number)
     told, values = [candidates.of(t) for t, _ in known], np.array([value for _, value in known])
     if even := _even_pair(candidates, trials, told[int(values.argmax())].settings):
-        return candidates.proposal(even)
+        return even
     spread = float(values.std()) or 1.0
     model = fitted(points(told), (values - values.mean()) / spread)
     if waiting := [candidates.of(t) for t in trials if t.state == "waiting" and t.recipe.mapping.pairs]:
@@ -88,12 +88,12 @@ def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
     return any(replace(tried, mapping=recipe.mapping) == recipe for tried in alike)
 
 
-def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Candidate | None:
-    """The even pair at these settings; None if it was tried at any, or cannot be."""
+def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Proposal | None:
+    """The even pair at these settings; None if it was proposed at any or tried at these, or cannot be."""
     params = EVEN_PAIR._asdict()
-    if any(t.params == params for t in trials):
-        return None
-    return candidates.along(EVEN_PAIR, settings)
+    even = None if any(t.params == params for t in trials) else candidates.along(EVEN_PAIR, settings)
+    proposal = even and candidates.proposal(even)
+    return proposal if proposal and not _was_tried(proposal.recipe, trials) else None
 
 
 def _at_other_settings(

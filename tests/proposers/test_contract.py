@@ -104,6 +104,14 @@ def test_two_far_teachers_in_every_row_are_tried_once(problem):
     assert pairs == [(f"s.{s}", f"t.{t}") for s, two in enumerate([(0, 2), (1, 4), (2, 5)]) for t in two]
 
 
+def test_two_far_teachers_that_an_older_study_brought_are_not_tried_again(problem):
+    here = problem(3, 6, loss=("nmse",), lr=(1.0,), feature_share=(0.5, 0.5))
+    trials = search(PROPOSERS["model"], here, 5)
+    assert trials[-1].params["shift"] == 0.5
+    brought = [*trials[:-1], replace(trials[-1], proposer="ported", params={})]
+    assert PROPOSERS["model"](here, brought, 6).recipe.mapping != trials[-1].recipe.mapping
+
+
 def test_what_cannot_be_run_is_left(problem):
     here, trials = problem(3, 6), []
     for number in range(30):
