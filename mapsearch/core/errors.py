@@ -165,6 +165,12 @@ class TrainingFailed(MapsearchError):
     exit_code = 1
 
 
+MEMORY_RAN_OUT = (
+    "memory ran out: end other programs, or lower `execution.workers` or `train.batch_size`, then run the command again"
+)
+"""What is told where memory runs out outside of training."""
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`; did you mean …?` for the closest known names, or the empty string."""
     matches = get_close_matches(name, known, n=3, cutoff=0.6)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from mapsearch.core.errors import TaskError
+
 OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",
     "not enough memory",
@@ -15,10 +17,6 @@ OUT_OF_MEMORY_TEXTS = (
     "ALLOCATION_FAILED",  # cuDNN 9
 )
 """One of these is in the text of a RuntimeError that means too little memory."""
-
-
-WAY_OUT = "end other programs, or lower `execution.workers` or `train.batch_size`, then run the command again"
-"""What helps where memory runs out outside of training."""
 
 
 LIMITS = {resource.RLIMIT_AS: 0, resource.RLIMIT_DATA: 5}
@@ -42,7 +40,9 @@ def free_unused_memory() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means too little memory: on a CPU PyTorch has no type of its own for it."""
+    """Whether an error means too little memory, also one of the user's code: on a CPU PyTorch has no type for it."""
+    if isinstance(error, TaskError) and error.__cause__ is not None:
+        return is_out_of_memory(error.__cause__)
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY_TEXTS)

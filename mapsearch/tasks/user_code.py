@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mapsearch.core.errors import MapsearchError, TaskError
+from mapsearch.core.errors import MEMORY_RAN_OUT, MapsearchError, TaskError
 from mapsearch.core.text import error_text, printable
-from mapsearch.tasks.memory import WAY_OUT, is_out_of_memory
+from mapsearch.tasks.memory import is_out_of_memory
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -16,11 +16,11 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def user_code(what: str) -> Iterator[None]:
     """Turns an exception of the user's code, `sys.exit` included, into a `TaskError` that says where it happened.
 
-    Memory that runs out stays what it is: it has a way out of its own.
+    `is_out_of_memory` still knows one for want of memory.
     """
     try:
         yield
-    except (TaskError, MemoryError):
+    except TaskError:
         raise
     except (Exception, SystemExit) as error:
         raise TaskError(failure(what, error)) from error
@@ -37,7 +37,7 @@ def no_exit(what: str) -> Iterator[None]:
 
 def failure(what: str, error: BaseException) -> str:
     """What failed and why, with a way out where memory ran out: PyTorch's own words have none."""
-    way_out = f"; memory ran out: {WAY_OUT}" if is_out_of_memory(error) else ""
+    way_out = f"; {MEMORY_RAN_OUT}" if is_out_of_memory(error) else ""
     return f"{what} failed: {describe(error)}{way_out}"
 
 

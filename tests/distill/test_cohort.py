@@ -185,6 +185,21 @@ def test_a_cohort_out_of_memory_is_halved(limit):
     assert [run.state for run in found.values()] == ["complete"] * 5
 
 
+class CrowdedGroups(Crowded):
+    """Finds no room where it is asked for the groups of too many students."""
+
+    def parameter_groups(self, student, lr):
+        self.room.check()
+
+
+def test_a_cohort_for_which_the_tasks_own_code_finds_no_memory_is_halved():
+    loaded = load(CrowdedGroups(2))
+    space = make_space(loaded)
+    loaded.task.room.limit = 1
+    runs = distill(loaded, space, TRAIN, make_plans(NONE, LOGITS))
+    assert [run.state for run in runs if isinstance(run, RunResult)] == ["complete"] * 2
+
+
 def test_the_cache_is_given_up_before_the_cohort_is_halved(monkeypatch):
     loaded = load(Crowded(2))
     state = open_worker_state(loaded, TRAIN)
