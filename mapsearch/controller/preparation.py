@@ -36,8 +36,8 @@ CHANGED_TASK = (
 def announce_wait(store: Store, name: str, lease_seconds: float = LEASE_SECONDS) -> Iterator[Message]:
     """Say why it takes a while to get the study, if it does."""
     if holder := store.doubtful_holder(name, lease_seconds=lease_seconds):
-        waiting = f"up to {lease_seconds:g} s to see whether that process still renews its lease"
-        yield Message("resume", f"{holder} had the study last and may still live; this takes {waiting}")
+        waiting = f"waiting up to {lease_seconds:g} s to see whether it does"
+        yield Message("resume", f"{holder} had the study last and may still live; {waiting}")
 
 
 def prepare(

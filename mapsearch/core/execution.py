@@ -42,7 +42,9 @@ class Execution(Section):
         0, ge=0, description="processes per worker that load batches ahead; 0: loaded by the worker itself"
     )
     stall_seconds: float = Field(
-        1800, gt=0, description="seconds after which a worker without progress, or that still loads, is stopped"
+        1800,
+        gt=0,
+        description="seconds after which a worker that makes no progress, or (on this machine) still loads, is stopped",
     )
 
     database_seconds: float = Field(

@@ -33,17 +33,17 @@ class Lease:
     seconds: float
 
 
-def take_lease(db: Connection, study_id: str, seconds: float, is_another: Callable[[Mapping[Any, Any]], bool]) -> Lease:
+def take_lease(db: Connection, study_id: str, seconds: float, is_taken: Callable[[Mapping[Any, Any]], bool]) -> Lease:
     """Makes this process the one that writes to the study, for so many seconds; what was asked of it still stands.
 
     Args:
-        is_another: whether a study, as it stands in its row, is another process's: by clocks `is_held`.
+        is_taken: whether the study of this row is another process's: `is_held` by the clock, else what `watch` gives.
 
     Raises:
         StudyBusy: it is.
     """
     row = db.execute(select(studies).where(studies.c.id == study_id).with_for_update()).mappings().one()
-    if is_another(row):
+    if is_taken(row):
         raise StudyBusy(f"{holder(row)}; wait for it, or stop that process")
     lease = Lease(study_id, row["name"], uuid4().hex, row["lease_epoch"] + 1, seconds)
     process = this_process()
@@ -88,13 +88,13 @@ def is_held(row: Mapping[Any, Any]) -> bool:
     return may_live(row) and row["lease_until"] > time.time()
 
 
-def may_live(row: Mapping[Any, Any], silent: float | None = None) -> bool:
+def may_live(row: Mapping[Any, Any], unrenewed: float | None = None) -> bool:
     """Whether the study has a controller of which nothing shows that it ended.
 
     Args:
-        silent: the end of a lease that was no longer renewed.
+        unrenewed: the end of a lease that was watched in vain; a lease that ends then is no longer anybody's.
     """
-    if row["lease_owner"] is None or row["lease_until"] == silent:
+    if row["lease_owner"] is None or row["lease_until"] == unrenewed:
         return False
     where = (row["lease_boot_id"], row["lease_pid_namespace"], row["lease_process_started"])
     return not is_dead(Process(row["lease_host"], row["lease_pid"], *where))

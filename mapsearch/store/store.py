@@ -121,9 +121,9 @@ class Store:
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
-        is_another = watch(self._database, name, lease_seconds)
+        is_taken = watch(self._database, name, lease_seconds)
         with self._database.writing() as db:
-            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_another)
+            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_taken)
             requests.void(db, lease.study_id)
         with self._held(lease) as handle:
             yield handle
@@ -138,9 +138,9 @@ class Store:
             StartWithdrawn: nobody asks for it any longer.
             StudyBusy: another process is the controller; says which and until when.
         """
-        is_another = watch(self._database, name, lease_seconds)
+        is_taken = watch(self._database, name, lease_seconds)
         with self._database.writing() as db:
-            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_another)
+            lease = take_lease(db, self._database.id_of(db, name), lease_seconds, is_taken)
             request = requests.accept_start(db, lease.study_id)
         with self._held(lease) as handle:
             yield handle, request

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from mapsearch.store.database import Database
-from mapsearch.store.lease import is_doubtful, may_live
+from mapsearch.store.lease import STATE_COLUMNS, is_doubtful, may_live
 from mapsearch.store.schema import studies
 
 LOOKS_PER_LEASE = 60
@@ -17,7 +17,8 @@ LOOKS_PER_LEASE = 60
 def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[Any, Any]], bool]:
     """Looks for the length of a lease, where there is doubt, whether it is renewed.
 
-    Gives what tells `take_lease` whether the study is another process's.
+    Returns:
+        Whether the study of a row is another process's, for `take_lease`.
     """
     first = lease_row(database, name)
     if not is_doubtful(first, seconds):
@@ -27,11 +28,11 @@ def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[An
         time.sleep(seconds / LOOKS_PER_LEASE)
         if lease_row(database, name)["lease_until"] != until:
             return may_live
-    return partial(may_live, silent=until)
+    return partial(may_live, unrenewed=until)
 
 
 def lease_row(database: Database, name: str) -> Mapping[Any, Any]:
-    """The study with its lease."""
+    """The study's lease, and who holds it."""
     with database.reading() as db:
         this = studies.c.id == database.id_of(db, name)
-        return db.execute(select(studies).where(this)).mappings().one()
+        return db.execute(select(*STATE_COLUMNS).where(this)).mappings().one()

@@ -68,8 +68,8 @@ def test_a_lease_that_is_renewed_after_the_last_look_is_its_holders(
 ) -> None:
     with store.control("digits"):
         rewrite(lease_until=0.0)
-        is_another = watching.watch(second._database, "digits", 60.0)
+        is_taken = watching.watch(second._database, "digits", 60.0)
         before = watching.lease_row(second._database, "digits")
         rewrite(lease_until=1.0)
-        assert not is_another(before)
-        assert is_another(watching.lease_row(second._database, "digits"))
+        assert not is_taken(before)
+        assert is_taken(watching.lease_row(second._database, "digits"))
