@@ -29,7 +29,7 @@ from mapsearch.cli.show import show
 from mapsearch.cli.similarity import similarity
 from mapsearch.cli.studies import studies
 from mapsearch.cli.train import train
-from mapsearch.core.errors import MapsearchError, StudyFailed, did_you_mean
+from mapsearch.core.errors import MEMORY_RAN_OUT, MapsearchError, StudyFailed, did_you_mean
 from mapsearch.core.text import error_text
 
 COMMANDS = (
@@ -80,7 +80,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line: an error becomes one line for each problem, and an exit code.
 
-    0: done; 1: the study failed; 2: wrong use; 130: interrupted.
+    0: done; 1: the study failed; 2: wrong use; 130: interrupted, or not confirmed.
     """
     arguments, debug = _without_debug(sys.argv[1:])
     try:
@@ -91,13 +91,14 @@ def main() -> None:
         if debug:
             raise
         _fail(error.problems, error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print_line("interrupted", err=True)
+    except (KeyboardInterrupt, click.Abort) as end:
+        is_refusal = isinstance(end, click.Abort) and end.__cause__ is None  # click makes an Abort of Ctrl-C, too
+        print_line("nothing was changed" if is_refusal else "interrupted", err=True)
         sys.exit(130)
     except MemoryError:
         if debug:
             raise
-        _fail(["memory ran out; end other programs, or lower `train.batch_size`, then run the command again"], 1)
+        _fail([MEMORY_RAN_OUT], 1)
     except Exception as error:
         if debug:
             raise
