@@ -1,5 +1,6 @@
 import pytest
 from fake_executor import FakeExecutor
+from hanging import Clock
 from small_tasks import make_plans
 
 from mapsearch.core.errors import StudyFailed
@@ -13,15 +14,6 @@ from mapsearch.executors.scheduler import CRASHES_IN_A_ROW, CRASHES_PER_TRIAL, S
 
 ONE, TWO, THREE, FOUR = make_plans(*[Recipe()] * 4)
 DIED = "the worker process died (exit code -9)"
-
-
-class Clock:
-    """Stands still until a test moves it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make(n_workers=1, clock=None, **execution):

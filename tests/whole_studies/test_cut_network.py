@@ -15,6 +15,7 @@ SOON = "connect_timeout=3&keepalives_idle=1&keepalives_interval=1&keepalives_cou
 """A network that is silent for three seconds counts as cut."""
 
 KEPT = "mapsearch-cache/unwritten-*"
+"""Where results are kept meanwhile."""
 
 
 @pytest.mark.slow
@@ -35,9 +36,7 @@ def test_a_network_that_is_cut_and_mended_changes_nothing(
         hold.reach(stage)
         cut.touch()
         hold.release()
-        eventually(
-            lambda: any(b'"ended"' in file.read_bytes() for file in tmp_path.glob("mapsearch-cache/unwritten-*"))
-        )
+        eventually(lambda: any(b'"ended"' in file.read_bytes() for file in tmp_path.glob(KEPT)))
         hold.begin()
         cut.unlink()
     hold.release()

@@ -7,7 +7,7 @@ import sys
 import pytest
 from containers import container
 from study_fixtures import Hold, write
-from study_processes import check_undisturbed, end, expire, members, n_controllers
+from study_processes import HASTY, check_undisturbed, end, expire, members, n_controllers
 
 from mapsearch.store.store import Store
 
@@ -16,16 +16,6 @@ BESIDE_IT, ELSEWHERE, ALIKE = (None, None), (None, "other"), ("same", "same")
 
 Controllers in containers have the number 1: names and numbers do not say which is which.
 """
-
-HASTY = """
-import sys, time
-from types import SimpleNamespace
-from mapsearch.cli.main import main
-from mapsearch.store import watching
-watching.time = SimpleNamespace(monotonic=lambda: 20 * time.monotonic(), sleep=lambda seconds: time.sleep(seconds / 20))
-sys.exit(main())
-"""
-"""`mapsearch`, but that it does not watch a lease for as long: whose those are stands still."""
 
 
 @pytest.fixture
