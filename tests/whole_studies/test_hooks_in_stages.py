@@ -91,6 +91,7 @@ def study(file):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_task_that_dies_or_hangs_or_fails_in_each_stage_costs_attempts_and_changes_nothing(
     study, file, url, tmp_path, results, monkeypatch
 ):

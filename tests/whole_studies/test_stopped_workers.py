@@ -51,6 +51,7 @@ class Stopping(LocalExecutor):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_worker_that_stands_still_in_any_stage_is_replaced_and_its_late_answer_not_counted(
     spec, url, finished, results, monkeypatch
 ):
