@@ -38,6 +38,7 @@ from mapsearch.core.study_file import stored_study
 from mapsearch.core.trials import Trial
 from mapsearch.executors.base import Executor, Ready, WorkerMessage
 from mapsearch.executors.scheduler import Scheduler
+from mapsearch.proposers.model_search import EVEN_PAIR
 from mapsearch.proposers.optuna_record import OptunaRecord, create_tables
 from mapsearch.proposers.random_search import propose_random
 from mapsearch.search import proposal_plans
@@ -121,9 +122,8 @@ def fill(study: StudyHandle, spec: StudySpec, n_trials: int) -> None:
     listed: list[Trial] = []
     for number in range(n_trials):
         drawn = propose_random(given, listed[-50:], number)
-        listed.append(
-            Trial(number, drawn.origin, drawn.recipe, "", dict(drawn.params), number, "complete", _value(number, 0))
-        )
+        params = dict(drawn.params) if number else EVEN_PAIR._asdict()  # among the first of every search
+        listed.append(Trial(number, drawn.origin, drawn.recipe, "", params, number, "complete", _value(number, 0)))
     planned = proposal_plans(spec, listed)
     engine = create_engine(study.url, json_serializer=json.dumps)
     with engine.begin() as db:
@@ -143,7 +143,7 @@ def fill(study: StudyHandle, spec: StudySpec, n_trials: int) -> None:
 
 
 def _fill_optuna(study: StudyHandle, spec: StudySpec, listed: list[Trial]) -> None:
-    """Optuna's rows of one trial for all of them: what they hold does not matter to what reading them costs."""
+    """Optuna's rows of the even pair for all of them: it has every parameter, and more is not read of them."""
     created = study.study().created_at
     with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created, study.guarded)) as record:
         record.add(listed[:1])

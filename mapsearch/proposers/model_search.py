@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from heapq import nlargest
+from operator import itemgetter
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -134,13 +135,10 @@ def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.
 def _told(problem: SearchProblem, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
     """Trials with features and what they are worth, more being better; what could not be run is the worst."""
     sign = 1.0 if problem.direction == "maximize" else -1.0
-    found = [t for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
-    worst = min((sign * t.value for t in found if t.value is not None), default=0.0)
-
-    def worth(trial: Trial) -> float:
-        return worst if trial.value is None else sign * trial.value
-
-    if len(found) > MOST_TOLD:
-        newest = found[-MOST_TOLD // 2 :]
-        found = [*nlargest(MOST_TOLD // 2, found[: -MOST_TOLD // 2], key=worth), *newest]
-    return [(t, worth(t)) for t in found]
+    found = [(t, t.value) for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
+    worst = min((sign * value for _, value in found if value is not None), default=0.0)
+    told = [(t, worst if value is None else sign * value) for t, value in found]
+    if len(told) <= MOST_TOLD:
+        return told
+    older, newest = told[: -MOST_TOLD // 2], told[-MOST_TOLD // 2 :]
+    return [*nlargest(MOST_TOLD // 2, older, key=itemgetter(1)), *newest]
