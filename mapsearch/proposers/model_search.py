@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from heapq import nlargest
-from operator import itemgetter
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -36,7 +34,7 @@ AT_RANDOM, AT_OTHER_SETTINGS = 1, 3
 LEAST_TOLD = 4
 """Trials before anything is modelled; controls count."""
 
-MOST_TOLD = 400
+MOST_TOLD = 240
 """Trials that the model learns from: half of them the best, half the newest. Its cost grows with their cube."""
 
 
@@ -61,11 +59,11 @@ def _blas() -> ThreadpoolController:
 
 
 def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> Proposal:
-    known = _told(problem, trials)
+    known, values = _told(problem, trials)
     if len(known) < LEAST_TOLD or number % 4 == AT_RANDOM:
         return propose_random(problem, trials, number)
     candidates, rng = Candidates(problem), generator(problem, number)
-    told, values = [candidates.of(t) for t, _ in known], np.array([value for _, value in known])
+    told = [candidates.of(t) for t in known]
     if even := _even_pair(candidates, trials, told[int(values.argmax())].settings):
         return even
     spread = float(values.std()) or 1.0
@@ -132,13 +130,16 @@ def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.
     return child
 
 
-def _told(problem: SearchProblem, trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+def _told(problem: SearchProblem, trials: Sequence[Trial]) -> tuple[list[Trial], Floats]:
     """Trials with features and what they are worth, more being better; what could not be run is the worst."""
-    sign = 1.0 if problem.direction == "maximize" else -1.0
-    found = [(t, t.value) for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
-    worst = min((sign * value for _, value in found if value is not None), default=0.0)
-    told = [(t, worst if value is None else sign * value) for t, value in found]
-    if len(told) <= MOST_TOLD:
-        return told
-    older, newest = told[: -MOST_TOLD // 2], told[-MOST_TOLD // 2 :]
-    return [*nlargest(MOST_TOLD // 2, older, key=itemgetter(1)), *newest]
+    found = [t for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
+    values = np.array([np.nan if t.value is None else t.value for t in found])
+    values *= 1.0 if problem.direction == "maximize" else -1.0
+    is_lost = np.isnan(values)
+    values[is_lost] = values[~is_lost].min() if not is_lost.all() else 0.0
+    if len(found) > MOST_TOLD:
+        half = MOST_TOLD // 2
+        best = np.argsort(-values[:-half], kind="stable")[:half]
+        chosen = np.concatenate([best, np.arange(len(found) - half, len(found))])
+        found, values = [found[i] for i in chosen], values[chosen]
+    return found, values
