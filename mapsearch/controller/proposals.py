@@ -10,6 +10,7 @@ from mapsearch.controller.context import StudyContext, Update
 from mapsearch.controller.failures import raise_if_all_crashed, raise_if_nothing_came_through
 from mapsearch.controller.stage_runs import Runner
 from mapsearch.core.errors import DatabaseFailed, StoreError
+from mapsearch.core.port import Port
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.search_spec import SamplerName
@@ -54,7 +55,7 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
 
 def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord) -> Iterator[Update]:
     spec, trials = context.spec, {t.number: t for t in context.trials}  # kept: to read them anew takes longer with each
-    problem = _problem(context, outputs, list(trials.values()))
+    problem, port = _problem(context, outputs, list(trials.values())), context.study.facts().port
     proposals = [t for t in trials.values() if t.proposer in PROPOSALS]
     runner, n_proposed, written_at = Runner(context), len(proposals), -math.inf
     yield from _keep(trials, runner.submit(proposals, search.proposal_plans(spec, proposals)))
@@ -62,7 +63,7 @@ def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord)
         while runner.n_free and n_proposed < spec.search.trials:
             if not runner.any_came_through:
                 raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
-            new = _propose(context, problem, list(trials.values()), n_proposed)
+            new = _propose(context, problem, port, list(trials.values()), n_proposed)
             context.study.add_trials(new)
             trials |= {t.number: t for t in new}
             n_proposed += len(new)
@@ -90,10 +91,12 @@ def _problem(context: StudyContext, outputs: Recipe, trials: Sequence[Trial]) ->
     return SearchProblem(context.space, choices, z, outputs, spec.direction, spec.seed)
 
 
-def _propose(context: StudyContext, problem: SearchProblem, trials: list[Trial], n_before: int) -> list[Trial]:
+def _propose(
+    context: StudyContext, problem: SearchProblem, port: Port | None, trials: list[Trial], n_before: int
+) -> list[Trial]:
     """A worker's next trials, each made in the knowledge of those before it; some are an old study's."""
-    spec, port = context.spec, context.study.facts().port
-    propose, new = PROPOSERS[spec.search.sampler], list[Trial]()
+    spec, new = context.spec, list[Trial]()
+    propose = PROPOSERS[spec.search.sampler]
     for draw in range(n_before, n_before + search.n_to_ask(spec, n_before, context.scheduler.n_workers)):
         known = [*trials, *new]
         if carried := next_carried(port, problem.base, known, draw):
