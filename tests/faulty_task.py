@@ -1,8 +1,8 @@
 """A task any of whose methods goes wrong when a test asks for it, in whatever process it lives."""
 
 import os
+import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ FAULTS: Mapping[str, Callable[[], object]] = {
     "raises": raise_error,
     "leaves": lambda: sys.exit(0),
     "dies": lambda: os._exit(3),
-    "hangs": lambda: time.sleep(10**6),
+    "hangs": signal.pause,
 }
+"""What hangs waits for ever: its controller ends it, and the kernel does once that is gone."""
 
 
 OF_A_STUDENT = ("student", "parameter_groups", "labels", "loss", "metrics", "metric_objects", "score")

@@ -68,9 +68,9 @@ def train_cohort(
         parts = f" in {plans[0].n_parts} parts" if plans[0].n_parts > 1 else ""
         size = f"batch size {train.batch_size}{parts} (a smaller `train.batch_size` takes less)"
         message = f"out of memory with {size}: {' '.join(str(error).split())[:200]}"
-    has_more = bool(left and worker_state.cache and worker_state.cache.features.give_up())
+    has_freed = bool(left and worker_state.cache and worker_state.cache.features.give_up())
     free_unused_memory()
-    if has_more:
+    if has_freed:
         yield from train_cohort(loaded, space, train, left, worker_state)
         return
     smaller = halves(left, train.batch_size) if left else ()

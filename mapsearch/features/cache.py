@@ -15,6 +15,10 @@ FILE_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4}
 """Relative difference up to which a file's features count as those of the network at hand; 1e-2 in half precision."""
 
 
+GIVEN_UP = "memory did not suffice for training beside them"
+"""Why nothing is kept any longer."""
+
+
 @dataclass
 class _Column:
     """One layer's features, `rows` `[N, ...]` on the device, and `digests` `[N]` of the samples' content, 0 for none.
@@ -46,6 +50,7 @@ class FeatureCache:
         self.refused: dict[str, str] = {}
         self._n, self._left, self._device, self._folder = n, budget, device, folder
         self._columns: dict[str, _Column] = {}
+        self._is_given_up = False
 
     def get(self, names: Sequence[str], ids: Tensor, digests: Tensor) -> dict[str, Tensor] | None:
         """The features `[B, ...]` of these samples, or None unless all are there.
@@ -84,15 +89,16 @@ class FeatureCache:
 
     def give_up(self) -> bool:
         """Free the memory of what is kept and keep nothing more; whether there was anything to free."""
-        held = [*self._columns]
-        self._left = 0
+        held, self._is_given_up = [*self._columns], True
         for name in held:
-            self.refused[name] = "memory did not suffice for training beside them"
-            del self._columns[name]
+            self._refuse(name, GIVEN_UP)
         return bool(held)
 
     def _make(self, name: str, feature: Tensor) -> _Column | None:
         if name in self.refused:
+            return None
+        if self._is_given_up:
+            self._refuse(name, GIVEN_UP)
             return None
         n_bytes = self._n * feature[0].numel() * feature.element_size()
         if n_bytes > self._left:
@@ -100,7 +106,9 @@ class FeatureCache:
             return None
         try:
             rows = torch.empty(self._n, *feature.shape[1:], dtype=feature.dtype, device=self._device)
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if self._device.type != "cpu" and not isinstance(error, torch.OutOfMemoryError):
+                raise  # a CPU has no type of its own for too little memory, and nothing else can fail there
             self._refuse(name, f"memory does not suffice for its {n_bytes:,} bytes")
             return None
         self._left -= n_bytes

@@ -90,9 +90,10 @@ def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
 def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Proposal | None:
     """The even pair at these settings; None if it was proposed at any or tried at these, or cannot be."""
     params = EVEN_PAIR._asdict()
-    even = None if any(t.params == params for t in trials) else candidates.along(EVEN_PAIR, settings)
-    proposal = even and candidates.proposal(even)
-    return proposal if proposal and not _was_tried(proposal.recipe, trials) else None
+    if any(t.params == params for t in trials) or (even := candidates.along(EVEN_PAIR, settings)) is None:
+        return None
+    proposal = candidates.proposal(even)
+    return None if _was_tried(proposal.recipe, trials) else proposal
 
 
 def _at_other_settings(

@@ -1,55 +1,39 @@
-"""`Store` opens, creates and reads; who wants to write takes control of a study."""
+"""`Store` opens and creates, and reads as a `StoreReader`; who wants to write takes control of a study."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
-from mapsearch.core.details import StudyDetails, TrialDetails, TrialList, TrialOrder
-from mapsearch.core.failures import FailureGroup
-from mapsearch.core.runs import Run, RunKey
-from mapsearch.core.studies import StartRequest, Study
-from mapsearch.core.summaries import RunSummary, StudyEvent, StudyOverview, StudySummary
+from mapsearch.core.studies import StartRequest
 from mapsearch.core.text import storable
-from mapsearch.core.trials import Trial
-from mapsearch.store import curves, requests
+from mapsearch.store import requests
 from mapsearch.store.connect import connect, connect_to_read, from_anywhere
 from mapsearch.store.database import Database
-from mapsearch.store.details import read_details
-from mapsearch.store.failures import read_failures
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.lease import Lease, is_doubtful, is_held, take_lease
-from mapsearch.store.overview import read_best, read_page
-from mapsearch.store.reading import (
-    read_events,
-    read_run_summaries,
-    read_runs,
-    read_study,
-    read_study_summaries,
-    read_trials,
-)
 from mapsearch.store.renewal import HeldLease
-from mapsearch.store.rows import now, undamaged
-from mapsearch.store.schema import studies, trials
-from mapsearch.store.trial_pages import read_trial, read_trial_list
+from mapsearch.store.rows import now
+from mapsearch.store.schema import studies
+from mapsearch.store.store_reader import StoreReader
 from mapsearch.store.watching import lease_row, watch
 
 LEASE_SECONDS = 60.0
 
 
-class Store:
+class Store(StoreReader):
     """The study database at `url`; close it, or use it in a `with` statement.
 
-    Every method that names a study raises `StudyNotFound` if there is none, with close matches and
+    As of a reader, every method that names a study raises `StudyNotFound` if there is none, with close matches and
     known names, and `StoreError` if the database fails.
     """
 
     def __init__(self, database: Database, url: str) -> None:
+        super().__init__(database)
         self.url = from_anywhere(url)
-        self._database = database
 
     @classmethod
     def open(cls, url: str, *, create_more: Callable[[str], None] | None = None) -> Self:
@@ -173,26 +157,6 @@ class Store:
         with self._database.writing() as db:
             requests.request_stop(db, self._database.id_of(db, name))
 
-    def start_requests(self) -> list[StartRequest]:
-        """The studies that are to be started, those that wait longest first."""
-        with self._database.reading() as db:
-            return requests.start_requests(db)
-
-    def running_here(self) -> set[str]:
-        """Names of the studies whose controller is a live process of this machine."""
-        with self._database.reading() as db:
-            return requests.running_here(db)
-
-    def id_of(self, name: str) -> str:
-        """What the study is known by, whatever it is called."""
-        with self._reading(name) as (_, study_id):
-            return study_id
-
-    def curve_bytes(self, name: str) -> int:
-        """Bytes of the loss curves of the study's runs, as they are stored."""
-        with self._reading(name) as (db, study_id):
-            return curves.n_bytes(db, study_id)
-
     def compact(self) -> None:
         """Gives what was freed in the database back to the disk, where nobody else uses it now."""
         self._database.compact()
@@ -203,105 +167,7 @@ class Store:
             this = studies.c.id == self._database.id_of(db, name)
             db.execute(update(studies).where(this).values(note=storable(note)))
 
-    def study(self, name: str) -> Study:
-        """The study of that name."""
-        with self._reading(name) as (db, study_id):
-            return read_study(db, study_id)
-
-    def summary(self, name: str) -> StudySummary:
-        """The study as it stands in the list."""
-        with self._reading(name) as (db, study_id):
-            return read_study_summaries(db, studies.c.id == study_id)[0]
-
-    def studies(self) -> list[StudySummary]:
-        """Every study, newest first."""
-        with self._database.reading() as db:
-            return read_study_summaries(db)
-
-    def trials(self, name: str, *, numbers: Collection[int] | None = None) -> list[Trial]:
-        """The study's trials, by number.
-
-        Args:
-            numbers: these trials only.
-        """
-        these = [] if numbers is None else [trials.c.number.in_(numbers)]
-        with self._reading(name) as (db, study_id):
-            return read_trials(db, study_id, *these)
-
-    def page(self, name: str, *, after: int = -1, limit: int | None = None) -> StudyOverview:
-        """The study with its trials whose numbers are above `after`, by number; the first `limit` of them.
-
-        Raises:
-            StoreError: its settings are not those of this version of mapsearch.
-        """
-        with self._reading(name) as (db, study_id):
-            return read_page(db, study_id, after=after, limit=limit)
-
-    def best(self, name: str, n_best: int | None) -> StudyOverview:
-        """The study with so many of its best proposals, the tuned recipes and every control.
-
-        Raises:
-            StoreError: its settings are not those of this version of mapsearch.
-        """
-        with self._reading(name) as (db, study_id):
-            return read_best(db, study_id, n_best)
-
-    def failures(self, name: str) -> tuple[FailureGroup, ...]:
-        """The study's failed runs by what they have in common, the largest group first."""
-        with self._reading(name) as (db, study_id), undamaged(trials, name):
-            return read_failures(db, study_id)
-
-    def details(self, name: str, n_best: int) -> StudyDetails:
-        """The study as a page shows it, with so many of its best proposals, the tuned recipes and every control.
-
-        Raises:
-            StoreError: its settings are not those of this version of mapsearch.
-        """
-        with self._reading(name) as (db, study_id):
-            return read_details(db, study_id, n_best)
-
-    def trial(self, name: str, number: int) -> TrialDetails:
-        """One trial with all of its runs and their attempts; `StudyNotFound` if the study has none of that number."""
-        with self._reading(name) as (db, study_id):
-            return read_trial(db, study_id, number)
-
-    def trial_list(self, name: str, *, kind: str, order: TrialOrder, offset: int, limit: int) -> TrialList:
-        """A page of trials: those of a proposer or control (`kind`; empty for all), in that order."""
-        with self._reading(name) as (db, study_id):
-            return read_trial_list(db, study_id, kind=kind, order=order, offset=offset, limit=limit)
-
-    def runs(self, name: str, *, of_trials: Collection[int] | None = None) -> list[Run]:
-        """The runs of the study with all of their results, by trial, rung and seed.
-
-        Args:
-            of_trials: the runs of these trials only.
-        """
-        with self._reading(name) as (db, study_id):
-            return read_runs(db, study_id, of_trials=of_trials)
-
-    def run_summaries(
-        self, name: str, *, of_trials: Collection[int] | None = None, after: RunKey | None = None,
-        limit: int | None = None,
-    ) -> list[RunSummary]:  # fmt: skip
-        """The study's runs without their results, by trial, rung and seed; `after` is the last key of the page before.
-
-        Args:
-            of_trials: the runs of these trials only.
-        """
-        with self._reading(name) as (db, study_id):
-            return read_run_summaries(db, study_id, of_trials=of_trials, after=after, limit=limit)
-
-    def events(self, name: str, *, after: int = 0, limit: int | None = None) -> list[StudyEvent]:
-        """The study's events with ids above `after`, oldest first; the first `limit` of them."""
-        with self._reading(name) as (db, study_id):
-            return read_events(db, study_id, after=after, limit=limit)
-
     @contextmanager
     def _held(self, lease: Lease) -> Iterator[StudyHandle]:
         with HeldLease(self._database, lease) as held:
             yield StudyHandle(self._database, self.url, held)
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[tuple[Connection, str]]:
-        with self._database.reading() as db:
-            yield db, self._database.id_of(db, name)

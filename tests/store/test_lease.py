@@ -15,11 +15,11 @@ from mapsearch.store.process import this_process
 from mapsearch.store.store import Store
 
 HOLD = """
-import sys, time
+import sys
 from mapsearch.store.store import Store
 with Store.open(sys.argv[1]) as store, store.control("digits"):
     print("held", flush=True)
-    time.sleep(600)
+    sys.stdin.read()  # until the test ends, however it does
 """
 
 
@@ -62,7 +62,7 @@ def test_an_expired_lease_that_nobody_took_still_writes(store: Store, rewrite: C
 @pytest.mark.skipif(this_process().boot_id is None, reason="deaths are proven by /proc")
 def test_the_lease_of_a_killed_process_is_taken_over(store: Store) -> None:
     command = [sys.executable, "-c", HOLD, store.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         try:
             assert holder.stdout.readline() == "held\n"
