@@ -406,6 +406,12 @@ class Stuck(Clusters):
         return student
 
 
+class NeverLoaded(Clusters):
+    def teacher(self) -> nn.Module:
+        time.sleep(10**6)
+        raise AssertionError("never reached")
+
+
 class NoTeacher(Clusters):
     def teacher(self) -> nn.Module:
         raise OSError("the weights are not here")

@@ -44,7 +44,7 @@ class Execution(Section):
     stall_seconds: float = Field(
         1800,
         gt=0,
-        description="seconds after which a worker that makes no progress, or (on this machine) still loads, is stopped",
+        description="seconds after which a worker that makes no progress, or still loads the task, is stopped",
     )
 
     database_seconds: float = Field(

@@ -27,14 +27,17 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """The worker waits for a cohort; `error` says why the last one could not be trained to its end.
+class Loading:
+    """The worker that may have waited for a place has one, loads the task now, and says its name."""
 
-    `worker` is its name where that was not known when it was asked for.
-    """
+    worker: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker waits for a cohort; `error` says why the last one could not be trained to its end."""
 
     error: str = ""
-    worker: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class WorkerDied:
     error: str
 
 
-WorkerMessage = Ready | LoadFailed | WorkerDied | CohortSplit | Progress | RunResult | Message
+WorkerMessage = Loading | Ready | LoadFailed | WorkerDied | CohortSplit | Progress | RunResult | Message
 """What comes from a worker."""
 
 
@@ -66,9 +69,9 @@ class Executor(Protocol):
         """The number of slots."""
 
     def start(self, slot: int) -> str:
-        """Start a worker in an empty slot and give its name, which is empty while it may have to wait for a place.
+        """Start a worker in an empty slot and give its name; one that may have to wait for a place has none yet.
 
-        It says `Ready` once the task is loaded.
+        Such a one says `Loading` once it has it. All say `Ready` once the task is loaded.
         """
 
     def send(self, slot: int, cohort: Cohort) -> None:

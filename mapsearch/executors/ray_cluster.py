@@ -68,7 +68,7 @@ class RayExecutor:
         self._workers: dict[int, _Worker] = {}
 
     def start(self, slot: int) -> str:
-        """Ask for an actor; it may wait for a place, and names itself once the task is loaded."""
+        """Ask for an actor; it may wait for a place, and names itself once it has one."""
         actor = self._actor_class.remote()
         messages = actor.open.options(num_returns="streaming").remote(self._setup, self._versions)
         self._workers[slot] = _Worker(actor, messages)

@@ -14,7 +14,7 @@ from mapsearch import __version__
 from mapsearch.core.errors import MapsearchError
 from mapsearch.core.runs import Cohort
 from mapsearch.core.task_reference import TaskReference
-from mapsearch.executors.base import LoadFailed, Ready, Setup, WorkerMessage
+from mapsearch.executors.base import LoadFailed, Loading, Ready, Setup, WorkerMessage
 from mapsearch.executors.session import Session, open_session
 from mapsearch.tasks.loading import task_digest
 from mapsearch.tasks.user_code import describe
@@ -41,8 +41,9 @@ class RayWorker:
         self._session: Session | None = None
 
     def open(self, setup: Setup, expected: Versions) -> Iterator[WorkerMessage]:
-        """Load the task from the folder that Ray has brought here, and say who is ready or why nobody is."""
+        """Load the task from the folder that Ray has brought here, and say who does and whether it could be loaded."""
         setup = replace(setup, task=_task_here(setup.task), device=_device())
+        yield Loading(f"{os.getpid()}@{_node()}/{setup.device}")
         try:
             _check_node(setup, expected)
             self._session = open_session(setup)
@@ -51,7 +52,7 @@ class RayWorker:
         except (Exception, SystemExit) as failure:
             yield LoadFailed(f"{_node()}: {describe(failure)}")
         else:
-            yield Ready(worker=f"{os.getpid()}@{_node()}/{setup.device}")
+            yield Ready()
 
     def train(self, cohort: Cohort) -> Iterator[WorkerMessage]:
         """Train the cohort, as every worker does."""

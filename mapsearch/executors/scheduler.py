@@ -11,7 +11,7 @@ from mapsearch.core.events import Event, Message, Progress, RunsLost, RunsStarte
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunKey, RunPlan, RunResult
 from mapsearch.distill import CohortSplit, slices
-from mapsearch.executors.base import Executor, LoadFailed, Ready, WorkerDied, WorkerMessage
+from mapsearch.executors.base import Executor, LoadFailed, Loading, Ready, WorkerDied, WorkerMessage
 
 HEARTBEAT_SECONDS = 0.2
 """Longest wait for a message, so that the caller can look after other things."""
@@ -155,10 +155,11 @@ class Scheduler:
             self._largest = max(len(cohort) for cohort in again)
             self._waiting.extendleft(reversed(again))
             self._empty(number)  # a new worker begins with all of the memory
+        elif isinstance(message, Loading):
+            slot.worker = message.worker
         elif isinstance(message, Ready):
             self._was_ready = True
             plans, slot.state, slot.cohort = slot.cohort, "idle", ()
-            slot.worker = message.worker or slot.worker
             yield from self._lost(plans, message.error or "the worker returned no result")
         elif isinstance(message, Message):
             yield message

@@ -18,7 +18,7 @@ from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.task_reference import TaskReference
 from mapsearch.core.train_spec import TrainSpec
-from mapsearch.executors.base import LoadFailed, Setup
+from mapsearch.executors.base import LoadFailed, Loading, Setup
 from mapsearch.executors.inline import InlineExecutor
 from mapsearch.executors.ray_cluster import RayExecutor
 from mapsearch.executors.scheduler import Scheduler
@@ -124,6 +124,12 @@ def test_a_worker_without_progress_is_replaced_and_its_late_results_are_not_read
     assert [event.state for event in events if isinstance(event, RunResult)] == ["crashed"]
 
 
+def test_a_worker_that_never_loads_the_task_ends_the_study(open_scheduler):
+    execution = Execution(devices="cpu", workers=1, stall_seconds=3)
+    with pytest.raises(StudyFailed, match=r"no progress for 3 s .* before it had loaded the task"):
+        list(run(open_scheduler(setup("NeverLoaded", execution)), [(plan,) for plan in make_plans(Recipe())]))
+
+
 def test_a_request_that_no_node_can_meet_is_refused_at_once(open_scheduler):
     with pytest.raises(StudyFailed, match="no room for a worker that needs num_cpus 64"):
         open_scheduler(setup(execution=Execution(devices="cpu", threads=64)))
@@ -136,12 +142,13 @@ def test_parts_of_a_gpu_are_counted_and_a_gpu_that_torch_does_not_see_is_told(no
         assert executor.n_workers == 2, "the nodes without a GPU have no room"
         executor.start(0)
         messages = []
-        while not messages:
-            messages = list(executor.poll(5.0))
+        while len(messages) < 2:
+            messages += executor.poll(5.0)
     finally:
         executor.close()
-    ((slot, failed),) = messages
+    ((slot, loading), (_, failed)) = messages
     assert slot == 0
+    assert isinstance(loading, Loading)
     assert isinstance(failed, LoadFailed)
     assert "Ray gave this worker a GPU, but torch sees none" in failed.error
 
@@ -156,7 +163,7 @@ def test_a_node_with_other_versions_or_another_task_file_is_refused(monkeypatch)
         (Versions("0.0", expected.torch, expected.task_sha256), "install the same on every node"),
         (Versions(expected.mapsearch, expected.torch, "f00"), "is not the controller's"),
     ]:
-        ((failed),) = RayWorker().open(here, other)
+        _, failed = RayWorker().open(here, other)
         assert isinstance(failed, LoadFailed)
         assert told in failed.error
 

@@ -9,7 +9,7 @@ from mapsearch.core.execution import Execution
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.distill import CohortSplit
-from mapsearch.executors.base import LoadFailed, Ready, WorkerDied
+from mapsearch.executors.base import LoadFailed, Loading, Ready, WorkerDied
 from mapsearch.executors.scheduler import CRASHES_IN_A_ROW, CRASHES_PER_TRIAL, Scheduler
 
 ONE, TWO, THREE, FOUR = make_plans(*[Recipe()] * 4)
@@ -147,6 +147,27 @@ def test_a_worker_that_may_wait_for_a_place_is_waited_for():
     clock.now = 10_000
     assert until_quiet(scheduler) == []
     assert not fake.stopped
+
+
+def test_once_it_has_a_place_it_must_load_the_task_in_time():
+    clock = Clock()
+    fake, scheduler = make(clock=clock, stall_seconds=60)
+    fake.start = lambda slot: ""  # type: ignore[method-assign]
+    scheduler.submit([(ONE,)])
+    until_quiet(scheduler)
+    clock.now = 10_000
+    fake.say(0, Loading("7@node b"))
+    assert until_quiet(scheduler) == []
+    clock.now = 10_061
+    with pytest.raises(StudyFailed, match=r"no progress for 60 s .* before it had loaded the task"):
+        until_quiet(scheduler)
+
+
+def test_a_worker_that_waited_for_a_place_has_the_name_that_it_says():
+    fake, scheduler = make()
+    fake.start = lambda slot: fake.say(slot, Loading("7@node b"), Ready()) or ""  # type: ignore[method-assign]
+    scheduler.submit([(ONE,)])
+    assert until_quiet(scheduler) == [RunsStarted((ONE,), "7@node b")]
 
 
 def test_a_worker_that_does_not_load_the_task_in_time_is_replaced_and_the_first_fails_the_study():
