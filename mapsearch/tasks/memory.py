@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from mapsearch.core.errors import TaskError
+from mapsearch.tasks.control_groups import group_bytes_left
 
 OUT_OF_MEMORY_TEXTS = (
     "can't allocate memory",
@@ -28,7 +29,7 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + unused
-    known = [n for n in (_available_bytes(), _allowed_bytes()) if n is not None]
+    known = [n for n in (_available_bytes(), _allowed_bytes(), group_bytes_left()) if n is not None]
     return min(known, default=None)
 
 
