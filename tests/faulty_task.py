@@ -1,8 +1,8 @@
 """A task any of whose methods goes wrong when a test asks for it, in whatever process it lives."""
 
 import os
-import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ FAULTS: Mapping[str, Callable[[], object]] = {
     "raises": raise_error,
     "leaves": lambda: sys.exit(0),
     "dies": lambda: os._exit(3),
-    "hangs": signal.pause,
+    "hangs": lambda: threading.Event().wait(),
 }
 """What hangs waits for ever: its controller ends it, and the kernel does once that is gone."""
 
