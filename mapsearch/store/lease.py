@@ -14,6 +14,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from mapsearch.core.errors import StudyBusy, StudyNotFound
+from mapsearch.core.studies import UNENDED
 from mapsearch.store.process import Process, is_dead, this_process
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
@@ -86,6 +87,11 @@ def drop_lease(db: Connection, lease: Lease) -> None:
 def is_held(row: Mapping[Any, Any]) -> bool:
     """Whether the study of this row has a live controller, by the clock of this host."""
     return may_live(row) and row["lease_until"] > time.time()
+
+
+def is_being_left(row: Mapping[Any, Any]) -> bool:
+    """Whether the study has ended, but for what its controller does last, or is only kept house for."""
+    return row["state"] not in UNENDED and is_held(row)
 
 
 def may_live(row: Mapping[Any, Any], unrenewed: float | None = None) -> bool:

@@ -19,7 +19,7 @@ from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 from mapsearch.store.store_reader import StoreReader
-from mapsearch.store.watching import lease_row, watch
+from mapsearch.store.watching import lease_row, let_leave, watch
 
 LEASE_SECONDS = 60.0
 
@@ -133,11 +133,12 @@ class Store(StoreReader):
     def maintain(self, name: str) -> Iterator[StudyHandle]:
         """`control` for whoever does not run the study: requests to start or stop it still stand afterwards.
 
-        It goes by this host's clock and does not wait: a page waits for the answer.
+        It goes by this host's clock, and waits for a controller that is about to leave only: a page waits for it.
 
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
+        let_leave(self._database, name)
         with self._database.writing() as db:
             lease = take_lease(db, self._database.id_of(db, name), LEASE_SECONDS, is_held)
         with self._held(lease) as handle:
@@ -146,9 +147,12 @@ class Store(StoreReader):
     def request_start(self, name: str, *, seeds: int | None = None) -> None:
         """Asks the service to start the study, or to follow its open questions to so many fresh seeds.
 
+        A controller that is about to leave is waited for.
+
         Raises:
             StudyBusy: it runs already.
         """
+        let_leave(self._database, name)
         with self._database.writing() as db:
             requests.request_start(db, self._database.id_of(db, name), seeds)
 

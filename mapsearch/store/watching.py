@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import select
 
 from mapsearch.store.database import Database
-from mapsearch.store.lease import STATE_COLUMNS, is_doubtful, may_live
+from mapsearch.store.lease import STATE_COLUMNS, is_being_left, is_doubtful, may_live
 from mapsearch.store.schema import studies
 
 LOOKS_PER_LEASE = 60
+SECONDS_TO_LEAVE = 10.0
+SECONDS_BETWEEN_LOOKS = 0.05
 
 
 def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[Any, Any]], bool]:
@@ -29,6 +31,16 @@ def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[An
         if lease_row(database, name)["lease_until"] != until:
             return may_live
     return partial(may_live, unrenewed=until)
+
+
+def let_leave(database: Database, name: str) -> None:
+    """Waits, a little while at most, until nobody has a study any more that has ended.
+
+    Pages show that a study stopped before its controller is gone, and people are quick.
+    """
+    end = time.monotonic() + SECONDS_TO_LEAVE
+    while is_being_left(lease_row(database, name)) and time.monotonic() < end:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def lease_row(database: Database, name: str) -> Mapping[Any, Any]:

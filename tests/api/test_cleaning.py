@@ -58,8 +58,10 @@ def test_results_that_were_never_written_stay_until_the_study_is_complete(storag
 
 
 def test_what_runs_is_left_alone(storage):
-    with Store.open(storage) as store, store.control("tiny"), pytest.raises(StudyBusy):
-        cleaning.clean("tiny", storage)
+    with Store.open(storage) as store, store.control("tiny") as study:
+        study.set_state("running")
+        with pytest.raises(StudyBusy):
+            cleaning.clean("tiny", storage)
     assert cleaning.disk_use("tiny", storage)[0].cache == 3000
 
 

@@ -22,7 +22,8 @@ def test_a_study_waits_until_it_is_started_or_stopped(write_study, url):
     assert [study.state for study in list_studies(url)] == ["stopped"]
     assert requests(url) == []
     launching.resume("tiny", url)
-    with Store.open(url) as store, store.control("tiny"):
+    with Store.open(url) as store, store.control("tiny") as study:
+        study.set_state("checking")
         assert store.start_requests() == []
         assert store.running_here() == {"tiny"}
         with pytest.raises(StudyBusy):

@@ -90,7 +90,8 @@ def test_a_copy_that_was_cut_off_is_no_foreign_study(stopped):
 
 
 def test_what_runs_is_neither_renamed_nor_deleted(stopped):
-    with Store.open(stopped) as store, store.control("tiny"):
+    with Store.open(stopped) as store, store.control("tiny") as study:
+        study.set_state("running")
         for act in (lambda: upkeep.rename("tiny", "small", stopped), lambda: upkeep.delete("tiny", stopped)):
             with pytest.raises(StudyBusy, match="study `tiny` is run by process"):
                 act()

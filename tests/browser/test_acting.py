@@ -5,6 +5,7 @@ from study_fixtures import write
 
 from mapsearch.store.store import Store
 
+playwright = pytest.importorskip("playwright.sync_api", reason="`playwright` is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="`axe-playwright-python` is not installed")
 
 pytestmark = pytest.mark.timeout(1800)  # several studies start in one test, each a process that imports torch
@@ -26,17 +27,6 @@ def team(start, storage, tmp_path_factory):
     return start("--storage", storage, "--studies", root)
 
 
-@pytest.fixture
-def at_rest(storage, eventually):
-    """`at_rest()` waits until no process has a study any more."""
-
-    def wait():
-        with Store.open_to_read(storage) as store:
-            eventually(lambda: not store.running_here(), seconds=WAIT / 1000)
-
-    return wait
-
-
 def launch(page, name, *settings):
     page.click("nav >> text=Launch")
     page.fill("#name", name)
@@ -53,9 +43,11 @@ def _has_seen(study, n_seeds):
 
 def wait_for_state(page, *states):
     """Until the page that stands open says so by itself."""
-    page.wait_for_function(
-        "states => states.some(s => document.querySelector(`#live .chip.${s}`))", arg=list(states), timeout=WAIT
-    )
+    says_so = "states => states.some(s => document.querySelector(`#live .chip.${s}`))"
+    try:
+        page.wait_for_function(says_so, arg=list(states), timeout=WAIT)
+    except playwright.TimeoutError as late:
+        raise AssertionError(f"no {states} on this page:\n{page.inner_text('main')}") from late
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
@@ -103,7 +95,7 @@ def test_a_study_is_launched_and_watched_to_its_end_then_taken_away(visit, team,
     assert "task: task.py:Clusters" in file.read_text()
 
 
-def test_a_study_is_stopped_goes_on_gets_a_note_and_another_name_and_is_deleted(visit, team, at_rest):
+def test_a_study_is_stopped_goes_on_gets_a_note_and_another_name_and_is_deleted(visit, team):
     page = visit(at=team).open("/")
     launch(page, "long", ("search.trials", "200"))
     wait_for_state(page, "running")
@@ -111,12 +103,10 @@ def test_a_study_is_stopped_goes_on_gets_a_note_and_another_name_and_is_deleted(
     page.click("button:has-text('Stop')")
     page.wait_for_selector("[role=alert]:has-text('asked to stop'), #live .chip.stopped", timeout=WAIT)
     wait_for_state(page, "stopped")
-    at_rest()
     page.click("button:has-text('Resume')")
     wait_for_state(page, "running")
     page.click("button:has-text('Stop')")
     wait_for_state(page, "stopped")
-    at_rest()
     page.fill("#note-text", "too long\nfor today")
     page.click("button:has-text('Save the note')")
     assert page.input_value("#note-text") == "too long\nfor today"

@@ -123,10 +123,10 @@ def test_a_second_controller_in_another_container_at_every_age_of_the_lease(
 def test_a_process_that_stands_still_in_a_transaction_holds_the_study_for_no_longer_than_a_server_waits(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "IDLE_SECONDS", 0.5)
-    with Store.open(postgresql_url) as store, Store.open(postgresql_url) as other:
-        store.create_study("digits", {}, folder="", study_file="")
-        with store.control("digits", lease_seconds=0.0) as study:
+    with Store.open(postgresql_url) as other:
+        other.create_study("digits", {}, folder="", study_file="")
+        monkeypatch.setattr(connect, "IDLE_SECONDS", 2.0)
+        with Store.open(postgresql_url) as store, store.control("digits", lease_seconds=0.0) as study:
             stands_still = study._lease.writing()  # with the study's row in its hands
             with pytest.raises(DatabaseAway, match="idle"), stands_still, other.maintain("digits") as after:
                 after.set_state("complete")

@@ -95,7 +95,7 @@ def test_a_study_of_version_0001_is_read_and_goes_on(url: str) -> None:
         (run,) = store.run_summaries("old")
         assert (run.seconds, run.error, run.notes, run.mixed_weights) == (12.5, "", ("a note",), (0.25, 0.75))
         assert store.runs("old")[0].seed == 0
-        with store.control("old") as study:
+        with store.control("old", lease_seconds=0.6) as study:
             study.set_state("complete")
         assert study.epoch == 1
 

@@ -1,9 +1,14 @@
 """What others than a study's controller ask of it, and what the controller then does to its name."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import SimpleNamespace
+
 import pytest
 
 from mapsearch.core.errors import StartWithdrawn, StudyBusy, StudyChanged, StudyNotFound
-from mapsearch.core.studies import StartRequest
+from mapsearch.core.studies import StartRequest, StudyState
+from mapsearch.store import watching
 from mapsearch.store.handle import StudyHandle
 from mapsearch.store.store import Store
 
@@ -62,6 +67,52 @@ def test_what_is_asked_for_while_a_study_is_maintained_still_stands(store: Store
     with store.maintain("figures"):
         store.request_stop("figures")
     assert (store.start_requests(), store.study("figures").state) == ([], "stopped")
+
+
+@pytest.fixture
+def at_each_look(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """`at_each_look(do)`: between two looks at a study that ended, `do` is called, and a second passes."""
+
+    def replace(do: Callable[[], None]) -> None:
+        seconds = iter(range(1000))
+        clock = SimpleNamespace(monotonic=lambda: next(seconds), sleep=lambda _: do())
+        monkeypatch.setattr(watching, "time", clock)
+
+    return replace
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "complete"])
+def test_who_asks_for_a_study_that_has_just_ended_waits_for_its_controller_to_leave(
+    store: Store, at_each_look: Callable[[Callable[[], None]], None], state: StudyState
+) -> None:
+    with ExitStack() as last_moments:
+        last_moments.enter_context(store.control("digits")).set_state(state)
+        at_each_look(last_moments.close)
+        store.request_start("digits")
+    assert [request.name for request in store.start_requests()] == ["digits"]
+    with ExitStack() as last_moments:
+        last_moments.enter_context(store.control("digits")).set_state(state)
+        at_each_look(last_moments.close)
+        with store.maintain("digits") as study:
+            study.rename("figures")
+    assert store.study("figures").state == state
+
+
+def test_a_controller_that_does_not_leave_is_told_of(
+    store: Store, at_each_look: Callable[[Callable[[], None]], None]
+) -> None:
+    looks = list[int]()
+    at_each_look(lambda: looks.append(1))
+    with store.control("digits") as study:
+        study.set_state("stopped")
+        with pytest.raises(StudyBusy, match="study `digits` is run by process"):
+            store.request_start("digits")
+        assert looks
+        looks.clear()
+        study.set_state("running")
+        with pytest.raises(StudyBusy, match="study `digits` is run by process"), store.maintain("digits"):
+            pass
+    assert not looks, "one that runs is not waited for"
 
 
 def test_a_study_whose_process_died_before_it_began_does_not_wait_for_ever(store: Store) -> None:
