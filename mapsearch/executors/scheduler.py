@@ -1,6 +1,5 @@
 """The one scheduler above every executor: it gives out cohorts, splits, retries, and knows when to give up."""
 
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from mapsearch.core.events import Event, Message, Progress, RunsLost, RunsStarte
 from mapsearch.core.execution import Execution
 from mapsearch.core.runs import Cohort, RunKey, RunPlan, RunResult
 from mapsearch.distill import CohortSplit, slices
+from mapsearch.executors.awake_clock import AwakeClock
 from mapsearch.executors.base import Executor, LoadFailed, Loading, Ready, WorkerDied, WorkerMessage
 
 HEARTBEAT_SECONDS = 0.2
@@ -46,7 +46,7 @@ class Scheduler:
 
     executor: Executor
     execution: Execution
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = field(default_factory=AwakeClock)
     _slots: list[_Slot] = field(default_factory=list)
     _waiting: deque[Cohort] = field(default_factory=deque)
     _tries: Counter[RunKey] = field(default_factory=Counter)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from fake_executor import FakeExecutor
 from hanging import Clock
@@ -9,6 +11,7 @@ from mapsearch.core.execution import Execution
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.distill import CohortSplit
+from mapsearch.executors import awake_clock
 from mapsearch.executors.base import LoadFailed, Loading, Ready, WorkerDied
 from mapsearch.executors.scheduler import CRASHES_IN_A_ROW, CRASHES_PER_TRIAL, Scheduler
 
@@ -205,6 +208,22 @@ def test_whoever_takes_the_events_slowly_does_not_make_workers_look_stalled():
     fake.say(0, Progress(ONE.key, 1, 2, 10, 0.1))
     assert [event.key for event in scheduler.events()] == [TWO.key, ONE.key]
     assert not fake.stopped
+
+
+def test_a_controller_that_slept_holds_that_against_no_worker(monkeypatch):
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(awake_clock, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    fake = FakeExecutor()
+    scheduler = Scheduler(fake, Execution(stall_seconds=60))
+    scheduler.submit([(ONE,)])
+    until_quiet(scheduler)
+    now.seconds += 10_000
+    assert until_quiet(scheduler) == []
+    for _ in range(11):
+        now.seconds += 5
+        assert until_quiet(scheduler) == []
+    now.seconds += 5
+    assert "no progress for 60 s" in next(scheduler.events()).error
 
 
 @pytest.mark.parametrize(
