@@ -132,7 +132,7 @@ def record_end(request: StartRequest, reason: str, storage: str = DEFAULT_STORAG
     with Store.open(storage) as store:
         never_held = request in store.start_requests()  # else, one that stands was made since, and is left alone
         with (store.control if never_held else store.maintain)(request.name) as study:
-            state = study.study().state
+            state = study.state()
             if not never_held and state not in UNENDED:
                 return  # it said so itself
             study.release_runs()

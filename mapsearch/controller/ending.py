@@ -33,7 +33,7 @@ def recorded_end(study: StudyHandle) -> Iterator[None]:
     except BaseException:  # Ctrl-C, a request to stop, or whoever iterates lost interest
         with suppress(StoreError):
             study.release_runs()
-            if study.study().state != "complete":
+            if study.state() != "complete":
                 study.set_state("stopped")
         raise
 
@@ -42,5 +42,5 @@ def _end_failed(study: StudyHandle, problems: tuple[str, ...], *, of_its_own: bo
     study.release_runs()
     for problem in problems:
         study.add_event("failed", problem)
-    if of_its_own or study.study().state != "complete":
+    if of_its_own or study.state() != "complete":
         study.set_state("failed")

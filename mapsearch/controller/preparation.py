@@ -83,7 +83,7 @@ def prepare(
 def _resume(study: StudyHandle, digest: str) -> Iterator[Update]:
     """Queue interrupted runs again, and report what has changed since."""
     again = study.release_runs()
-    if study.study().state == "failed":
+    if study.state() == "failed":
         again += reopen_failed_runs(study)
     if again:
         yield Message("resume", f"{again} runs were interrupted or failed, and are run again")

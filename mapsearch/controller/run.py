@@ -155,7 +155,7 @@ def _begin(
     """The study with the metric that follows its outputs, what is known of it, and its task if it is trained here."""
     loaded = yield from prepare(study, spec, cache_dir, inline=inline)
     spec = with_default_metric(spec, study.facts().outputs)
-    if n_seeds is not None or study.study().state != "complete":  # it stays so if nothing is missing
+    if n_seeds is not None or study.state() != "complete":  # it stays so if nothing is missing
         study.set_state("running")
     if old is not None:
         yield from take_over(study, spec, old)

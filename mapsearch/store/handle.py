@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mapsearch.core.errors import StudyChanged
@@ -57,6 +57,12 @@ class StudyHandle:
         """The study as it stands."""
         with self._database.reading() as db:
             return read_study(db, self.id)
+
+    def state(self) -> StudyState:
+        """What `set_state` said last; others see a study that was stopped or failed as `queued` from now on."""
+        with self._database.reading() as db:
+            state: StudyState = db.execute(select(studies.c.state).where(studies.c.id == self.id)).scalar_one()
+        return state
 
     def facts(self) -> StudyFacts:
         """What its stages found so far."""

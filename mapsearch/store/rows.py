@@ -118,10 +118,14 @@ def _setting(spec: Any, path: str) -> Any:
 
 
 def _state(row: Row, *, held: bool) -> StudyState:
-    """What is held by nobody is queued where it is to be started, and was stopped where somebody began with it."""
+    """How the study goes for those who look on, whatever its last controller said of it.
+
+    Who holds one that was stopped or failed is about to go on with it. What is held by nobody is queued where it is to
+    be started, and was stopped where somebody began with it.
+    """
     state: StudyState = row["state"]
     if held:
-        return state
+        return "queued" if state in ("stopped", "failed") else state
     if row["start_requested"]:
         return "queued"
     was_begun = state in UNDER_WAY or (state == "queued" and row["lease_epoch"] > 0)

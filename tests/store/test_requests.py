@@ -33,7 +33,24 @@ def test_a_failed_study_that_waits_is_still_failed_for_the_run_that_mends_it(sto
     store.request_start("digits")
     assert store.study("digits").state == "queued"
     with store.control("digits") as study:
-        assert study.study().state == "failed"
+        assert study.state() == "failed"
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "complete"])
+def test_who_looks_on_sees_a_study_go_on_from_when_it_is_taken(store: Store, state: StudyState) -> None:
+    def seen() -> set[str]:
+        return {store.study("digits").state, store.summary("digits").state}
+
+    with store.control("digits") as study:
+        study.set_state(state)
+    assert seen() == {state}
+    store.request_start("digits")
+    assert seen() == {"queued"}
+    with store.control_as_asked("digits") as (study, _):
+        assert seen() == {"complete" if state == "complete" else "queued"}
+        study.set_state("running")
+        assert seen() == {"running"}
+    assert seen() == {"stopped"}
 
 
 def test_one_that_is_stopped_before_its_start_does_not_start(store: Store) -> None:
