@@ -1,7 +1,7 @@
 """A candidate: weights `W[S, T]` and settings, from which a recipe is made."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,7 @@ class Candidates:
 
     problem: SearchProblem
     _legal: dict[tuple[str, str], NDArray[np.bool_]] = field(default_factory=dict)
+    _known: dict[int, tuple[Trial, Candidate]] = field(default_factory=dict)
 
     @property
     def n_student(self) -> int:
@@ -67,6 +68,13 @@ class Candidates:
 
     def of(self, trial: Trial) -> Candidate:
         """The candidate that the trial is; of another version's depth curve only the weights are known."""
+        known, candidate = self._known.get(trial.number, (None, None))
+        if known is not trial or candidate is None:  # most are asked for before every proposal
+            candidate = self._of(trial)
+            self._known[trial.number] = trial, candidate
+        return candidate
+
+    def _of(self, trial: Trial) -> Candidate:
         recipe, weights = trial.recipe, np.zeros((self.n_student, self.n_teacher))
         for student, teacher, weight in recipe.mapping.pairs:
             if student in self._rows and teacher in self._columns:
@@ -83,6 +91,10 @@ class Candidates:
     @cached_property
     def _columns(self) -> dict[str, int]:
         return {layer: t for t, layer in enumerate(self.problem.space.teacher_layers)}
+
+    @cached_property
+    def _fusable(self) -> NDArray[np.bool_]:
+        return np.array(self.problem.space.fusable())
 
     @cached_property
     def _z(self) -> Weights:
@@ -107,8 +119,7 @@ class Candidates:
         """
         weights = np.where(self.legal(candidate.settings), candidate.weights, 0.0)
         if candidate.settings.aggregation != "sum":
-            fusable = np.array(self.problem.space.fusable())
-            weights = np.where(fusable[weights.argmax(1)], weights, 0.0)
+            weights = np.where(self._fusable[weights.argmax(1)], weights, 0.0)
         total = weights.sum()
         return candidate._replace(weights=weights / total) if total > 0 else None
 
@@ -119,3 +130,9 @@ class Candidates:
         fields: dict[str, Any] = candidate.settings._asdict()
         recipe = replace(self.problem.base, mapping=mapping, **fields)
         return Proposal(recipe, candidate.origin, candidate.curve._asdict() if candidate.curve else {})
+
+
+@lru_cache(maxsize=1)
+def candidates_of(problem: SearchProblem) -> Candidates:
+    """The same for all proposals of a search: what follows from the problem is worked out once."""
+    return Candidates(problem)

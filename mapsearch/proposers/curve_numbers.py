@@ -12,6 +12,7 @@ STEEPEST_FALL = 0.25
 """Of a depth curve: reversed mappings are rarely right, so steeper ones are left to the free choices."""
 
 BENDS, SPREADS, SLOPES = (1 / 3, 3.0), (0.15, 1.5), (-1.5, 1.5)
+_LOG_BENDS, _LOG_SPREADS = np.log(BENDS), np.log(SPREADS)
 
 P_SECOND, P_ROWS_OFF, P_PRIOR = 0.4, 0.2, 0.5
 """How often a curve has a second one, does without some rows, and follows or avoids what is similar."""
@@ -50,8 +51,8 @@ def drawn_curve(limits: Limits, rng: np.random.Generator) -> DepthCurve:
     return DepthCurve(
         start=start,
         end=end,
-        bend=math.exp(rng.uniform(*np.log(BENDS))),
-        spread=math.exp(rng.uniform(*np.log(SPREADS))),
+        bend=math.exp(rng.uniform(*_LOG_BENDS)),
+        spread=math.exp(rng.uniform(*_LOG_SPREADS)),
         n_kept=int(rng.integers(1, limits.most_kept + 1)),
         prior=rng.uniform(*limits.prior) if rng.random() < P_PRIOR else 0.0,
         slope=rng.uniform(*SLOPES),

@@ -49,26 +49,26 @@ class DepthCurve(NamedTuple):
         """
         S, T = legal.shape
         x = np.arange(S) / (S - 1) if S > 1 else np.ones(1)
-        depths = self.start + (self.end - self.start) * x**self.bend
+        depths = (self.start + (self.end - self.start) * x**self.bend)[None]
+        depths = np.concatenate([depths, depths + self.shift]) if self.shift else depths
         bias = np.where(legal, self.prior * z, -np.inf)
-        weights = _around((T - 1) * depths, self.spread * T / S, self.n_kept, bias)
-        if self.shift:
-            weights += _around((T - 1) * (depths + self.shift), self.spread * T / S, self.n_kept, bias)
+        weights = _around((T - 1) * depths, self.spread * T / S, self.n_kept, bias).sum(0)
         half = 0.5 / max(1, S - 1)  # the nearest row is on
         on = (x > self.first - half) & (x < self.last + half)
         return np.asarray(weights * (np.exp(self.slope * x) * on)[:, None])
 
 
 def _around(positions: Weights, spread: float, n_kept: int, bias: Weights) -> Weights:
-    """Rows that sum to one, or to zero where nothing is legal, `[S, T]`."""
+    """Rows around positions `[n, S]` that sum to one, or to zero where nothing is legal, `[n, S, T]`."""
     T = bias.shape[1]
-    score = -((np.arange(T) - positions[:, None]) ** 2) / (2 * spread**2) + bias
-    best = score.max(1, keepdims=True)
+    score = -((np.arange(T) - positions[:, :, None]) ** 2) / (2 * spread**2) + bias
+    best = score.max(2, keepdims=True)
     raw = np.exp(score - np.where(np.isfinite(best), best, 0.0))
     raw[raw < LEAST_RELATIVE_WEIGHT] = 0.0
     if n_kept < T:
-        np.put_along_axis(raw, (-raw).argsort(1, kind="stable")[:, n_kept:], 0.0, 1)
-    return np.asarray(raw / np.maximum(raw.sum(1, keepdims=True), math.ulp(0.0)))
+        rows = raw.reshape(-1, T)  # a view
+        rows[np.arange(len(rows))[:, None], (-rows).argsort(1, kind="stable")[:, n_kept:]] = 0.0
+    return np.asarray(raw / np.maximum(raw.sum(2, keepdims=True), math.ulp(0.0)))
 
 
 def straight_curve(weights: Weights) -> DepthCurve | None:

@@ -34,8 +34,11 @@ def drawn_candidate(candidates: Candidates, rng: np.random.Generator) -> Candida
 
 
 def drawn_settings(choices: SpaceSpec, rng: np.random.Generator) -> Settings:
-    """Settings drawn evenly."""
-    chosen = {name: values[rng.integers(len(values))] for name, values in alternatives(choices).items()}
+    """Settings drawn evenly; no random number is spent where there is one value."""
+    chosen = {
+        name: values[rng.integers(len(values))] if len(values) > 1 else values[0]
+        for name, values in alternatives(choices).items()
+    }
     return Settings(feature_share=float(rng.uniform(*choices.feature_share)), **chosen)
 
 

@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.trials import Trial
-from mapsearch.proposers.candidates import Candidate, Candidates, Settings
+from mapsearch.proposers.candidates import Candidate, Candidates, Settings, candidates_of
 from mapsearch.proposers.depth_curve import DepthCurve
 from mapsearch.proposers.drawing import drawn_candidate, drawn_settings
 from mapsearch.proposers.moves import crossed, moved
@@ -59,16 +59,17 @@ def _blas() -> ThreadpoolController:
 
 
 def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> Proposal:
-    known, values = _told(problem, trials)
+    with_features = [t for t in trials if t.recipe.feature_share]
+    known, values = _told(problem, with_features)
     if len(known) < LEAST_TOLD or number % 4 == AT_RANDOM:
         return propose_random(problem, trials, number)
-    candidates, rng = Candidates(problem), generator(problem, number)
+    candidates, rng = candidates_of(problem), generator(problem, number)
     told = [candidates.of(t) for t in known]
     if even := _even_pair(candidates, trials, told[int(values.argmax())].settings):
         return even
     spread = float(values.std()) or 1.0
     model = fitted(points(told), (values - values.mean()) / spread)
-    if waiting := [candidates.of(t) for t in trials if t.state == "waiting" and t.recipe.mapping.pairs]:
+    if waiting := [candidates.of(t) for t in with_features if t.state == "waiting"]:
         model = model.believing(points(waiting))
     expected = model.expected_of_told()[: len(told)]  # those that still train come after them
     leading = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
@@ -132,8 +133,8 @@ def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.
 
 
 def _told(problem: SearchProblem, trials: Sequence[Trial]) -> tuple[list[Trial], Floats]:
-    """Trials with features and what they are worth, more being better; what could not be run is the worst."""
-    found = [t for t in trials if t.state in ("complete", "infeasible") and t.recipe.mapping.pairs]
+    """Trials that ended and what they are worth, more being better; what could not be run is the worst."""
+    found = [t for t in trials if t.state in ("complete", "infeasible")]
     values = np.array([np.nan if t.value is None else t.value for t in found])
     values *= 1.0 if problem.direction == "maximize" else -1.0
     is_lost = np.isnan(values)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,9 +63,12 @@ def _a_far_teacher_more(weights: Weights, rng: np.random.Generator) -> Weights:
 
 def _aside(weights: Weights, n_layers: int) -> Weights:
     """Weights so many teacher layers further; what would leave the teacher goes to its end."""
-    T = weights.shape[1]
-    to = np.clip(np.arange(T) + n_layers, 0, T - 1)
-    return np.asarray(weights @ np.eye(T)[to])
+    return np.asarray(weights @ _layers_aside(weights.shape[1], n_layers))
+
+
+@lru_cache(maxsize=64)
+def _layers_aside(n_teacher: int, n_layers: int) -> Weights:
+    return np.eye(n_teacher)[np.clip(np.arange(n_teacher) + n_layers, 0, n_teacher - 1)]
 
 
 def _a_pair_more(weights: Weights, rng: np.random.Generator) -> Weights:
@@ -83,7 +87,7 @@ def _a_pair_less(weights: Weights, rng: np.random.Generator) -> Weights:
 def _a_row_less(weights: Weights, rng: np.random.Generator) -> Weights:
     rows = np.flatnonzero(weights.any(1))
     if len(rows) > 1:
-        weights[rng.choice(rows)] = 0.0
+        weights[rows[rng.integers(len(rows))]] = 0.0
     return weights
 
 
@@ -111,8 +115,8 @@ def _other_setting(settings: Settings, choices: SpaceSpec, rng: np.random.Genera
 
 
 def _a_pair(weights: Weights, rng: np.random.Generator) -> tuple[int, int]:
-    pairs = np.argwhere(weights > 0)
-    s, t = pairs[rng.integers(len(pairs))]
+    pairs = np.flatnonzero(weights > 0)
+    s, t = divmod(pairs[rng.integers(len(pairs))], weights.shape[1])
     return int(s), int(t)
 
 

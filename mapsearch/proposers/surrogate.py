@@ -55,11 +55,12 @@ def points(candidates: Sequence[Candidate]) -> Points:
     return Points(weights / rows, np.array([_coordinates(c.settings) for c in candidates]))
 
 
-def _coordinates(settings: Settings) -> list[float]:
+@lru_cache(maxsize=1024)  # those tried are asked for before each proposal
+def _coordinates(settings: Settings) -> tuple[float, ...]:
     """Numbers in units of their lengths, then the place of each name in its list."""
     anneal = 1.5 if settings.anneal is None else settings.anneal
     at = [settings.feature_share / SHARE_LENGTH, anneal / ANNEAL_LENGTH, math.log(settings.lr_factor)]
-    return [*at, *(every.index(getattr(settings, name)) for name, every in NAMED_SETTINGS.items())]
+    return (*at, *(every.index(getattr(settings, name)) for name, every in NAMED_SETTINGS.items()))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Surrogate:
     def predict(self, asked: Points) -> tuple[Floats, Floats]:
         """Expected values `[n]` and their standard deviations, without a run's own noise `[n]`."""
         between = self.kernel.between(asked, self.told)
-        explained = (solve_triangular(self.cholesky, between.T, lower=True) ** 2).sum(0)
+        explained = (solve_triangular(self.cholesky, between.T, lower=True, check_finite=False) ** 2).sum(0)
         left = np.maximum(self.kernel.own(asked) - explained, 1e-9)
         return between @ self.weights, np.sqrt(self.variance * left)
 
@@ -146,7 +147,9 @@ def _likeliest(told: Points, values: Floats) -> Surrogate:
 
 
 def _conditioned(told: Points, values: Floats, kernel: Kernel, noise: float, covariance: Floats) -> Surrogate:
-    cholesky = np.asarray(np.linalg.cholesky(covariance + noise * np.eye(len(values))), dtype=np.float64)
+    noisy = covariance.copy()
+    np.fill_diagonal(noisy, covariance.diagonal() + noise)
+    cholesky = np.asarray(np.linalg.cholesky(noisy), dtype=np.float64)
     weights = cho_solve((cholesky, True), values, check_finite=False)
     return Surrogate(told, values, kernel, noise, float(values @ weights) / len(values), cholesky, weights)
 
