@@ -145,7 +145,8 @@ def fill(study: StudyHandle, spec: StudySpec, n_trials: int) -> None:
 def _fill_optuna(study: StudyHandle, spec: StudySpec, listed: list[Trial]) -> None:
     """Optuna's rows of the even pair for all of them: it has every parameter, and more is not read of them."""
     created = study.study().created_at
-    with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created, study.guarded)) as record:
+    identity = study.url, spec.name, spec.metric, spec.direction, created
+    with closing(OptunaRecord(*identity, spec.space, study.guarded)) as record:
         record.add(listed[:1])
     engine, theirs = create_engine(study.url), MetaData()
     theirs.reflect(engine, only=["trials", "trial_params", "trial_values", "trial_user_attributes", "studies"])

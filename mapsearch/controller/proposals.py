@@ -16,6 +16,7 @@ from mapsearch.core.search_problem import Proposal, SearchProblem
 from mapsearch.core.search_spec import SamplerName
 from mapsearch.core.trials import PROPOSALS, Trial
 from mapsearch.porting.ranking import next_carried
+from mapsearch.proposers.history import History
 from mapsearch.proposers.model_search import propose_by_model
 from mapsearch.proposers.optuna_record import OptunaRecord
 from mapsearch.proposers.random_search import propose_random
@@ -41,7 +42,8 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     """
     spec, study = context.spec, context.study
     created_at = study.study().created_at
-    with closing(OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created_at, study.guarded)) as record:
+    identity = study.url, spec.name, spec.metric, spec.direction, created_at
+    with closing(OptunaRecord(*identity, spec.space, study.guarded)) as record:
         try:
             yield from _try_proposals(context, outputs, record)
         except DatabaseFailed:
@@ -54,34 +56,35 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
 
 
 def _try_proposals(context: StudyContext, outputs: Recipe, record: OptunaRecord) -> Iterator[Update]:
-    spec, trials = context.spec, {t.number: t for t in context.trials}  # kept: to read them anew takes longer with each
-    problem, port = _problem(context, outputs, list(trials.values())), context.study.facts().port
-    proposals = [t for t in trials.values() if t.proposer in PROPOSALS]
+    spec, trials = context.spec, context.trials  # kept: to read them anew takes longer with each
+    known = History(t for t in trials if t.proposer != "matched")  # those saw the test data
+    problem, port = _problem(context, outputs, trials), context.study.facts().port
+    proposals = [t for t in trials if t.proposer in PROPOSALS]
     runner, n_proposed, written_at = Runner(context), len(proposals), -math.inf
-    yield from _keep(trials, runner.submit(proposals, search.proposal_plans(spec, proposals)))
+    yield from _keep(known, runner.submit(proposals, search.proposal_plans(spec, proposals)))
     while True:
         while runner.n_free and n_proposed < spec.search.trials:
             if not runner.any_came_through:
                 raise_if_all_crashed(runner.ended, at_least=spec.search.batch)
-            new = _propose(context, problem, port, list(trials.values()), n_proposed)
-            context.study.add_trials(new)
-            trials |= {t.number: t for t in new}
+            new = _propose(context, problem, port, trials, known, n_proposed)
+            trials += new
             n_proposed += len(new)
-            yield from _keep(trials, runner.submit(new, search.proposal_plans(spec, new), n_workers=1))
+            planned = search.proposal_plans(spec, new)
+            yield from _keep(known, runner.submit(new, planned, n_workers=1, are_new=True))
         if runner.is_done:
             break
-        yield from _keep(trials, runner.updates())
+        yield from _keep(known, runner.updates())
         if time.monotonic() - written_at > RECORD_SECONDS:
             _write_down(context, record)
             written_at = time.monotonic()
     raise_if_nothing_came_through(runner.ended)
 
 
-def _keep(trials: dict[int, Trial], updates: Iterator[Update]) -> Iterator[Update]:
+def _keep(known: History, updates: Iterator[Update]) -> Iterator[Update]:
     """The updates, with the trials among them kept as they ended."""
     for update in updates:
         if isinstance(update, Trial):
-            trials[update.number] = update
+            known.put(update)
         yield update
 
 
@@ -92,18 +95,25 @@ def _problem(context: StudyContext, outputs: Recipe, trials: Sequence[Trial]) ->
 
 
 def _propose(
-    context: StudyContext, problem: SearchProblem, port: Port | None, trials: list[Trial], n_before: int
+    context: StudyContext,
+    problem: SearchProblem,
+    port: Port | None,
+    trials: Sequence[Trial],
+    known: History,
+    n_before: int,
 ) -> list[Trial]:
     """A worker's next trials, each made in the knowledge of those before it; some are an old study's."""
     spec, new = context.spec, list[Trial]()
     propose = PROPOSERS[spec.search.sampler]
     for draw in range(n_before, n_before + search.n_to_ask(spec, n_before, context.scheduler.n_workers)):
-        known = [*trials, *new]
-        if carried := next_carried(port, problem.base, known, draw):
-            new.append(Trial(len(known), "ported", carried))
-            continue
-        proposal = propose(problem, [t for t in known if t.proposer != "matched"], draw)  # those saw the test data
-        new.append(Trial(len(known), proposal.origin, proposal.recipe, params=dict(proposal.params)))
+        number = len(trials) + len(new)
+        if carried := next_carried(port, problem.base, [*trials, *new], draw):
+            trial = Trial(number, "ported", carried)
+        else:
+            proposal = propose(problem, known, draw)
+            trial = Trial(number, proposal.origin, proposal.recipe, params=dict(proposal.params))
+        new.append(trial)
+        known.put(trial)
     return new
 
 

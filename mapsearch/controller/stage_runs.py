@@ -25,6 +25,7 @@ class Runner:
         self._standing = StandingCount(context)
         self._plans: dict[RunKey, RunPlan] = {}
         self._open: dict[int, tuple[Trial, list[RunPlan]]] = {}
+        self._is_running = False
 
     @property
     def n_free(self) -> int:
@@ -47,22 +48,33 @@ class Runner:
         return [self._known[key] for key in self._plans if key in self._known and self._known[key].state in FINISHED]
 
     def submit(
-        self, trials: Sequence[Trial], wanted: Sequence[RunPlan], extra: Sequence[RunPlan] = (), n_workers: int = 0
+        self,
+        trials: Sequence[Trial],
+        wanted: Sequence[RunPlan],
+        extra: Sequence[RunPlan] = (),
+        n_workers: int = 0,
+        *,
+        are_new: bool = False,
     ) -> Iterator[Update]:
         """Have the missing runs trained, shared out among so many workers, or all.
 
-        The trials are closed with the runs wanted of them; `extra` runs are trained, but close nothing.
+        The trials are closed with the runs wanted of them; `extra` runs are trained, but close nothing. Those that
+        `are_new` are added to the study first.
         """
         context = self._context
         plans = {plan.key: plan for plan in (*extra, *wanted)}
-        context.study.plan_runs(list(plans.values()))
-        self._plans |= plans
         attempts = {key: self._known[key].attempt if key in self._known else 0 for key in plans}
         held = context.scheduler.held  # before the database was away
         wanting = {key: plan for key, plan in plans.items() if key not in held and not self._has_ended(key)}
         missing = [replace(plan, attempt=attempts[key] + 1) for key, plan in wanting.items()]
-        if missing:
-            context.study.set_state("running")
+        with context.study.at_once():
+            if are_new:
+                context.study.add_trials(trials)
+            context.study.plan_runs(list(plans.values()))
+            if missing and not self._is_running:
+                context.study.set_state("running")
+                self._is_running = True
+        self._plans |= plans
         size = context.spec.execution.cohort
         context.scheduler.submit(search.cohorts(missing, n_workers or context.scheduler.n_workers, size))
         for trial in trials:
@@ -101,13 +113,15 @@ class Runner:
             yield event
 
     def _finish(self, result: RunResult, value: float | None) -> Iterator[Update]:
-        self._context.study.finish_run(result, value)
-        if result.key not in self._plans:
-            return  # begun before the database was away, in steps that are not taken again
-        self._known[result.key] = self._plans[result.key].ended(result, value)
+        with self._context.study.at_once():
+            self._context.study.finish_run(result, value)
+            if result.key not in self._plans:
+                return  # begun before the database was away, in steps that are not taken again
+            self._known[result.key] = self._plans[result.key].ended(result, value)
+            closed = list(self._close_if_ended(result.key[0]))
         if result.error:
             yield Message(result.state, f"trial {result.key[0]}, seed {result.key[2]}: {result.error}")
-        yield from self._close_if_ended(result.key[0])
+        yield from closed
         yield self._standing.after(self._known[result.key])
 
     def _close_if_ended(self, number: int) -> Iterator[Update]:

@@ -13,6 +13,7 @@ from mapsearch.core.trials import Trial
 from mapsearch.proposers.candidates import Candidate, Candidates, Settings, candidates_of
 from mapsearch.proposers.depth_curve import DepthCurve
 from mapsearch.proposers.drawing import drawn_candidate, drawn_settings
+from mapsearch.proposers.history import History
 from mapsearch.proposers.moves import crossed, moved
 from mapsearch.proposers.random_search import generator, propose_random
 from mapsearch.proposers.surrogate import Floats, Surrogate, fitted, points
@@ -59,17 +60,17 @@ def _blas() -> ThreadpoolController:
 
 
 def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> Proposal:
-    with_features = [t for t in trials if t.recipe.feature_share]
-    known, values = _told(problem, with_features)
-    if len(known) < LEAST_TOLD or number % 4 == AT_RANDOM:
+    history = History.of(trials)
+    if len(history.values) < LEAST_TOLD or number % 4 == AT_RANDOM:
         return propose_random(problem, trials, number)
     candidates, rng = candidates_of(problem), generator(problem, number)
+    known, values = _told(problem, history)
     told = [candidates.of(t) for t in known]
-    if even := _even_pair(candidates, trials, told[int(values.argmax())].settings):
+    if even := _even_pair(candidates, history, told[int(values.argmax())].settings):
         return even
     spread = float(values.std()) or 1.0
     model = fitted(points(told), (values - values.mean()) / spread)
-    if waiting := [candidates.of(t) for t in with_features if t.state == "waiting"]:
+    if waiting := [candidates.of(t) for t in history.waiting]:
         model = model.believing(points(waiting))
     expected = model.expected_of_told()[: len(told)]  # those that still train come after them
     leading = [told[i] for i in np.argsort(-expected)[:N_PARENTS]]
@@ -77,24 +78,24 @@ def _proposed(problem: SearchProblem, trials: Sequence[Trial], number: int) -> P
         best = _at_other_settings(candidates, leading, rng) if model.settings_matter else []
     else:
         best = _best(candidates, leading, model, rng.exponential(), rng)
-    new = (p for p in map(candidates.proposal, best) if not _was_tried(p.recipe, trials))
+    new = (p for p in map(candidates.proposal, best) if not _was_tried(p.recipe, history))
     return next(new, None) or propose_random(problem, trials, number)
 
 
-def _was_tried(recipe: Recipe, trials: Sequence[Trial]) -> bool:
+def _was_tried(recipe: Recipe, history: History) -> bool:
     """Whether one of the trials teaches the same, whatever unit its weights were written in."""
-    shared = (t.recipe for t in trials if t.recipe.feature_share == recipe.feature_share)  # few are
+    shared = history.recipes_of_share(recipe.feature_share)
     alike = (tried for tried in shared if tried.mapping.normalised() == recipe.mapping)
     return any(replace(tried, mapping=recipe.mapping) == recipe for tried in alike)
 
 
-def _even_pair(candidates: Candidates, trials: Sequence[Trial], settings: Settings) -> Proposal | None:
+def _even_pair(candidates: Candidates, history: History, settings: Settings) -> Proposal | None:
     """The even pair at these settings; None if it was proposed at any or tried at these, or cannot be."""
     params = EVEN_PAIR._asdict()
-    if any(t.params == params for t in trials) or (even := candidates.along(EVEN_PAIR, settings)) is None:
+    if any(t.params == params for t in history) or (even := candidates.along(EVEN_PAIR, settings)) is None:
         return None
     proposal = candidates.proposal(even)
-    return None if _was_tried(proposal.recipe, trials) else proposal
+    return None if _was_tried(proposal.recipe, history) else proposal
 
 
 def _at_other_settings(
@@ -132,16 +133,14 @@ def _child(candidates: Candidates, parents: Sequence[Candidate], rng: np.random.
     return child
 
 
-def _told(problem: SearchProblem, trials: Sequence[Trial]) -> tuple[list[Trial], Floats]:
+def _told(problem: SearchProblem, history: History) -> tuple[list[Trial], Floats]:
     """Trials that ended and what they are worth, more being better; what could not be run is the worst."""
-    found = [t for t in trials if t.state in ("complete", "infeasible")]
-    values = np.array([np.nan if t.value is None else t.value for t in found])
+    values, chosen = np.array(history.values), np.arange(len(history.values))
     values *= 1.0 if problem.direction == "maximize" else -1.0
     is_lost = np.isnan(values)
     values[is_lost] = values[~is_lost].min() if not is_lost.all() else 0.0
-    if len(found) > MOST_TOLD:
+    if len(values) > MOST_TOLD:
         half = MOST_TOLD // 2
         best = np.argsort(-values[:-half], kind="stable")[:half]
-        chosen = np.concatenate([best, np.arange(len(found) - half, len(found))])
-        found, values = [found[i] for i in chosen], values[chosen]
-    return found, values
+        chosen = np.concatenate([best, chosen[-half:]])
+    return [history.ended(int(i)) for i in chosen], values[chosen]

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeVar
 
@@ -12,7 +12,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from mapsearch.core.errors import DatabaseFailed, StoreError
 from mapsearch.core.recipe import NAMED_SETTINGS
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.trials import Trial
+from mapsearch.proposers.candidates import Settings, alternatives
 
 Answer = TypeVar("Answer")
 
@@ -22,7 +24,6 @@ Outcome = tuple[int, float | None]
 CREATED_AT_ATTRIBUTE = "mapsearch:created_at"
 """User attribute that identifies an Optuna study as that of our study."""
 
-SETTINGS = ("feature_share", "loss", "projector", "aggregation", "balance", "anneal", "lr_factor")
 LARGEST = 1e6
 """Of a recorded number: one range for all, since Optuna compares only what has the same range."""
 
@@ -31,6 +32,8 @@ class OptunaRecord:
     """The Optuna study of a study; it is written to and never read for proposals.
 
     Args:
+        choices: what may vary. What may not is a user attribute of the study, and no parameter of a trial unless it
+            differs there: most of the time that a record takes is its parameters'.
         guard: surrounds every exchange with the database: it makes sure that this process is still the one. An
             exchange in which the database fails is tried once more.
 
@@ -45,13 +48,16 @@ class OptunaRecord:
         metric: str,
         direction: Literal["maximize", "minimize"],
         created_at: str,
+        choices: SpaceSpec,
         guard: Callable[[], AbstractContextManager[None]],
     ) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._guard = guard
+        self._fixed = _fixed(choices)
         self._recorded: dict[Outcome, int] = {}
         self._n_read = 0
-        self._storage, self._study = self._exchange(lambda: _open(url, name, metric, direction, created_at))
+        opened = self._exchange(lambda: _open(url, name, metric, direction, created_at, self._fixed))
+        self._storage, self._study = opened
         self._exchange(self._read)
 
     def close(self) -> None:
@@ -84,13 +90,13 @@ class OptunaRecord:
                 self._recorded.setdefault((known.user_attrs["trial"], value), known.number)
 
     def _as_theirs(self, trial: Trial) -> FrozenTrial:
-        params, kinds = _numbers(trial)
+        params, kinds = _numbers(trial, self._fixed)
         return create_trial(
             params=params,
             distributions=kinds,
             value=self._worst() if trial.value is None else trial.value,
             user_attrs={"trial": trial.number, "proposer": trial.proposer, "recipe": str(trial.recipe)},
-            constraints={"infeasible": float(trial.value is None)},
+            constraints={"infeasible": 1.0} if trial.value is None else None,
         )
 
     def _worst(self) -> float:
@@ -178,18 +184,34 @@ def _created_at(storage: optuna.storages.RDBStorage, name: str) -> object:
     return optuna.load_study(study_name=name, storage=storage).user_attrs.get(CREATED_AT_ATTRIBUTE)
 
 
-def _numbers(trial: Trial) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-    """What a trial is: its settings, and the numbers of its depth curve if it is one."""
-    settings = {f"recipe.{name}": getattr(trial.recipe, name) for name in SETTINGS}
+def _fixed(choices: SpaceSpec) -> dict[str, Any]:
+    """The parameters that have one value."""
+    ranges = {"recipe.feature_share": choices.feature_share, "curve.prior": choices.similarity_weight}
+    every = ranges | {f"recipe.{name}": values for name, values in alternatives(choices).items()}
+    return {name: values[0] for name, values in every.items() if len(set(values)) == 1}
+
+
+def _numbers(trial: Trial, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """What a trial is: its settings, and the numbers of its depth curve if it is one; without what is fixed."""
+    settings = {f"recipe.{name}": getattr(trial.recipe, name) for name in Settings._fields}
     curve = {f"curve.{name}": float(value) for name, value in trial.params.items() if isinstance(value, int | float)}
-    params = {name: value for name, value in (settings | curve).items() if value is not None}
+    params = {
+        name: value
+        for name, value in (settings | curve).items()
+        if value is not None and not (name in fixed and value == fixed[name])
+    }
     number = FloatDistribution(-LARGEST, LARGEST)
     named = {f"recipe.{name}": CategoricalDistribution(names) for name, names in NAMED_SETTINGS.items()}
     return params, {name: named.get(name, number) for name in params}
 
 
 def _open(
-    url: str, name: str, metric: str, direction: Literal["maximize", "minimize"], created_at: str
+    url: str,
+    name: str,
+    metric: str,
+    direction: Literal["maximize", "minimize"],
+    created_at: str,
+    fixed: dict[str, Any],
 ) -> tuple[optuna.storages.RDBStorage, optuna.Study]:
     storage = optuna.storages.RDBStorage(url, engine_kwargs=_engine_options(url))
     if name in optuna.get_all_study_names(storage):
@@ -198,6 +220,9 @@ def _open(
             raise StoreError(f"the database holds a foreign Optuna study `{name}`; give the study file a new `name`")
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
     study.set_user_attr(CREATED_AT_ATTRIBUTE, created_at)
+    for parameter, value in fixed.items():
+        study.set_user_attr(parameter, value)
+    storage.scoped_session().autoflush = False  # all parameters of a trial are written in one statement
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([metric])

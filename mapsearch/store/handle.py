@@ -1,8 +1,8 @@
-"""`StudyHandle`: the one writer of a study. Every write is one transaction, fenced by the lease."""
+"""`StudyHandle`: the one writer of a study. Every write is a transaction or part of one, fenced by the lease."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
@@ -46,6 +46,12 @@ class StudyHandle:
             StudyBusy: another process took over, as a renewal found.
         """
         return self._lease.stop_requested
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is written in the `with` statement is written in one transaction: all of it, or nothing."""
+        with self._lease.writing():
+            yield
 
     def guarded(self) -> AbstractContextManager[None]:
         """Around what another library writes to the study database: the study must be ours before and after it."""

@@ -25,6 +25,7 @@ class HeldLease:
         self.lease = lease
         self._stop_requested = False
         self._lost: StudyBusy | StudyNotFound | None = None
+        self._open: Connection | None = None
         self._database = database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {lease.study}", daemon=True)
@@ -55,12 +56,21 @@ class HeldLease:
     def writing(self) -> Iterator[Connection]:
         """A transaction in which this process alone writes to the study; rolled back when an error leaves it.
 
+        Inside another one it is a part of that: all of it is written, or nothing.
+
         Raises:
             StudyBusy: another process took over.
         """
+        if self._open is not None:
+            yield self._open
+            return
         with self._database.writing() as db:
             self._stop_requested = fence(db, self.lease)
-            yield db
+            try:
+                self._open = db
+                yield db
+            finally:
+                self._open = None
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
@@ -73,6 +83,7 @@ class HeldLease:
             StudyBusy: another process took over.
             DatabaseFailed: the database failed.
         """
+        assert self._open is None, "the other library could wait for this transaction for ever"
         with self.writing():
             pass
         with self._database.failures_of_others():

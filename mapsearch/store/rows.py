@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from types import NoneType
 from typing import Any
@@ -214,8 +213,8 @@ def _storable(value: Any) -> Any:
 
 def result_json(result: RunResult) -> dict[str, Any]:
     """Plain data of a result; its key and attempt stand in columns of their own."""
-    fields = {field: value for field, value in asdict(result).items() if field not in ("key", "attempt")}
-    return {field: _storable(value) for field, value in fields.items()}  # a diverged run must not stop the study
+    fields = (field for field in RunResult.__dataclass_fields__ if field not in ("key", "attempt"))
+    return {field: _storable(getattr(result, field)) for field in fields}  # a diverged run must not stop the study
 
 
 def result_of(key: RunKey, attempt: int, data: dict[str, Any]) -> RunResult:

@@ -1,10 +1,13 @@
+import pytest
 from fake_executor import FakeExecutor, complete
 
 from mapsearch import search
 from mapsearch.controller.stage_runs import Runner, run_plans
+from mapsearch.core.errors import DatabaseAway
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.runs import RunResult
 from mapsearch.core.trials import Trial
+from mapsearch.store.handle import StudyHandle
 
 TRIALS = [Trial(number, "tune", Recipe(output_weight=float(number + 1))) for number in range(3)]
 
@@ -72,3 +75,16 @@ def test_a_late_result_of_a_lost_attempt_is_not_taken_for_the_new_ones(open_cont
     executor.say(0, new)
     list(runner.updates())
     assert (context.runs[0].attempt, context.runs[0].value) == (2, 0.999)
+
+
+def test_new_trials_whose_runs_cannot_be_planned_are_not_there_and_not_trained(open_context, monkeypatch):
+    context = open_context()
+    plans = search.plan(context.spec, TRIALS, search.TUNE, (0,), "tune")
+
+    def away(study, plans):
+        raise DatabaseAway("the study database is away")
+
+    monkeypatch.setattr(StudyHandle, "plan_runs", away)
+    with pytest.raises(DatabaseAway, match="away"):
+        list(Runner(context).submit(TRIALS, plans, are_new=True))
+    assert (context.trials, context.scheduler.held) == ([], set())

@@ -14,6 +14,7 @@ import pytest
 from mapsearch.core.errors import DatabaseFailed, StudyBusy
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import Recipe
+from mapsearch.core.space_spec import SpaceSpec
 from mapsearch.core.trials import Trial
 from mapsearch.proposers.depth_curve import DepthCurve
 from mapsearch.proposers.optuna_record import OptunaRecord
@@ -37,7 +38,7 @@ def new_database(path):
 
 
 def record(url, direction="maximize", guard=nullcontext):
-    return OptunaRecord(url, "study", "accuracy", direction, "2026-11-27", guard)
+    return OptunaRecord(url, "study", "accuracy", direction, "2026-11-27", SpaceSpec(), guard)
 
 
 def history(url):
@@ -59,6 +60,16 @@ def test_trials_are_recorded_once_with_their_settings_and_numbers(url):
     assert free["recipe.anneal"] == 1.0
 
 
+def test_what_all_recipes_have_in_common_is_said_once_and_what_differs_with_its_trial(url):
+    record(url).add([CURVE, replace(FREE, recipe=replace(RECIPE, projector="mlp"))])
+    told = optuna.load_study(storage=url, study_name="study").user_attrs
+    alike = {"recipe.projector": "linear", "recipe.aggregation": "sum", "recipe.balance": "frozen", "curve.prior": 0.0}
+    assert {name: value for name, value in told.items() if "." in name} == alike
+    curve, other = (t.params for t in history(url))
+    assert not alike.keys() & curve.keys()
+    assert {name: other[name] for name in alike.keys() & other.keys()} == {"recipe.projector": "mlp"}
+
+
 def test_a_trial_that_was_run_again_is_recorded_with_its_new_value(url):
     here = record(url)
     assert here.add([CURVE]) == {3: 0}
@@ -71,7 +82,7 @@ def test_infeasible_is_a_violated_constraint_not_a_failure(url, direction):
     here = record(url, direction)
     infeasible = replace(FREE, state="infeasible", value=None)
     assert here.add([CURVE, infeasible]) == here.add([CURVE, infeasible]) == {3: 0, 4: 1}
-    assert history(url)[1].constraints == {"infeasible": 1.0}
+    assert [trial.constraints for trial in history(url)] == [{}, {"infeasible": 1.0}]
     assert optuna.load_study(storage=url, study_name="study").best_trial.number == 0
 
 

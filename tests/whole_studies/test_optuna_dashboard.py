@@ -34,6 +34,7 @@ def test_a_study_its_trials_and_their_parameters_have_our_names(finished, get):
     assert (study["study_name"], study["directions"]) == ("tiny", ["maximize"])
     shown = get(f"/api/studies/{study['study_id']}")
     assert shown["objective_names"] == ["accuracy"]
+    fixed = {attribute["key"]: attribute["value"] for attribute in shown["user_attrs"]}
     ours = {trial["number"]: trial for trial in show("tiny", finished[1])["trials"]}
     for trial in shown["trials"]:
         told = {attribute["key"]: attribute["value"] for attribute in trial["user_attrs"]}
@@ -41,7 +42,7 @@ def test_a_study_its_trials_and_their_parameters_have_our_names(finished, get):
         assert trial["values"] == [pytest.approx(own["value"])]
         assert told["proposer"] == own["proposer"]
         assert own["recipe"]["loss"] in told["recipe"]
-        params = {param["name"]: param["param_external_value"] for param in trial["params"]}
+        params = {**fixed, **{param["name"]: param["param_external_value"] for param in trial["params"]}}
         assert params["recipe.loss"] == own["recipe"]["loss"]
         assert float(params["recipe.feature_share"]) == pytest.approx(own["recipe"]["feature_share"])
     assert len(shown["trials"]) >= 2
