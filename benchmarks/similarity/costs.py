@@ -1,6 +1,7 @@
 """What a similarity costs: alone with its features replayed, end to end, by samples, by layers."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,9 @@ from benchmarks.similarity.replay import recorded, replay
 from benchmarks.similarity.timing import Spread, interleaved, ratios, spread
 from benchmarks.similarity.workloads import Pair, forward_only, pair_of
 from mapsearch.features.rows import RowRule, to_rows
+from mapsearch.measures.estimate import cosines
+from mapsearch.measures.grams import grams_of
+from mapsearch.measures.kernels import u_centred
 from mapsearch.measures.table import open_sums
 
 FORWARD, NULL = "forward only", "forward only, again"
@@ -32,8 +36,9 @@ def our_measures(batch: int) -> dict[str, Measure]:
 def alone(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[str, Spread | str]:
     """Similarity work over forward-only time: layer outputs are replayed from memory, all interleaved.
 
-    `compare` is timed whole; `sums alone` leaves out its listing of layers, its digest and its result, and
-    `products alone` all but the Gram matrices: no less can be done in blocks of 64.
+    `compare` is timed whole; `sums alone` leaves out its listing of layers, its digest and its result, `values alone`
+    all that tells how sure a value is and whether float32 held it, and `products alone` all but the Gram matrices:
+    no less can be done in blocks of 64.
     """
     pair = pair_of(name, n, batch, shrink=shrink)
     replayed = recorded(pair)
@@ -44,9 +49,11 @@ def alone(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[
     cases |= {
         f"{SMALL}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**FLATTEN)),
         f"{POOLED}, sums alone": partial(_sums_alone, replayed, 64, RowRule(**AVERAGE)),
+        f"{SMALL}, values alone": partial(_values_alone, replayed, 64),
         f"{SMALL}, products alone": partial(_products_alone, replayed, 64),
     }
     _sums_alone(replayed, 64, RowRule(**FLATTEN))
+    _values_alone(replayed, 64)
     return ratios(interleaved(cases, repeats), to=FORWARD) | failed
 
 
@@ -68,12 +75,28 @@ def _sums_alone(pair: Pair, block: int, rule: RowRule) -> Tensor:
 
 
 @torch.inference_mode()
+def _values_alone(pair: Pair, block: int) -> Tensor:
+    """CKA and nothing else: no errors, no floors, and wrong where a layer has an offset or leaves float32's range."""
+    n_student, cross, own = len(pair.student.names), torch.zeros(()), torch.zeros(())
+    for batch in pair.batches:
+        centred = u_centred(torch.stack([*_grams(pair, batch, block)]))  # [layers, blocks, block, block]
+        flat = centred.flatten(2).transpose(0, 1)
+        cross = cross + (flat[:, :n_student] @ flat[:, n_student:].mT).sum(0)
+        own = own + torch.linalg.vector_norm(centred, dim=(-2, -1)).square().sum(1)
+    return cosines(cross, own[:n_student], own[n_student:])
+
+
+@torch.inference_mode()
 def _products_alone(pair: Pair, block: int) -> None:
     for batch in pair.batches:
-        for model in pair.networks:
-            for name in model.names:
-                blocks = getattr(model, name)(int(batch[0, 0])).flatten(1).unflatten(0, (-1, block))
-                torch.matmul(blocks, blocks.mT)
+        deque(_grams(pair, batch, block), maxlen=0)
+
+
+def _grams(pair: Pair, batch: Tensor, block: int) -> Iterator[Tensor]:
+    """Each layer's Gram matrices `[blocks, block, block]`, the student's first."""
+    for model in pair.networks:
+        for name in model.names:
+            yield grams_of(getattr(model, name)(int(batch[0, 0])).flatten(1).unflatten(0, (-1, block)))
 
 
 def end_to_end(name: str, n: int, batch: int, repeats: int, shrink: int = 1) -> dict[str, Spread | str]:
@@ -96,6 +119,7 @@ def by_layers(counts: list[tuple[int, int]], batch: int, n_batches: int, repeats
         measures = {who: m for who, m in (our_measures(batch) | present()).items() if who not in slow | {POOLED}}
         cases: dict[str, Callable[[], object]] = {who: partial(attempt, m, pair) for who, m in measures.items()}
         cases[f"{SMALL}, sums alone"] = partial(_sums_alone, pair, 64, RowRule())
+        cases[f"{SMALL}, products alone"] = partial(_products_alone, pair, 64)
         cases = {who: case for who, case in cases.items() if not isinstance(case(), str)}  # who fails takes no time
         seconds = interleaved(cases, repeats)
         found[f"{n_teacher} x {n_student}"] = {

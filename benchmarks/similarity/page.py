@@ -44,6 +44,7 @@ ALONE = (
     "Layer outputs replayed from memory, so that the clock holds similarity work only; interleaved, median of the "
     "repeats (smallest .. largest). `forward only, again` is the null row: what it differs from 100 % by is noise, and "
     "the same noise is in every row. `compare` is timed whole; `sums alone` leaves out its listing of layers, "
+    "`values alone` standard errors, noise floors and the watch over float32's range, "
     "`products alone` all but the Gram matrices. "
     "Blocks of 64 are a noisier estimator than blocks of the batch, and pooled features another quantity: only "
     "`blocks of the batch` does the same work as the packages, which flatten."

@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 
 from mapsearch.core.addresses import Address, parse_address
-from mapsearch.features.modules import bare_modules, find_modules, other_names
+from mapsearch.core.errors import LayerNotFound, did_you_mean
+from mapsearch.features.modules import bare_modules, named_modules
 
 
 def find_layers(model: nn.Module, names: Collection[str]) -> dict[str, tuple[Address, nn.Module]]:
@@ -15,9 +16,11 @@ def find_layers(model: nn.Module, names: Collection[str]) -> dict[str, tuple[Add
     Raises:
         LayerNotFound: the model has no such module.
     """
-    known = {*bare_modules(model), *other_names(model)}
-    addresses = {name: address_in(known, name) for name in names}
-    modules = find_modules(model, {address.path for address in addresses.values()})
+    modules = named_modules(model)
+    addresses = {name: address_in(modules, name) for name in names}
+    for path in (address.path for address in addresses.values()):
+        if path not in modules:
+            raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(bare_modules(model)))}")
     return {name: (address, modules[address.path]) for name, address in addresses.items()}
 
 

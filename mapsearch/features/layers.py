@@ -133,11 +133,12 @@ def choose_layers(
         )
     if isinstance(wanted, str):
         return find_trunk(network, model, layers).layers
-    problems, chosen, others = [], set(), other_names(model)
+    problems, chosen = [], set()
     for pattern in wanted:
         matched = [x for x in layers if is_part(x.path) and matches_address(x.path, pattern)]
         matched = matched or [x for x in layers if matches(x.path, pattern)]
         if not matched:
+            others = other_names(model)
             matched = [x for x in layers if any(matches(name, pattern) for name in _aliases(x.path, others))]
         usable = [layer.path for layer in matched if not layer.problem]
         chosen.update(usable)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from mapsearch.core.addresses import parse_address
-from mapsearch.core.errors import LayerNotFound, did_you_mean
 
 
 def bare_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -38,6 +37,8 @@ def unwrapped(module: nn.Module) -> nn.Module:
     only = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
     of_class = {"PeftModel": "base_model", "BaseTuner": "model"}  # as strings: PEFT need not be here
     children = dict(module.named_children())
+    if not children:
+        return module
     names = [of_class[cls.__name__] for cls in type(module).__mro__ if cls.__name__ in of_class]
     names += [name for name in children if name in only and len(children) == 1]
     return unwrapped(children[names[0]]) if names and names[0] in children else module
@@ -50,18 +51,10 @@ def other_names(model: nn.Module) -> dict[str, str]:
     return {name: bare[module] for name, module in named if module in bare and name != bare[module]}
 
 
-def find_modules(model: nn.Module, paths: Collection[str]) -> dict[str, nn.Module]:
-    """The modules of those names, which may be bare ones or name wrappers.
-
-    Raises:
-        LayerNotFound: the model has no module of that name.
-    """
-    modules, others = bare_modules(model), other_names(model)
-    bare = {path: path if path in modules else others.get(path) for path in paths}
-    for path, bare_path in bare.items():
-        if not bare_path:
-            raise LayerNotFound(f"the model has no layer `{path}`{did_you_mean(path, list(modules))}")
-    return {path: modules[bare_path] for path, bare_path in bare.items() if bare_path}
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules below the model under all of their names; a bare one goes before another's further one."""
+    modules = {path: module for path, module in bare_modules(model).items() if path}
+    return {name: modules[path] for name, path in other_names(model).items() if path} | modules
 
 
 def is_compiled(module: nn.Module) -> bool:
@@ -92,10 +85,9 @@ def watchable(model: nn.Module, paths: Collection[str]) -> Iterator[None]:
     reads, so that several losses can be differentiated one by one.
     """
     with ExitStack() as stack:
-        if inside_compiled(model, paths):
-            stack.enter_context(runs_eager())
-        elif any(map(is_compiled, model.modules())):
-            stack.enter_context(torch._functorch.config.patch(donated_buffer=False))
+        if any(map(is_compiled, model.modules())):
+            is_inside = inside_compiled(model, paths)
+            stack.enter_context(runs_eager() if is_inside else torch._functorch.config.patch(donated_buffer=False))
         yield
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mapsearch.measures.estimate import Estimate, NotFinite, cosines, floors, jackknife
+from mapsearch.measures.grams import block_sizes, grams_of
 
 Kernel = Callable[[Tensor], Tensor]
 
@@ -48,6 +49,7 @@ class BlockSums:
         self._kernel, self._block, self._estimator = kernel, block, f"{estimator}, blocks of {block}"
         self._dtype = dtype
         self._n_blocks = 0
+        self._stacks: dict[int, Tensor] = {}
         # of every layer, the student's first: what follows is done to all of them at once
         self._n_student, n_layers = n_student, n_student + n_teacher
         # None while plain float32 will do, else the unit its features are measured in
@@ -66,9 +68,8 @@ class BlockSums:
         """
         rows = self._in_range(network * self._n_student + layer, rows.detach())
         grams, start = [], 0
-        for count, size in _cut(len(rows), self._block):
-            part = rows[start : start + count * size].reshape(count, size, -1)
-            grams.append(part @ part.mT)
+        for count, size in block_sizes(len(rows), self._block):
+            grams.append(grams_of(rows[start : start + count * size].reshape(count, size, -1)))
             start += count * size
         return grams
 
@@ -82,11 +83,10 @@ class BlockSums:
         if not grams[0]:
             return True
         device = grams[0][0].device
-        # [blocks, layers, size, size] for each size of block
-        stacks = [torch.stack([gram.to(device) for gram in same], dim=1) for same in zip(*grams, strict=True)]
+        stacks = [self._stack([gram.to(device) for gram in same]) for same in zip(*grams, strict=True)]
         if self._watch(stacks):
             return False
-        scales = self._scales.to(device)[:, None, None]
+        scales = self._scales.to(device)[:, None, None, None]
         for stack in stacks:
             self._count(self._kernel(stack.mul_(scales)))
         return True
@@ -99,6 +99,13 @@ class BlockSums:
         left_out = cosines(*(total - part[:filled] for total, part in zip(totals, sums, strict=True)))
         floor = floors(cosines(self._shuffled, *totals[1:]))
         return Estimate(cosines(*totals), jackknife(left_out), *floor, self._estimator)
+
+    def _stack(self, grams: list[Tensor]) -> Tensor:
+        """`[layers, blocks, size, size]`, where the last batch had its own: fresh memory costs more than the copy."""
+        size, shape = grams[0].shape[-1], (len(grams), *grams[0].shape)
+        if size not in self._stacks or self._stacks[size].shape != shape:
+            self._stacks[size] = grams[0].new_empty(shape)
+        return torch.stack(grams, out=self._stacks[size])
 
     def _in_range(self, layer: int, rows: Tensor) -> Tensor:
         unit = self._units[layer]
@@ -113,10 +120,19 @@ class BlockSums:
 
     def _watch(self, stacks: Sequence[Tensor]) -> bool:
         """Whether layers were found that plain float32 cannot hold; the first batch also fixes the scales."""
-        own = torch.cat([x.diagonal(dim1=-2, dim2=-1).mean(-1) for x in stacks])  # [blocks, layers]
-        mean = torch.cat([x.mean((-2, -1)) for x in stacks])
+        own = torch.cat([x.diagonal(dim1=-2, dim2=-1).mean(-1) for x in stacks], dim=1)  # [layers, blocks]
+        mean = torch.cat([x.flatten(2).mean(-1) for x in stacks], dim=1)
         own, mean = torch.stack([own, mean]).cpu()
-        lost = (~(mean.abs() <= MAX_MEAN_SHARE * own) | (own < MIN_SQUARED_NORM) | ~(own < MAX_SQUARED_NORM)).any(0)
+        is_held = (mean.abs() <= MAX_MEAN_SHARE * own) & (own >= MIN_SQUARED_NORM) & (own < MAX_SQUARED_NORM)
+        if not bool(is_held.all()) and self._take_over(~is_held.all(1), mean):
+            return True
+        if not bool(self._scales.all()):
+            fresh = (self._scales == 0) & (own.mean(1) > 0)
+            self._scales[fresh] = 1 / own.mean(1)[fresh]
+        return False
+
+    def _take_over(self, lost: Tensor, mean: Tensor) -> bool:
+        """Whether lost layers `[layers]` will be centred and scaled from now on; else they are finite or refused."""
         unrecoverable = [layer for layer, is_lost in enumerate(lost.tolist()) if is_lost and self._units[layer] is None]
         for layer in unrecoverable:  # blocks counted before stay comparable: the unit takes over from the scale
             scale = float(self._scales[layer])
@@ -124,23 +140,21 @@ class BlockSums:
         if unrecoverable:
             return True
         if not bool(mean.isfinite().all()):
-            layer = int((~mean.isfinite()).any(0).nonzero()[0])
+            layer = int((~mean.isfinite()).any(1).nonzero()[0])
             raise NotFinite(*((0, layer) if layer < self._n_student else (1, layer - self._n_student)))
-        fresh = (self._scales == 0) & (own.mean(0) > 0)
-        self._scales[fresh] = 1 / own.mean(0)[fresh]
         return False
 
     def _count(self, centred: Tensor) -> None:
-        """Add up the products of centred matrices `[blocks, layers, size, size]`."""
-        count, size = len(centred), centred.shape[-1]
+        """Add up the products of centred matrices `[layers, blocks, size, size]`."""
+        _, count, size, _ = centred.shape
         own = torch.linalg.vector_norm(centred, dim=-1).cpu().double().square().sum(-1)  # float32 adds up a row only
-        flat = centred.flatten(2)
+        flat = centred.flatten(2).transpose(0, 1)
         s, t = flat[:, : self._n_student], flat[:, self._n_student :]
         weight = 1 / (size - 3)  # n samples times 1 / (n (n - 3)), the unbiased HSIC's divisor
         groups = torch.arange(self._n_blocks, self._n_blocks + count) % N_GROUPS
         self._cross.index_add_(0, groups, _products(s, t), alpha=weight)
-        self._own.index_add_(0, groups, own, alpha=weight)
-        self._shuffled += weight * self._chance(s, t, size)
+        self._own.index_add_(0, groups, own.T, alpha=weight)
+        self._shuffled.add_(self._chance(s, t, size), alpha=weight)
         self._n_blocks += count
         self.n_rows += count * size
 
@@ -152,21 +166,16 @@ class BlockSums:
             order = torch.randperm(size, generator=self._random)
             entries = (order[:, None] * size + order).flatten().to(s.device)
             products.append(_products(s.gather(2, entries.expand_as(s)), t))
-        which = torch.randint(len(products), (N_REPLICATES, len(s)), generator=self._random)
-        signs = torch.randint(2, (N_REPLICATES, len(s)), generator=self._random).double() * 2 - 1
-        drawn = torch.stack(products)[which, torch.arange(len(s))]  # [R, blocks, S, T]
-        return torch.einsum("rb,rbst->rst", signs, drawn)
-
-
-def _cut(n: int, block: int) -> list[tuple[int, int]]:
-    """(number, size) of the blocks of `n` samples: as few as fit, larger ones first, none under four."""
-    n_blocks = max(1, -(-n // block))
-    small, n_large = divmod(n, n_blocks)
-    cuts = [(n_large, small + 1), (n_blocks - n_large, small)]
-    return [(count, size) for count, size in cuts if count and size >= 4]
+        which = torch.randint(len(products), (N_REPLICATES, 1, len(s)), generator=self._random)
+        signs = torch.randint(2, (N_REPLICATES, 1, len(s)), generator=self._random).double() * 2 - 1
+        drawn = torch.zeros(N_REPLICATES, len(products), len(s), dtype=torch.float64).scatter_(1, which, signs)
+        chance: Tensor = torch.tensordot(drawn, torch.stack(products), dims=2)
+        return chance
 
 
 def _products(s: Tensor, t: Tensor) -> Tensor:
     """All pairs' inner products `[blocks, S, T]` in float64; float32 adds up no more than a block of 64's."""
-    parts = zip(torch.split(s, MAX_PRODUCT_LENGTH, -1), torch.split(t, MAX_PRODUCT_LENGTH, -1), strict=True)
-    return torch.stack([a @ b.mT for a, b in parts]).cpu().double().sum(0)
+    if s.shape[-1] <= MAX_PRODUCT_LENGTH:
+        return torch.bmm(s, t.mT).cpu().double()
+    parts = zip(torch.split(s, MAX_PRODUCT_LENGTH, -1), torch.split(t.mT, MAX_PRODUCT_LENGTH, -2), strict=True)
+    return torch.stack([torch.bmm(a, b) for a, b in parts]).cpu().double().sum(0)

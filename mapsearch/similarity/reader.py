@@ -145,7 +145,8 @@ class FeatureReader:
         if self._view is None:  # the other network, which may be the same one, is being run
             return
         layer, view = self._layers[i], self._view
-        with torch.autocast(feature.device.type, enabled=False):
+        device = feature.device.type
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
             mask = view.mask(layer)
             mask = None if mask is None else mask.to(feature.device)
             if layer.kind == "map" and self._rule.maps == "flatten":
