@@ -83,7 +83,7 @@ class BlockSums:
         if not grams[0]:
             return True
         device = grams[0][0].device
-        stacks = [self._stack([gram.to(device) for gram in same]) for same in zip(*grams, strict=True)]
+        stacks = [self._stack(same, device) for same in zip(*grams, strict=True)]
         if self._watch(stacks):
             return False
         scales = self._scales.to(device)[:, None, None, None]
@@ -100,12 +100,16 @@ class BlockSums:
         floor = floors(cosines(self._shuffled, *totals[1:]))
         return Estimate(cosines(*totals), jackknife(left_out), *floor, self._estimator)
 
-    def _stack(self, grams: list[Tensor]) -> Tensor:
-        """`[layers, blocks, size, size]`, where the last batch had its own: fresh memory costs more than the copy."""
+    def _stack(self, grams: Sequence[Tensor], device: torch.device) -> Tensor:
+        """`[layers, blocks, size, size]`; on a CPU where the last batch's were, for fresh memory costs more."""
+        if device.type != "cpu":
+            return torch.stack([gram.to(device) for gram in grams])
         size, shape = grams[0].shape[-1], (len(grams), *grams[0].shape)
         if size not in self._stacks or self._stacks[size].shape != shape:
             self._stacks[size] = grams[0].new_empty(shape)
-        return torch.stack(grams, out=self._stacks[size])
+        for place, gram in zip(self._stacks[size], grams, strict=True):
+            place.copy_(gram.view_as(place))  # which broadcasts nothing: all layers have as many samples
+        return self._stacks[size]
 
     def _in_range(self, layer: int, rows: Tensor) -> Tensor:
         unit = self._units[layer]

@@ -219,3 +219,9 @@ def test_a_batch_without_samples_counts_nothing():
     assert sums.add([sums.reduce(0, 0, x[:0])], [sums.reduce(1, 0, y[:0])])
     assert sums.n_rows == 128
     assert torch.equal(sums.estimate().values, before)
+
+
+def test_layers_of_unlike_numbers_of_samples_are_refused():
+    sums = BlockSums(kernels.linear, 1, 1, estimator="debiased")
+    with pytest.raises(RuntimeError, match=r"\[2, 64, 64\]"):
+        sums.add([sums.reduce(0, 0, randn(128, 6))], [sums.reduce(1, 0, randn(64, 9))])
