@@ -143,7 +143,7 @@ def fill(study: StudyHandle, spec: StudySpec, n_trials: int) -> None:
 
 
 def _fill_optuna(study: StudyHandle, spec: StudySpec, listed: list[Trial]) -> None:
-    """Optuna's rows of the even pair for all of them: it has every parameter, and more is not read of them."""
+    """Optuna's rows of the even pair for all of them: no proposal has more parameters, and more is not read of them."""
     created = study.study().created_at
     identity = study.url, spec.name, spec.metric, spec.direction, created
     with closing(OptunaRecord(*identity, spec.space, study.guarded)) as record:

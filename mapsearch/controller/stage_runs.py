@@ -67,13 +67,13 @@ class Runner:
         held = context.scheduler.held  # before the database was away
         wanting = {key: plan for key, plan in plans.items() if key not in held and not self._has_ended(key)}
         missing = [replace(plan, attempt=attempts[key] + 1) for key, plan in wanting.items()]
-        with context.study.at_once():
+        with context.study.in_one_transaction():
             if are_new:
                 context.study.add_trials(trials)
             context.study.plan_runs(list(plans.values()))
             if missing and not self._is_running:
                 context.study.set_state("running")
-                self._is_running = True
+        self._is_running |= bool(missing)
         self._plans |= plans
         size = context.spec.execution.cohort
         context.scheduler.submit(search.cohorts(missing, n_workers or context.scheduler.n_workers, size))
@@ -113,7 +113,7 @@ class Runner:
             yield event
 
     def _finish(self, result: RunResult, value: float | None) -> Iterator[Update]:
-        with self._context.study.at_once():
+        with self._context.study.in_one_transaction():
             self._context.study.finish_run(result, value)
             if result.key not in self._plans:
                 return  # begun before the database was away, in steps that are not taken again

@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass, field
 
 LONGEST_STEP_SECONDS = 5.0
-"""What may pass between two looks at the clock; of more, the rest was slept (Ctrl-Z, SIGSTOP)."""
+"""What may pass between two looks at the clock; of more, the rest was slept (Ctrl-Z, SIGSTOP), or went by while
+nobody listened (a database that is away)."""
 
 
 @dataclass

@@ -89,7 +89,8 @@ class FeatureCache:
 
     def give_up(self) -> bool:
         """Free the memory of what is kept and keep nothing more; whether there was anything to free."""
-        held, self._is_given_up = [*self._columns], True
+        self._is_given_up = True
+        held = [*self._columns]
         for name in held:
             self._refuse(name, GIVEN_UP)
         return bool(held)
@@ -107,8 +108,8 @@ class FeatureCache:
         try:
             rows = torch.empty(self._n, *feature.shape[1:], dtype=feature.dtype, device=self._device)
         except (RuntimeError, MemoryError) as error:
-            if self._device.type != "cpu" and not isinstance(error, torch.OutOfMemoryError):
-                raise  # a CPU has no type of its own for too little memory, and nothing else can fail there
+            if self._device.type == "cuda" and not isinstance(error, torch.OutOfMemoryError):
+                raise  # others have no type of their own for too little memory, and nothing else can fail there
             self._refuse(name, f"memory does not suffice for its {n_bytes:,} bytes")
             return None
         self._left -= n_bytes
@@ -117,7 +118,9 @@ class FeatureCache:
 
     def _read(self, name: str) -> _Column | None:
         """A layer that was published, mapped into memory; what is written into it stays in this process."""
-        if not self._folder or name in self.refused or not (path := _path(self._folder, name)).exists():
+        if self._is_given_up or not self._folder or name in self.refused:
+            return None
+        if not (path := _path(self._folder, name)).exists():
             return None
         try:
             entry = torch.load(path, mmap=True, weights_only=True)

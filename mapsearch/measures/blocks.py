@@ -84,6 +84,7 @@ class BlockSums:
             return True
         device = grams[0][0].device
         stacks = [self._stack(same, device) for same in zip(*grams, strict=True)]
+        self._stacks = {stack.shape[-1]: stack for stack in stacks}
         if self._watch(stacks):
             return False
         scales = self._scales.to(device)[:, None, None, None]

@@ -5,8 +5,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-MIN_HALVED = 2**23
-"""Multiplications of a block from which a CPU is faster at half of a symmetric product and its mirror image."""
+MIN_MIRRORED = 2**23
+"""Multiplications of a block of wide features from which a CPU is faster if it copies a quarter of the product."""
 
 
 @cache
@@ -21,7 +21,7 @@ def block_sizes(n: int, block: int) -> tuple[tuple[int, int], ...]:
 def grams_of(rows: Tensor) -> Tensor:
     """`[blocks, size, D]` -> `[blocks, size, size]`, every sample of a block times every other."""
     _, size, width = rows.shape
-    if rows.device.type != "cpu" or size**2 * width < MIN_HALVED:
+    if rows.device.type != "cpu" or width < size or size**2 * width < MIN_MIRRORED:
         return torch.bmm(rows, rows.mT)
     half = size // 2
     upper, corner = torch.bmm(rows[:, :half], rows.mT), torch.bmm(rows[:, half:], rows[:, half:].mT)

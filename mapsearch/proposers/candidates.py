@@ -28,6 +28,10 @@ class Settings(NamedTuple):
     lr_factor: float
 
 
+MOST_KNOWN = 4096
+"""Trials whose candidates are kept; many more than a model learns from and workers train."""
+
+
 def alternatives(choices: SpaceSpec) -> dict[str, tuple[Any, ...]]:
     """The values of every setting that is chosen from a list."""
     names = ("loss", "projector", "aggregation", "balance", "anneal")
@@ -70,6 +74,8 @@ class Candidates:
         """The candidate that the trial is; of another version's depth curve only the weights are known."""
         known, candidate = self._known.get(trial.number, (None, None))
         if known is not trial or candidate is None:  # most are asked for before every proposal
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             candidate = self._of(trial)
             self._known[trial.number] = trial, candidate
         return candidate

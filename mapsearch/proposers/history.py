@@ -1,7 +1,7 @@
 """What was tried, sorted as it comes: what a proposal costs hardly grows with the search."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from mapsearch.core.recipe import Recipe
@@ -36,6 +36,7 @@ class History(Sequence[Trial]):
         if place == len(self._trials):
             self._trials.append(trial)
             self._by_share.setdefault(trial.recipe.feature_share, []).append(trial.recipe)
+        assert self._trials[place] is trial or self._trials[place].state == "waiting", "a trial ends once"
         self._trials[place] = trial
         self._waiting.pop(place, None)
         if not trial.recipe.feature_share:
@@ -59,6 +60,9 @@ class History(Sequence[Trial]):
     def recipes_of_share(self, feature_share: float) -> Sequence[Recipe]:
         """The recipes of all trials that give so much to the features: few do."""
         return self._by_share.get(feature_share, ())
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._trials)
 
     def __len__(self) -> int:
         return len(self._trials)

@@ -185,10 +185,10 @@ def _created_at(storage: optuna.storages.RDBStorage, name: str) -> object:
 
 
 def _fixed(choices: SpaceSpec) -> dict[str, Any]:
-    """The parameters that have one value."""
-    ranges = {"recipe.feature_share": choices.feature_share, "curve.prior": choices.similarity_weight}
-    every = ranges | {f"recipe.{name}": values for name, values in alternatives(choices).items()}
-    return {name: values[0] for name, values in every.items() if len(set(values)) == 1}
+    """The parameters that have one value, but for `anneal`: that a trial has none of it says that nothing fades."""
+    ranges = {"recipe.feature_share": choices.feature_share, "curve.prior": (0.0, *choices.similarity_weight)}
+    named = {f"recipe.{name}": values for name, values in alternatives(choices).items() if name != "anneal"}
+    return {name: values[0] for name, values in (ranges | named).items() if len(set(values)) == 1}
 
 
 def _numbers(trial: Trial, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
@@ -196,9 +196,7 @@ def _numbers(trial: Trial, fixed: Mapping[str, Any]) -> tuple[dict[str, Any], di
     settings = {f"recipe.{name}": getattr(trial.recipe, name) for name in Settings._fields}
     curve = {f"curve.{name}": float(value) for name, value in trial.params.items() if isinstance(value, int | float)}
     params = {
-        name: value
-        for name, value in (settings | curve).items()
-        if value is not None and not (name in fixed and value == fixed[name])
+        name: value for name, value in (settings | curve).items() if value is not None and value != fixed.get(name)
     }
     number = FloatDistribution(-LARGEST, LARGEST)
     named = {f"recipe.{name}": CategoricalDistribution(names) for name, names in NAMED_SETTINGS.items()}

@@ -55,7 +55,7 @@ def points(candidates: Sequence[Candidate]) -> Points:
     return Points(weights / rows, np.array([_coordinates(c.settings) for c in candidates]))
 
 
-@lru_cache(maxsize=1024)  # those tried are asked for before each proposal
+@lru_cache(maxsize=4096)  # those tried are asked for before each proposal
 def _coordinates(settings: Settings) -> tuple[float, ...]:
     """Numbers in units of their lengths, then the place of each name in its list."""
     anneal = 1.5 if settings.anneal is None else settings.anneal

@@ -48,8 +48,8 @@ class StudyHandle:
         return self._lease.stop_requested
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """What is written in the `with` statement is written in one transaction: all of it, or nothing."""
+    def in_one_transaction(self) -> Iterator[None]:
+        """What is written in the `with` statement is written whole or not at all; no generator may pause inside it."""
         with self._lease.writing():
             yield
 
@@ -65,7 +65,7 @@ class StudyHandle:
             return read_study(db, self.id)
 
     def state(self) -> StudyState:
-        """What `set_state` said last; others see a study that was stopped or failed as `queued` from now on."""
+        """The state as it is stored; others see `queued` for `stopped` and `failed` while somebody has the study."""
         with self._database.reading() as db:
             state: StudyState = db.execute(select(studies.c.state).where(studies.c.id == self.id)).scalar_one()
         return state

@@ -25,7 +25,7 @@ class HeldLease:
         self.lease = lease
         self._stop_requested = False
         self._lost: StudyBusy | StudyNotFound | None = None
-        self._open: Connection | None = None
+        self._transaction: Connection | None = None
         self._database = database
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {lease.study}", daemon=True)
@@ -61,16 +61,16 @@ class HeldLease:
         Raises:
             StudyBusy: another process took over.
         """
-        if self._open is not None:
-            yield self._open
+        if self._transaction is not None:
+            yield self._transaction
             return
         with self._database.writing() as db:
             self._stop_requested = fence(db, self.lease)
             try:
-                self._open = db
+                self._transaction = db
                 yield db
             finally:
-                self._open = None
+                self._transaction = None
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
@@ -83,7 +83,7 @@ class HeldLease:
             StudyBusy: another process took over.
             DatabaseFailed: the database failed.
         """
-        assert self._open is None, "the other library could wait for this transaction for ever"
+        assert self._transaction is None, "the other library could wait for this transaction for ever"
         with self.writing():
             pass
         with self._database.failures_of_others():

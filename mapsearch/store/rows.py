@@ -119,8 +119,9 @@ def _setting(spec: Any, path: str) -> Any:
 def _state(row: Row, *, held: bool) -> StudyState:
     """How the study goes for those who look on, whatever its last controller said of it.
 
-    Who holds one that was stopped or failed is about to go on with it. What is held by nobody is queued where it is to
-    be started, and was stopped where somebody began with it.
+    Who holds one that was stopped or failed is about to go on with it, or leaves it in a moment: a page that took it
+    for ended would follow it no more. What is held by nobody is queued where it is to be started, and was stopped where
+    somebody began with it.
     """
     state: StudyState = row["state"]
     if held:

@@ -27,7 +27,7 @@ LEASE_SECONDS = 60.0
 class Store(StoreReader):
     """The study database at `url`; close it, or use it in a `with` statement.
 
-    As of a reader, every method that names a study raises `StudyNotFound` if there is none, with close matches and
+    As in `StoreReader`, every method that names a study raises `StudyNotFound` if there is none, with close matches and
     known names, and `StoreError` if the database fails.
     """
 

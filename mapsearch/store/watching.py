@@ -36,7 +36,7 @@ def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[An
 def let_leave(database: Database, name: str) -> None:
     """Waits, a little while at most, until nobody has a study any more that has ended.
 
-    Pages show that a study stopped before its controller is gone, and people are quick.
+    A study is complete before its controller is gone, and people are quick.
     """
     end = time.monotonic() + SECONDS_TO_LEAVE
     while is_being_left(lease_row(database, name)) and time.monotonic() < end:

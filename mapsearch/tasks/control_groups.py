@@ -6,16 +6,18 @@ from typing import NamedTuple
 
 
 class _Files(NamedTuple):
-    """Where a version of control groups has its numbers: three files' names, and a line of `memory.stat`."""
+    """Where a version of control groups has its numbers: two files' names, and lines of a third, `memory.stat`."""
 
     folder: str
     limit: str
     used: str
-    droppable: str
+    droppable: tuple[str, str]
 
 
-VERSION_2 = _Files("", "memory.max", "memory.current", "inactive_file")
-VERSION_1 = _Files("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+VERSION_2 = _Files("", "memory.max", "memory.current", ("active_file", "inactive_file"))
+VERSION_1 = _Files(
+    "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_active_file", "total_inactive_file")
+)
 
 NO_LIMIT = 2**62
 """Version 1 writes a limit near 2^63 where there is none, version 2 `max`."""
@@ -45,10 +47,9 @@ def _groups(groups: Path, mounted: Path) -> Iterator[tuple[Path, _Files]]:
 def _left(folder: Path, files: _Files) -> int | None:
     try:
         limit, used, stat = ((folder / name).read_text().strip() for name in (files.limit, files.used, "memory.stat"))
-    except OSError:  # the top one of version 2 has no limit, and those outside a container are not seen
+        if limit == "max" or int(limit) >= NO_LIMIT:
+            return None
+        sizes = dict(line.split() for line in stat.splitlines())
+        return max(0, int(limit) - int(used) + sum(int(sizes.get(name, 0)) for name in files.droppable))
+    except (OSError, ValueError):  # the top one of version 2 has no limit, and not all of a container's can be read
         return None
-    if limit == "max" or int(limit) >= NO_LIMIT:
-        return None
-    lines = (line.split() for line in stat.splitlines())
-    droppable = next((int(size) for name, size in lines if name == files.droppable), 0)
-    return max(0, int(limit) - int(used) + droppable)

@@ -42,17 +42,19 @@ def steps(context) -> Iterator[object]:
 
 
 def fail_writes(monkeypatch, fails):
-    """`fails()` is asked before each transaction and after its commit."""
+    """`fails()` is asked before each transaction, before its commit and after it."""
     write = HeldLease.writing
 
     @contextmanager
     def writing(self):
-        is_whole = self._open is None
-        if is_whole and fails():
+        is_outermost = self._transaction is None
+        if is_outermost and fails():
             raise DatabaseAway("gone before a write" + DatabaseAway.WAY_OUT)
         with write(self) as db:
             yield db
-        if is_whole and fails():
+            if is_outermost and fails():
+                raise DatabaseAway("gone before a commit" + DatabaseAway.WAY_OUT)
+        if is_outermost and fails():
             raise DatabaseAway("gone after a write" + DatabaseAway.WAY_OUT)
 
     monkeypatch.setattr(HeldLease, "writing", writing)

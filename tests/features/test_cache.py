@@ -74,6 +74,17 @@ def test_what_is_given_up_is_neither_found_nor_kept_again():
     assert not kept.give_up()
 
 
+def test_who_has_given_up_does_not_map_what_others_publish(tmp_path):
+    kept, other = cache(tmp_path), cache(tmp_path)
+    put(kept, features={"a": FEATURES["a"]})
+    kept.give_up()
+    put(other)
+    other.publish()
+    put(kept)
+    assert kept.get(["b"], ALL, DIGESTS) is None
+    assert kept.refused["b"] == GIVEN_UP
+
+
 def test_a_feature_that_changes_its_shape_is_refused():
     kept = cache()
     put(kept, [0, 1])

@@ -87,6 +87,14 @@ def test_the_value_does_not_depend_on_the_batch():
     assert cka(x, y, batch=64) == pytest.approx(cka(x, y, batch=256), abs=1e-7)
 
 
+def test_memory_does_not_grow_with_the_sizes_of_batches():
+    sums = BlockSums(kernels.linear, 1, 1, estimator="debiased", block=64)
+    for n in range(65, 129):
+        rows = torch.randn(n, 8, generator=torch.Generator().manual_seed(n))
+        assert sums.add([sums.reduce(0, 0, rows)], [sums.reduce(1, 0, rows)])
+        assert len(sums._stacks) <= 2
+
+
 def test_layers_pair_as_student_by_teacher():
     student, teacher = [randn(20, 5), randn(20, 8, seed=1)], [randn(20, 4, seed=2), randn(20, 5), randn(20, 9, seed=3)]
     values = measure(student, teacher)[0].estimate().values

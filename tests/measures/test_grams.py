@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mapsearch.measures.grams import MIN_HALVED, block_sizes, grams_of
+from mapsearch.measures.grams import MIN_MIRRORED, block_sizes, grams_of
 
 
 def rows(*shape, dtype=torch.float32):
@@ -9,16 +9,16 @@ def rows(*shape, dtype=torch.float32):
 
 
 @pytest.mark.parametrize("size", [63, 64, 256], ids=str)
-@pytest.mark.parametrize("is_halved", [False, True], ids=["whole", "halved"])
-def test_every_sample_of_a_block_meets_every_other(size, is_halved):
-    width = MIN_HALVED // size**2 + (1 if is_halved else -1)
+@pytest.mark.parametrize("is_mirrored", [False, True], ids=["whole", "mirrored"])
+def test_every_sample_of_a_block_meets_every_other(size, is_mirrored):
+    width = MIN_MIRRORED // size**2 + (1 if is_mirrored else -1)
     blocks = rows(3, size, width)
     grams, exact = grams_of(blocks), torch.einsum("bnd,bmd->bnm", blocks.double(), blocks.double())
     torch.testing.assert_close(grams.double(), exact, atol=1e-6 * width, rtol=0)
 
 
-def test_what_is_halved_is_symmetric_to_the_last_digit():
-    grams = grams_of(rows(2, 129, MIN_HALVED // 129**2 + 1))
+def test_what_is_mirrored_is_symmetric_to_the_last_digit():
+    grams = grams_of(rows(2, 129, MIN_MIRRORED // 129**2 + 1))
     assert torch.equal(grams, grams.mT)
 
 

@@ -1,6 +1,8 @@
 import math
 from dataclasses import replace
 
+import pytest
+
 from mapsearch.core.mapping import LayerMapping
 from mapsearch.core.recipe import Recipe
 from mapsearch.core.trials import Trial
@@ -46,3 +48,10 @@ def test_a_history_is_its_own_and_a_list_becomes_one():
     history = History(WAITING)
     assert History.of(history) is history
     assert History.of(WAITING).waiting == WAITING
+
+
+def test_a_trial_ends_once():
+    ended = replace(WAITING[0], state="complete", value=0.3)
+    history = History([ended])
+    with pytest.raises(AssertionError, match="ends once"):
+        history.put(replace(ended, value=0.4))

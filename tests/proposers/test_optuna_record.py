@@ -37,8 +37,8 @@ def new_database(path):
     return f"sqlite:///{path}"
 
 
-def record(url, direction="maximize", guard=nullcontext):
-    return OptunaRecord(url, "study", "accuracy", direction, "2026-11-27", SpaceSpec(), guard)
+def record(url, direction="maximize", guard=nullcontext, **choices):
+    return OptunaRecord(url, "study", "accuracy", direction, "2026-11-27", SpaceSpec(**choices), guard)
 
 
 def history(url):
@@ -68,6 +68,16 @@ def test_what_all_recipes_have_in_common_is_said_once_and_what_differs_with_its_
     curve, other = (t.params for t in history(url))
     assert not alike.keys() & curve.keys()
     assert {name: other[name] for name in alike.keys() & other.keys()} == {"recipe.projector": "mlp"}
+
+
+def test_what_curves_may_do_without_is_no_common_value_and_no_fading_is_told_from_the_one_that_there_is(url):
+    with_prior = replace(CURVE, number=4, params=CURVE.params | {"prior": 1.0})
+    fading = replace(CURVE, number=5, recipe=replace(RECIPE, anneal=0.5))
+    record(url, similarity_weight=(1.0, 1.0), anneal=[0.5]).add([CURVE, with_prior, fading])
+    told = optuna.load_study(storage=url, study_name="study").user_attrs
+    assert not {"curve.prior", "recipe.anneal"} & told.keys()
+    assert [t.params["curve.prior"] for t in history(url)] == [0.0, 1.0, 0.0]
+    assert [t.params.get("recipe.anneal") for t in history(url)] == [None, None, 0.5]
 
 
 def test_a_trial_that_was_run_again_is_recorded_with_its_new_value(url):

@@ -362,7 +362,7 @@ def test_each_attempt_is_kept_with_where_it_ran(store: Store, study: StudyHandle
 
 def test_what_is_written_at_once_is_written_whole_or_not_at_all(store: Store, study: StudyHandle) -> None:
     def write(plans: Sequence[RunPlan]) -> None:
-        with study.at_once():
+        with study.in_one_transaction():
             study.add_trials(TRIALS)
             study.plan_runs(plans)
             assert (study.trials(), study.runs()) == ([], [])
@@ -375,7 +375,7 @@ def test_what_is_written_at_once_is_written_whole_or_not_at_all(store: Store, st
     write([plan(0)])
     assert (study.trials(), len(study.runs())) == (TRIALS, 1)
     study.set_state("stopped")
-    assert study.study().state == "stopped", "a transaction of its own again"
+    assert study.state() == "stopped", "a transaction of its own again"
 
 
 # The fence
@@ -399,7 +399,7 @@ WRITES: dict[str, Callable[[StudyHandle], object]] = {
     "start_runs": lambda study: study.start_runs([plan(0)], "w0"),
     "finish_run": lambda study: study.finish_run(RunResult((0, 0, 0), "complete"), 0.9),
     "release_runs": lambda study: study.release_runs(),
-    "at_once": lambda study: study.at_once().__enter__(),
+    "in_one_transaction": lambda study: study.in_one_transaction().__enter__(),
     "guarded": lambda study: study.guarded().__enter__(),
     "reopen_runs": lambda study: study.reopen_runs([(0, 0, 0)], {0}),
 }

@@ -10,13 +10,14 @@ from mapsearch.tasks.control_groups import group_bytes_left
 
 def group(folder, limit, used, droppable, version):
     names = {
-        1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-        2: ("memory.max", "memory.current", "inactive_file"),
+        1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+        2: ("memory.max", "memory.current", ""),
     }[version]
+    files = f"{names[2]}active_file {droppable - 4}\n{names[2]}inactive_file 4"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / names[0]).write_text(f"{limit}\n")
     (folder / names[1]).write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {droppable}\nfile 9\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{files}\nfile 9\n")
 
 
 def left(tmp_path, line):
@@ -41,6 +42,13 @@ def test_of_version_1_the_memory_controller_limits_also_where_the_groups_outside
     assert left(tmp_path, "5:cpu,cpuacct:/a\n4:memory:/docker/0123\n0::/\n") == 450
     group(mounted / "memory", 2**63 - 4096, 600, 50, version=1)
     assert left(tmp_path, "4:memory:/docker/0123\n") is None
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory.current", "memory.stat"])
+def test_a_group_that_says_nothing_limits_nothing(tmp_path, name):
+    group(tmp_path / "mounted", 1000, 600, 50, version=2)
+    (tmp_path / "mounted" / name).write_text("odd")
+    assert left(tmp_path, "0::/\n") is None
 
 
 def test_where_there_are_no_groups_nothing_limits(tmp_path):
