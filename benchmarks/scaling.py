@@ -145,8 +145,8 @@ def fill(study: StudyHandle, spec: StudySpec, n_trials: int) -> None:
 def _fill_optuna(study: StudyHandle, spec: StudySpec, listed: list[Trial]) -> None:
     """Optuna's rows of the even pair for all of them: no proposal has more parameters, and more is not read of them."""
     created = study.study().created_at
-    identity = study.url, spec.name, spec.metric, spec.direction, created
-    with closing(OptunaRecord(*identity, spec.space, study.guarded)) as record:
+    record = OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created, spec.space, study.guarded)
+    with closing(record):
         record.add(listed[:1])
     engine, theirs = create_engine(study.url), MetaData()
     theirs.reflect(engine, only=["trials", "trial_params", "trial_values", "trial_user_attributes", "studies"])

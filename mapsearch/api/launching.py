@@ -15,7 +15,7 @@ from mapsearch.core.errors import SpecError, StudyChanged
 from mapsearch.core.forecast import StageForecast
 from mapsearch.core.looks import next_look
 from mapsearch.core.spec import StudySpec
-from mapsearch.core.studies import DEFAULT_STORAGE, UNENDED, StartRequest, Study
+from mapsearch.core.studies import ACTIVE, DEFAULT_STORAGE, StartRequest, Study
 from mapsearch.core.study_file import parse_study, read_text, study_text
 from mapsearch.porting.old_study import old_study
 from mapsearch.store.store import Store
@@ -133,7 +133,7 @@ def record_end(request: StartRequest, reason: str, storage: str = DEFAULT_STORAG
         never_held = request in store.start_requests()  # else, one that stands was made since, and is left alone
         with (store.control if never_held else store.maintain)(request.name) as study:
             state = study.state()
-            if not never_held and state not in UNENDED:
+            if not never_held and state not in ACTIVE:
                 return  # it said so itself
             study.release_runs()
             study.add_event("failed", reason)

@@ -6,7 +6,7 @@ from mapsearch.cli import remote
 from mapsearch.cli.options import EXAMPLE, json_option, storage_option, url_option
 from mapsearch.cli.output import print_json, print_line, print_next, print_table, print_text, table_width
 from mapsearch.core.recipe import Recipe
-from mapsearch.core.studies import UNENDED
+from mapsearch.core.studies import ACTIVE
 from mapsearch.core.summaries import StudyOverview
 
 
@@ -47,7 +47,7 @@ def show(name: str, storage: str, url: str | None, as_json: bool, every: bool, l
     print_text(report.progress_sentence(study))
     if study.state == "complete":
         print_next(report.next_commands(study), storage)
-    elif study.state not in UNENDED:
+    elif study.state not in ACTIVE:
         print_next([f"mapsearch run {name}"], storage)
 
 

@@ -42,8 +42,8 @@ def try_proposals(context: StudyContext, outputs: Recipe) -> Iterator[Update]:
     """
     spec, study = context.spec, context.study
     created_at = study.study().created_at
-    identity = study.url, spec.name, spec.metric, spec.direction, created_at
-    with closing(OptunaRecord(*identity, spec.space, study.guarded)) as record:
+    record = OptunaRecord(study.url, spec.name, spec.metric, spec.direction, created_at, spec.space, study.guarded)
+    with closing(record):
         try:
             yield from _try_proposals(context, outputs, record)
         except DatabaseFailed:

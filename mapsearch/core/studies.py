@@ -18,7 +18,7 @@ StudyState = Literal["queued", "checking", "running", "stopped", "complete", "fa
 UNDER_WAY: tuple[StudyState, ...] = ("checking", "running")
 """The states of a study that a live process controls; left by a process that died, they mean `stopped`."""
 
-UNENDED: tuple[StudyState, ...] = ("queued", *UNDER_WAY)
+ACTIVE: tuple[StudyState, ...] = ("queued", *UNDER_WAY)
 """The states of a study that goes on by itself."""
 
 

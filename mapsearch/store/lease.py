@@ -14,7 +14,7 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from mapsearch.core.errors import StudyBusy, StudyNotFound
-from mapsearch.core.studies import UNENDED
+from mapsearch.core.studies import ACTIVE
 from mapsearch.store.process import Process, is_dead, this_process
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
@@ -91,7 +91,7 @@ def is_held(row: Mapping[Any, Any]) -> bool:
 
 def is_being_left(row: Mapping[Any, Any]) -> bool:
     """Whether the study has ended, but for what its controller does last, or is only kept house for."""
-    return row["state"] not in UNENDED and is_held(row)
+    return row["state"] not in ACTIVE and is_held(row)
 
 
 def may_live(row: Mapping[Any, Any], unrenewed: float | None = None) -> bool:

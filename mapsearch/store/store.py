@@ -19,7 +19,7 @@ from mapsearch.store.renewal import HeldLease
 from mapsearch.store.rows import now
 from mapsearch.store.schema import studies
 from mapsearch.store.store_reader import StoreReader
-from mapsearch.store.watching import lease_row, let_leave, watch
+from mapsearch.store.watching import lease_row, wait_until_left, watch
 
 LEASE_SECONDS = 60.0
 
@@ -138,7 +138,7 @@ class Store(StoreReader):
         Raises:
             StudyBusy: another process is the controller; says which and until when.
         """
-        let_leave(self._database, name)
+        wait_until_left(self._database, name)
         with self._database.writing() as db:
             lease = take_lease(db, self._database.id_of(db, name), LEASE_SECONDS, is_held)
         with self._held(lease) as handle:
@@ -152,7 +152,7 @@ class Store(StoreReader):
         Raises:
             StudyBusy: it runs already.
         """
-        let_leave(self._database, name)
+        wait_until_left(self._database, name)
         with self._database.writing() as db:
             requests.request_start(db, self._database.id_of(db, name), seeds)
 

@@ -33,7 +33,7 @@ def watch(database: Database, name: str, seconds: float) -> Callable[[Mapping[An
     return partial(may_live, unrenewed=until)
 
 
-def let_leave(database: Database, name: str) -> None:
+def wait_until_left(database: Database, name: str) -> None:
     """Waits, a little while at most, until nobody has a study any more that has ended.
 
     A study is complete before its controller is gone, and people are quick.

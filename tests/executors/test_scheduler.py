@@ -141,7 +141,7 @@ def test_a_worker_without_progress_is_stopped_and_its_runs_are_named():
     assert fake.stopped == [0]
 
 
-def test_a_worker_that_may_wait_for_a_place_is_waited_for():
+def test_a_worker_that_may_wait_for_a_place_is_waited_for_and_must_load_the_task_in_time_once_it_has_one():
     clock = Clock()
     fake, scheduler = make(clock=clock, stall_seconds=60)
     fake.start = lambda slot: ""  # type: ignore[method-assign]
@@ -150,15 +150,6 @@ def test_a_worker_that_may_wait_for_a_place_is_waited_for():
     clock.now = 10_000
     assert until_quiet(scheduler) == []
     assert not fake.stopped
-
-
-def test_once_it_has_a_place_it_must_load_the_task_in_time():
-    clock = Clock()
-    fake, scheduler = make(clock=clock, stall_seconds=60)
-    fake.start = lambda slot: ""  # type: ignore[method-assign]
-    scheduler.submit([(ONE,)])
-    until_quiet(scheduler)
-    clock.now = 10_000
     fake.say(0, Loading("7@node b"))
     assert until_quiet(scheduler) == []
     clock.now = 10_061

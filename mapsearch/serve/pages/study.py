@@ -16,7 +16,7 @@ from mapsearch.api.progress import progress
 from mapsearch.api.reports import report_html
 from mapsearch.core.details import StudyDetails, TrialOrder
 from mapsearch.core.errors import ExportError
-from mapsearch.core.studies import UNENDED
+from mapsearch.core.studies import ACTIVE
 from mapsearch.report.html.numbers import unit_of
 from mapsearch.report.html.study_page import SHOWN_TRIALS, study_page, trial_row
 from mapsearch.report.html.trial_page import trial_page
@@ -134,7 +134,7 @@ def _again(request: Request, details: StudyDetails) -> str:
 
 def _shown(details: StudyDetails) -> dict[str, Any]:
     study = details.overview
-    is_live = study.state in UNENDED
+    is_live = study.state in ACTIVE
     return {
         "page": study_page(details), "details": details, "is_live": is_live,
         "progress": progress(details) if is_live else None, "address": f"/studies/{quote(study.name, safe='')}",

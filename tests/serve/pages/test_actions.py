@@ -7,6 +7,7 @@ import pytest
 
 from mapsearch.api.queries import list_studies, summary
 from mapsearch.core.folders import cache_folder
+from mapsearch.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,18 @@ def acting(start, storage):
 
 def shown(acting, path):
     return acting.ask("GET", path, Cookie=acting.session(acting.act)).body.decode()
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_a_page_follows_a_study_from_when_a_process_takes_it(acting, storage, state):
+    assert "data-live" not in shown(acting, "/studies/tiny")
+    with Store.open(storage) as store:
+        with store.control("tiny") as study:
+            study.set_state(state)
+        assert "data-live" not in shown(acting, "/studies/tiny")
+        with store.control("tiny") as study:
+            assert "data-live" in shown(acting, "/studies/tiny"), "before it says that it runs"
+            study.set_state("complete")
 
 
 REFUSED = [
